@@ -1,0 +1,60 @@
+"""The project's own errors: one small family, each with what went wrong, where, and what to do about it.
+
+A bad *candidate* is never an error (it is a `Verdict`); these are for bad input of the user's, plugins that break the
+rules and faults of ours. The command line turns each into one message and its `exit_code`.
+"""
+
+
+class TritonRLError(Exception):
+    """Base of the family. `remedy` is the sentence that tells the reader what to do next."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(TritonRLError):
+    """A missing file, an unknown name, a bad value on the command line."""
+
+    exit_code = 2
+
+
+class PresetError(UsageError):
+    """A preset that is missing, malformed, or names something that does not exist."""
+
+
+class TaskError(UsageError):
+    """A reference that is missing, malformed, does not run, or is unfit to judge with."""
+
+
+class ModelError(UsageError):
+    """A model path or name that cannot be loaded."""
+
+
+class PluginError(TritonRLError):
+    """A plugin that is not installed, does not load, or breaks a rule of the session."""
+
+    exit_code = 2
+
+
+class HookFailure(PluginError):
+    """A plugin's hook raised. Carries the plugin, hook, distribution and version to blame; the cause is chained."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, plugin: str, hook: str, distribution: str, version: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.plugin = plugin
+        self.hook = hook
+        self.distribution = distribution
+        self.version = version
+
+
+class InfraError(TritonRLError):
+    """Our own fault or our machine's: a worker that died, memory of ours that ran out. Becomes status `INFRA`."""

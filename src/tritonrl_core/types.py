@@ -1,0 +1,427 @@
+"""The words of the project as frozen dataclasses: what flows between the rooms. Standard library only, no behaviour
+beyond what a value knows about itself.
+
+Units: times are microseconds (`_us`) or seconds (`_s`), sizes bytes, errors relative unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+SCORE_SCHEMA = 1
+"""Version of one line of `scores.jsonl`; raised when a field changes its meaning."""
+
+
+class Status(StrEnum):
+    """How a candidate was judged. The closed set; see the table in docs/design.md."""
+
+    PASSED = "PASSED"
+    WRONG = "WRONG"
+    RUNTIME_ERROR = "RUNTIME_ERROR"
+    TIMEOUT = "TIMEOUT"
+    BUILD_ERROR = "BUILD_ERROR"
+    REJECTED = "REJECTED"
+    CHEATED = "CHEATED"
+    UNSUPPORTED = "UNSUPPORTED"
+    INFRA = "INFRA"
+
+
+class Stage(StrEnum):
+    """The stage that decided, cheapest first."""
+
+    AST = "ast"
+    RECORD = "record"
+    COMPILE = "compile"
+    TINY = "tiny"
+    FULL = "full"
+    TIMING = "timing"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a task allows besides Triton kernels.
+
+    `delegation` is how much ATen work a candidate may do: `none`, `layout_only` or `reported`; None takes the preset's.
+    `forbidden_builtins` are names in `tl` that would do the whole task (for example `tl.softmax` where softmax is asked).
+    `packed_weights`: whether work on weights in `__init__` may stay outside the clock.
+    """
+
+    delegation: str | None = None
+    forbidden_builtins: tuple[str, ...] = ()
+    packed_weights: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to write a kernel for: a reference in KernelBench form and everything that may be asked of a solution.
+
+    `source` defines `Model`, `get_inputs()` and `get_init_inputs()`. `vary` maps an upper-case integer constant of the
+    source to the values it may take beside its own; `dtypes` are names such as `float16` that inputs may take beside
+    their own. Both are stated in `prompt`. `mutated_buffers` are buffers that the reference's own forward changes.
+    `mode` is `eval`, `train`, or `as_is` (what the file leaves the module in). `tolerance` overrides the derived one.
+    """
+
+    id: str
+    level: int
+    source: str
+    prompt: str = ""
+    family: str = ""
+    split: str = "train"
+    mode: str = "eval"
+    vary: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ()
+    mutated_buffers: tuple[str, ...] = ()
+    policy: Policy = Policy()
+    tolerance: float | None = None
+    origin: str = ""
+    """Where it came from: a file path, `builtin`, or the plugin that generated it."""
+
+    @property
+    def key(self) -> str:
+        """Content hash of everything a verdict can depend on (not the prompt, split or origin)."""
+        judged = [self.source, self.mode, sorted((k, list(v)) for k, v in self.vary.items()), self.dtypes,
+                  self.mutated_buffers, asdict(self.policy), self.tolerance]
+        return content_key(*judged)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One completion: its plan (the reasoning), its code (which defines `ModelNew`), and where each lies in `text`.
+
+    Spans are half-open character ranges in `text`; None where the part is missing. `code` is "" where there is none.
+    """
+
+    text: str
+    code: str
+    plan: str = ""
+    plan_span: tuple[int, int] | None = None
+    code_span: tuple[int, int] | None = None
+
+    @classmethod
+    def from_code(cls, code: str) -> Candidate:
+        """A candidate that is a bare source file: no plan, and all of the text is code."""
+        return cls(text=code, code=code, code_span=(0, len(code)))
+
+    @property
+    def key(self) -> str:
+        """Content hash of the code alone: two completions with the same code get the same verdict."""
+        return content_key(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class InputCase:
+    """One concrete set of inputs for a task. Data, not tensors: whoever needs tensors makes them on its own device.
+
+    `dims` re-binds upper-case integer constants of the task's source ({} = as written); `dtype` replaces the floating
+    dtype of inputs and parameters (None = as written); `distribution` is one of `tasks.cases.DISTRIBUTIONS`, `layout` one
+    of `tasks.cases.LAYOUTS`; `seed` seeds inputs and parameters.
+    """
+
+    name: str
+    seed: int
+    dims: Mapping[str, int] = field(default_factory=dict)
+    dtype: str | None = None
+    distribution: str = "normal"
+    layout: str = "contiguous"
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What a recording depends on: shapes, dtype and layout, never the values."""
+        return (tuple(sorted(self.dims.items())), self.dtype, self.layout)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRequest:
+    """What a correctness check asks the task's case generator for."""
+
+    count: int = 1
+    shapes: bool = False
+    values: bool = False
+    dtypes: bool = False
+    layouts: bool = False
+    seed: int = 0
+    small: bool = False
+    """Ask for the smallest declared dimensions (the funnel's tiny run)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstElement:
+    """The output element furthest outside its allowance: which output, where, and what stood there."""
+
+    output: int
+    index: tuple[int, ...]
+    got: float
+    expected: float
+    allowed: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What one candidate did on one input case.
+
+    `error` is the worst element's error divided by what was allowed there (≤ 1 passes); None where nothing was compared.
+    """
+
+    case: InputCase
+    status: Status
+    stage: Stage
+    reason: str = ""
+    error: float | None = None
+    worst: WorstElement | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    unchecked: tuple[str, ...] = ()
+    sandbox: str = "none"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a pre-filter will not let a candidate through."""
+
+    status: Status
+    stage: Stage
+    reason: str
+    valid: bool | None = None
+    compiled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a candidate was judged, by whom, and a reason that a person can act on.
+
+    `worst_error` is relative to what was allowed (≤ 1 passes). `source` is the plugin that answered ("base" for the
+    baseline). `sandbox` names the isolation it ran under. `unchecked` lists what this machine could not check.
+    `stage_seconds` is the cost of each stage passed through.
+    """
+
+    status: Status
+    stage: Stage
+    reason: str = ""
+    valid: bool | None = None
+    compiled: bool | None = None
+    worst_error: float | None = None
+    worst: WorstElement | None = None
+    cases_passed: int = 0
+    cases_total: int = 0
+    source: str = ""
+    sandbox: str = "none"
+    unchecked: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def correct(self) -> bool | None:
+        """True only for PASSED; None where nothing is known (UNSUPPORTED, INFRA)."""
+        if self.status in (Status.UNSUPPORTED, Status.INFRA):
+            return None
+        return self.status is Status.PASSED
+
+
+VERDICT_RANK: Mapping[Status, int] = {
+    Status.PASSED: 3, Status.UNSUPPORTED: 2, Status.INFRA: 2, Status.WRONG: 1, Status.RUNTIME_ERROR: 1,
+    Status.TIMEOUT: 1, Status.BUILD_ERROR: 1, Status.REJECTED: 1, Status.CHEATED: 0,
+}
+"""For the rule that a wrapper may lower a verdict and never raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimingProtocol:
+    """How to time a program; the bench carries it out, alone on its device.
+
+    `method`: `simple` (mean of synchronised runs) or `graph` (captured, interleaved with the baseline, cache flushed).
+    `ci`: relative half-width of the confidence interval at which `adaptive` stops; `trim`: share cut off each end.
+    """
+
+    method: str = "simple"
+    warmup: int = 3
+    trials: int = 10
+    trim: float = 0.0
+    adaptive: bool = False
+    ci: float = 0.01
+    budget_s: float = 1.0
+    baselines: tuple[str, ...] = ("eager",)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Raw samples of candidate and baselines, and what follows from them.
+
+    `clock` is `events` (measured on the device) or `estimated` (computed from traffic; never a measurement).
+    `speedup` is against the first baseline; `speedup_low`/`high` bound its 95 % confidence interval.
+    """
+
+    candidate_us: tuple[float, ...]
+    baseline_us: Mapping[str, tuple[float, ...]]
+    speedup: float
+    speedup_low: float
+    speedup_high: float
+    device: str
+    method: str
+    clock: str
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    reward_allowed: bool = True
+    """False where the figure must not enter a reward (an estimate whose agreement with measurement is not shown)."""
+
+    @property
+    def estimated(self) -> bool:
+        return self.clock == "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class RewardParts:
+    """The two halves of a reward; None means "left out" (INFRA), never zero."""
+
+    correctness: float | None
+    speed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One line of `scores.jsonl`: a candidate, how it was judged, how fast it is and what it earned."""
+
+    task_id: str
+    level: int
+    task_key: str
+    candidate: Candidate
+    verdict: Verdict
+    timing: Timing | None
+    reward: RewardParts
+    family: str = ""
+    step: int = -1
+    group: str = ""
+    cached: bool = False
+    seconds: float = 0.0
+    schema: int = SCORE_SCHEMA
+
+    def at(self, *, step: int, group: str) -> Score:
+        """The same score, placed in a training run."""
+        return replace(self, step=step, group=group)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Advantages of one completion: one number for its plan tokens, one for its code tokens."""
+
+    plan: float
+    code: float
+
+
+@dataclass(frozen=True, slots=True)
+class LevelStats:
+    """What training has seen of one level so far."""
+
+    level: int
+    groups: int = 0
+    candidates: int = 0
+    correct: int = 0
+
+    @property
+    def correct_rate(self) -> float:
+        return self.correct / self.candidates if self.candidates else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sandboxed job may use. `output_bytes` bounds what it may send back."""
+
+    wall_s: float = 30.0
+    cpu_s: float = 30.0
+    memory_bytes: int = 4 << 30
+    output_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxJob:
+    """One piece of untrusted work for `sandbox_exec`: run `entry` in a new child process, with its limits.
+
+    `entry` takes nothing and returns the bytes to send back; whatever else it does is untrusted. `profile` is `record`,
+    `interpret` or `compile`. `keep_fds` are the descriptors that the child may keep (shared memory for tensors).
+    Called in a single-threaded, warm process that owns no secret and no GPU.
+    """
+
+    entry: Callable[[], bytes]
+    limits: Limits
+    profile: str
+    keep_fds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxResult:
+    """How a sandboxed job ended: `ok`, `timeout`, `memory`, `output` (sent too much), `died` (signal or exit) or
+    `refused` (the sandbox itself could not be set up; nothing ran). `payload` is untrusted bytes.
+    """
+
+    outcome: str
+    payload: bytes = b""
+    detail: str = ""
+    sandbox: str = "none"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSpec:
+    """What `open_bench` needs to know: devices, worker counts and limits, all resolved (no `auto` left).
+
+    `device` is `cpu` or `cuda`; `target` such as `sm_90`; `worker_preset` is the resolved preset as plain data, from which
+    worker processes rebuild the session.
+    """
+
+    device: str
+    target: str
+    cpu_workers: int
+    gpus: tuple[int, ...]
+    gpu_memory_bytes: int | None
+    timeout_s: float
+    delegation: str
+    precision: str
+    worker_preset: Mapping[str, Any]
+
+
+@runtime_checkable
+class Program(Protocol):
+    """A candidate on the bench. Lazily recorded and cached; every method may block and never raises for the candidate."""
+
+    def cases(self, request: CaseRequest) -> Sequence[InputCase]:
+        """Cases of the task, the one most likely to fail first."""
+        ...
+
+    def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
+        """Run on one case and compare. `criterion` is `default` (docs/design.md) or `kernelbench`."""
+        ...
+
+    def compile(self, case: InputCase) -> CaseResult:
+        """Record and compile for the target without running; PASSED where that works."""
+        ...
+
+    def time(self, protocol: TimingProtocol) -> Timing:
+        """Time candidate and baselines. Raises `InfraError` where the bench cannot."""
+        ...
+
+    def plan(self, case: InputCase) -> Mapping[str, Any]:
+        """The launch plan as plain data: kernels, launches, ATen calls, buffers."""
+        ...
+
+
+@runtime_checkable
+class Bench(Protocol):
+    """Where programs run."""
+
+    def program(self, task: Task, candidate: Candidate) -> Program: ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Device, target, sandbox tier and versions: the first lines of a run."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def content_key(*parts: Any) -> str:
+    """A hash of plain data that is the same in every process and on every machine."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
