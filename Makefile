@@ -1,0 +1,51 @@
+# The two commands of the README are `make train` and `make test`; each sets up .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Where a Python with everything installed stands ready (a GPU machine's image, say): make test-gpu PY=python3
+PY ?= $(BIN)/python
+PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+STAMP := $(VENV)/.tritonrl-installed
+
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help setup train test check lint test-gpu clean
+
+help:
+	@echo "make train     train the small model with every extension on (runs on a laptop)"
+	@echo "make test      the tests (at most 10 minutes on 2 cores)"
+	@echo "make check     linters, types, and the slow tests"
+	@echo "make setup     only set up .venv"
+	@echo "make test-gpu  the tests that need an NVIDIA GPU"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(addsuffix pyproject.toml,$(PLUGINS))
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,lora]' $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+train: setup
+	$(BIN)/tritonrl train --preset all_extensions
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow and not gpu" tests plugins
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint
+	$(BIN)/python -m pytest -m "slow and not gpu" tests plugins
+
+test-gpu:
+	$(PY) -m pytest -m gpu tests plugins
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,64 @@
+"""`tritonrl doctor`: what can this machine do?"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from tritonrl_core.cli.output import stdout, table
+
+PACKAGES = ("tritonrl-core", "torch", "triton", "transformers", "trl", "peft", "vllm")
+
+
+def doctor() -> None:
+    """Show Python, packages, GPU, compile target, sandbox and plugins, and what to do about what is missing."""
+    rows = table("what", "found", "note")
+    for row in (*_machine(), *_packages(), *_bench(), *_plugins()):
+        rows.add_row(*row)
+    stdout().print(rows)
+    if sys.platform != "linux":
+        raise typer.Exit(1)
+
+
+def _machine() -> list[tuple[str, str, str]]:
+    supported = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+    note = "" if supported else "Triton installs on Linux (x86-64, aarch64) and WSL2 only"
+    return [
+        ("python", platform.python_version(), "" if sys.version_info >= (3, 11) else "3.11 or newer is needed"),
+        ("system", f"{platform.system()} {platform.machine()}", note),
+    ]
+
+
+def _packages() -> list[tuple[str, str, str]]:
+    rows = []
+    for name in PACKAGES:
+        try:
+            rows.append((name, version(name), ""))
+        except PackageNotFoundError:
+            optional = name in ("peft", "vllm")
+            rows.append((name, "–", "optional" if optional else f"pip install {name}"))
+    return rows
+
+
+def _bench() -> list[tuple[str, str, str]]:
+    from tritonrl_core.bench.resolve import resolve_spec
+    from tritonrl_core.preset import load_preset
+
+    spec = resolve_spec(load_preset("baseline"))
+    has_gpu = spec.device == "cuda"
+    return [
+        ("device", spec.device, "" if has_gpu else "no NVIDIA driver: kernels are interpreted, speed is estimated"),
+        ("compile target", spec.target, "this GPU's capability" if has_gpu else "the default where there is no GPU"),
+        ("workers", str(spec.cpu_workers), "CPU cores given to recording, compiling and interpreting"),
+    ]
+
+
+def _plugins() -> list[tuple[str, str, str]]:
+    from tritonrl_core.discovery import SHIPPED, installed_plugins, pip_hint
+
+    found = installed_plugins()
+    rows = [(f"plugin {name}", f"{item.distribution} {item.version}", "") for name, item in sorted(found.items())]
+    return rows + [(f"plugin {name}", "–", pip_hint(name)) for name in SHIPPED if name not in found]

@@ -1,0 +1,64 @@
+"""How things look in the terminal: two consoles, the colours of the statuses, and the form of an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from tritonrl_core.errors import TritonRLError
+from tritonrl_core.types import Status
+
+STATUS_STYLE: Mapping[Status, str] = {
+    Status.PASSED: "bold green",
+    Status.WRONG: "red",
+    Status.RUNTIME_ERROR: "red",
+    Status.TIMEOUT: "red",
+    Status.BUILD_ERROR: "red",
+    Status.REJECTED: "yellow",
+    Status.CHEATED: "bold magenta",
+    Status.UNSUPPORTED: "cyan",
+    Status.INFRA: "bold white on red",
+}
+"""Colour means the same everywhere: green right, red wrong, yellow not judged by a rule, magenta a cheat, cyan out of reach."""
+
+
+def stdout() -> Console:
+    """For results."""
+    return Console(soft_wrap=True)
+
+
+def stderr() -> Console:
+    """For everything that is said along the way."""
+    return Console(stderr=True, soft_wrap=True)
+
+
+def complain(error: TritonRLError) -> None:
+    """One error: what and where, then the remedy."""
+    console = stderr()
+    console.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False)
+    if error.remedy:
+        console.print(f"  {escape(error.remedy)}", highlight=False)
+
+
+def status_text(status: Status) -> Text:
+    return Text(status.value, style=STATUS_STYLE[status])
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """A table in the house form: no box around it, header underlined."""
+    result = Table(title=title or None, box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for column in columns:
+        result.add_column(column, overflow="fold")
+    return result
+
+
+def seconds_text(seconds: float) -> str:
+    """`75` → `1:15`, `3800` → `1:03:20`."""
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"

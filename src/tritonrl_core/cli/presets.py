@@ -1,0 +1,47 @@
+"""`tritonrl presets`: what is shipped, what a preset resolves to, and whether one of yours is sound."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tritonrl_core.cli.output import stdout, table
+
+app = typer.Typer(no_args_is_help=True, help="List, show and check presets.")
+
+Name = Annotated[str, typer.Argument(help="A preset's name, or the path of a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")]
+
+
+@app.command("list")
+def list_presets() -> None:
+    """The presets that can be named."""
+    from tritonrl_core.preset import available_presets, load_preset
+
+    rows = table("preset", "plugins", "file")
+    for name, path in sorted(available_presets().items()):
+        preset = load_preset(name)
+        rows.add_row(name, ", ".join(plugin for plugin, _ in preset.plugins) or "–", str(path))
+    stdout().print(rows)
+
+
+@app.command("show")
+def show_preset(name: Name, overrides: Overrides = None) -> None:
+    """Print a preset as it resolves: `extends` followed, overrides applied."""
+    from tritonrl_core.preset import load_preset
+
+    typer.echo(load_preset(name, overrides or []).to_yaml(), nl=False)
+
+
+@app.command("check")
+def check_preset(name: Name, overrides: Overrides = None) -> None:
+    """Check a preset: every key known, every plugin installed, every option valid. Exit code 2 where it is not."""
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.session import Session
+    from tritonrl_core.train.config import check_trainer_options
+
+    preset = load_preset(name, overrides or [])
+    Session.open(preset)
+    check_trainer_options(preset)
+    stdout().print(f"[green]ok[/] {preset.name}: {len(preset.plugins)} plugins", highlight=False)

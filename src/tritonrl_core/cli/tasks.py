@@ -1,0 +1,73 @@
+"""`tritonrl tasks`: look at what there is to write kernels for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tritonrl_core.cli.output import stderr, stdout, table
+from tritonrl_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tritonrl_core.types import Task
+
+app = typer.Typer(no_args_is_help=True, help="List and show tasks.")
+
+Source = Annotated[
+    str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the tasks of the preset]")
+]
+PresetName = Annotated[str, typer.Option(help="Preset whose tasks are meant.")]
+
+
+def find_tasks(source: str | None, preset: str, split: str) -> list[Task]:
+    """Tasks of a path or of a preset. Raises `TaskError`, `PresetError`."""
+    if source is not None:
+        from tritonrl_core.tasks.loaders import load_tasks
+
+        return load_tasks(source)
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.session import generate_tasks
+
+    return generate_tasks(load_preset(preset), split=split)
+
+
+@app.command("list")
+def list_tasks(
+    source: Source = None,
+    preset: PresetName = "baseline",
+    split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
+) -> None:
+    """One line a task: level, family, what may vary."""
+    tasks = find_tasks(source, preset, split)
+    rows = table("task", "level", "family", "may vary", "from")
+    for task in tasks:
+        rows.add_row(task.id, str(task.level), task.family, ", ".join([*task.vary, *task.dtypes]) or "values, layouts", task.origin)
+    stdout().print(rows)
+    stderr().print(f"[dim]{len(tasks)} tasks[/]", highlight=False)
+
+
+@app.command("show")
+def show_task(
+    task_id: Annotated[str, typer.Argument(help="A task's id.")],
+    source: Source = None,
+    preset: PresetName = "baseline",
+    prompt: Annotated[bool, typer.Option("--prompt", help="Show what a chat model is asked.")] = False,
+) -> None:
+    """Print a task's reference, or the prompt made from it."""
+    from difflib import get_close_matches
+
+    known = {task.id: task for split in ("train", "held_out") for task in find_tasks(source, preset, split)}
+    if task_id not in known:
+        near = get_close_matches(task_id, known, n=3)
+        raise UsageError(
+            f"no task {task_id!r}", remedy=f"Did you mean {', '.join(near)}?" if near else "`tritonrl tasks list` shows them."
+        )
+    task = known[task_id]
+    if prompt:
+        from tritonrl_core.tasks.prompts import chat_messages
+
+        for message in chat_messages(task):
+            typer.echo(f"[{message['role']}]\n{message['content']}\n")
+        return
+    typer.echo(task.source)

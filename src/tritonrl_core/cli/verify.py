@@ -1,0 +1,144 @@
+"""`tritonrl verify`: judge kernels that lie in files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tritonrl_core.cli.output import status_text, stderr, stdout, table
+from tritonrl_core.errors import UsageError
+from tritonrl_core.types import Candidate, Score, Status
+
+if TYPE_CHECKING:
+    from tritonrl_core.preset import Preset
+
+EXIT_NOT_PASSED = 1
+EXIT_INFRA = 3
+
+
+def verify(
+    reference: Annotated[Path, typer.Argument(help="A KernelBench-form file: Model, get_inputs, get_init_inputs.")],
+    candidates: Annotated[list[Path], typer.Argument(help="Files that define ModelNew with Triton kernels.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; overrides the preset.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object per candidate.")] = False,
+) -> None:
+    """Judge kernels against a reference.
+
+    Exit code: 0 all passed, 1 some did not, 2 bad usage or a broken reference, 3 a fault of ours.
+    """
+    from tritonrl_core.tasks.loaders import load_reference
+
+    task = load_reference(reference)
+    sources = [read_candidate(path) for path in candidates]
+    chosen = choose_preset(preset, [*(overrides or []), *([f"verifier.device={device}"] if device else [])])
+
+    from tritonrl_core.verifier import Verifier
+
+    with Verifier(chosen) as verifier:
+        say_where(verifier.bench.describe(), chosen.name)
+        scores = verifier.verify_batch([(task, Candidate.from_code(source)) for source in sources])
+    if as_json:
+        records = [record(path, score) for path, score in zip(candidates, scores, strict=True)]
+        typer.echo(json.dumps(records, indent=2, default=str))
+    else:
+        show(candidates, scores)
+    raise typer.Exit(exit_code(scores))
+
+
+def choose_preset(name: str | None, overrides: list[str]) -> Preset:
+    """The preset asked for; without one the strictest that this installation has, and say so."""
+    from tritonrl_core.discovery import missing_plugins
+    from tritonrl_core.preset import load_preset
+
+    if name is not None:
+        return load_preset(name, overrides)
+    strict = load_preset("all_extensions", overrides)
+    absent = missing_plugins(strict)
+    if not absent:
+        return strict
+    stderr().print(
+        f"[yellow]note:[/] judging under `baseline` (one input case); for the full verdict: pip install {' '.join(absent)}"
+    )
+    return load_preset("baseline", overrides)
+
+
+def read_candidate(path: Path) -> str:
+    """The text of a candidate file. Raises `UsageError` where there is no such text; bad code is not our concern."""
+    remedy = "Name a readable Python file that defines `ModelNew`."
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"candidate {path}: no such file", remedy=remedy) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"candidate {path}: not UTF-8 text (byte {error.start})", remedy=remedy) from None
+    except OSError as error:
+        raise UsageError(f"candidate {path}: cannot be read ({error.strerror})", remedy=remedy) from None
+
+
+def say_where(description: Mapping[str, str], preset: str) -> None:
+    """The first line of every judgement: on what, in which box."""
+    parts = [f"preset {preset}", *(f"{key} {value}" for key, value in description.items())]
+    stderr().print("[dim]" + " · ".join(parts) + "[/]", highlight=False)
+
+
+def record(path: Path, score: Score) -> dict[str, Any]:
+    """One candidate as the JSON object that `verify --json` promises."""
+    verdict, timing = score.verdict, score.timing
+    return {
+        "task": score.task_id,
+        "candidate": str(path),
+        "status": verdict.status.value,
+        "stage": verdict.stage.value,
+        "valid": verdict.valid,
+        "compiled": verdict.compiled,
+        "correct": verdict.correct,
+        "speedup": timing.speedup if timing else None,
+        "speedup_low": timing.speedup_low if timing else None,
+        "estimated": timing.estimated if timing else None,
+        "cases_passed": verdict.cases_passed,
+        "cases_total": verdict.cases_total,
+        "worst_error": verdict.worst_error,
+        "reason": verdict.reason,
+        "source": verdict.source,
+        "sandbox": verdict.sandbox,
+        "unchecked": list(verdict.unchecked),
+        "facts": dict(verdict.facts),
+    }
+
+
+def show(paths: list[Path], scores: list[Score]) -> None:
+    """A table for people: one row a candidate, then what they should know about it."""
+    rows = table("candidate", "status", "stage", "cases", "speedup", "reason")
+    for path, score in zip(paths, scores, strict=True):
+        verdict = score.verdict
+        cases = f"{verdict.cases_passed}/{verdict.cases_total}" if verdict.cases_total else "–"
+        rows.add_row(str(path), status_text(verdict.status), verdict.stage.value, cases, speed_text(score), verdict.reason)
+    stdout().print(rows)
+    unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
+    if unchecked:
+        stderr().print(f"[dim]not checked on this machine: {', '.join(unchecked)}[/]", highlight=False)
+
+
+def speed_text(score: Score) -> str:
+    """`1.52×`, with `estimated` wherever it was not measured."""
+    if score.timing is None:
+        return "–"
+    return f"{score.timing.speedup:.2f}×" + (" estimated" if score.timing.estimated else "")
+
+
+def exit_code(scores: list[Score]) -> int:
+    statuses = {score.verdict.status for score in scores}
+    if Status.INFRA in statuses:
+        return EXIT_INFRA
+    return 0 if statuses == {Status.PASSED} else EXIT_NOT_PASSED
