@@ -1,0 +1,1 @@
+"""Where candidates run: record without a GPU, replay with one."""

@@ -1,0 +1,278 @@
+"""The trusted reference of a task: execute its source, make the tensors of an input case, run it.
+
+Only references come here, never candidates: this code has the inputs, the parameters and the expected outputs. It does
+not compare anything (see `bench.tolerance`) and does not time anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import linecache
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tritonrl_core.bench.constants import rebind
+from tritonrl_core.bench.values import is_restricted, lay_out, randomise_state, redistribute
+from tritonrl_core.errors import InfraError, TaskError
+from tritonrl_core.types import InputCase, Task
+
+REQUIRED: Mapping[str, str] = {
+    "Model": "Define `class Model(nn.Module)` with the computation in `forward`.",
+    "get_inputs": "Define `def get_inputs():` returning the list of arguments of `forward`.",
+    "get_init_inputs": "Define `def get_init_inputs():` returning the list of arguments of `Model(...)`, or [].",
+}
+"""What a file in KernelBench form must define, and the remedy where it does not."""
+
+
+@dataclass
+class Materials:
+    """The tensors of one input case, on one device.
+
+    `inputs` are the arguments of `forward` and `init_inputs` those of `Model(...)`: tensors, scalars, or lists of such.
+    `model` is the reference with random parameters and buffers, in the task's mode; `state` its `state_dict`, no copy.
+    """
+
+    task: Task
+    case: InputCase
+    device: torch.device
+    init_inputs: list[Any]
+    inputs: list[Any]
+    model: nn.Module
+    fp64_fallback: str = field(default="", init=False)
+    """Why the last `expected("fp64")` had to run in the working dtype; "" where it did not."""
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
+    def expected(self, precision: str = "native") -> list[Tensor]:
+        """The reference's outputs as a flat list of tensors; inputs and state stay as they are.
+
+        `native` runs in the working dtype without TF32, `fp64` in double precision. Where an operator has no
+        double-precision form the working dtype is used instead and `fp64_fallback` says why. Raises `TaskError`.
+        """
+        if precision == "native":
+            return self._run(copy.deepcopy(self.model), [_map(value, torch.clone) for value in self.inputs])
+        if precision != "fp64":
+            raise ValueError(f"precision is 'native' or 'fp64', not {precision!r}")
+        self.fp64_fallback = ""
+        try:
+            double = copy.deepcopy(self.model).to(torch.float64)
+            return self._run(double, [_map(value, _double) for value in self.inputs], torch.float64)
+        except TaskError as error:
+            # The reference fixed a dtype of its own, or an operator has no such kernel: the native run decides which
+            # of the two it was, by raising as well where the reference is broken.
+            outputs = self.expected("native")
+            self.fp64_fallback = error.message
+            return outputs
+
+    def _run(self, model: nn.Module, inputs: list[Any], dtype: torch.dtype | None = None) -> list[Tensor]:
+        with _seeded(self.case.seed, self.device), _ieee(self.device), _default_dtype(dtype), torch.no_grad():
+            with blame(self.task, "forward"):
+                outputs = model(*inputs)
+            return [tensor.detach() for tensor in _outputs(outputs, self.task)]
+
+
+class Reference:
+    """A task's reference, compiled once and executed anew for every case. Raises `TaskError` naming file and line."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._restricted = is_restricted(task.source)
+        self._execute({}, torch.device("cpu"), seed=0)
+
+    def materialise(self, case: InputCase, device: str | torch.device = "cpu") -> Materials:
+        """Make a case's inputs and the model on `device`: the same for the same case on the same kind of device.
+
+        The global random state is as before afterwards. Raises `TaskError` where the reference does not run.
+        """
+        place = torch.device(device)
+        with _seeded(case.seed, place), _default_dtype(None):
+            namespace = self._execute(case.dims, place, seed=None)
+            with torch.no_grad(), place if place.type != "cpu" else nullcontext():
+                with blame(self.task, "get_init_inputs"):
+                    init_inputs = list(namespace["get_init_inputs"]())
+                with torch.enable_grad(), blame(self.task, "Model(...)"):
+                    model = namespace["Model"](*init_inputs)
+                with blame(self.task, "get_inputs"):
+                    inputs = list(namespace["get_inputs"]())
+            model = self._prepare(model, case, place)
+            inputs = [_map(value, lambda tensor: self._dress(tensor, case, place)) for value in inputs]
+        return Materials(self.task, case, place, init_inputs, inputs, model)
+
+    def _execute(self, dims: Mapping[str, int], device: torch.device, seed: int | None) -> dict[str, Any]:
+        filename = _filename(self.task)
+        with blame(self.task, "module"):
+            code, missing = _compiled(self.task.source, filename, tuple(sorted(dims.items())))
+        if missing:
+            raise TaskError(
+                f"{where(self.task)}: no integer constant {', '.join(missing)} at module level",
+                remedy="`vary` can only name constants that the source assigns as `NAME = 123`.",
+            )
+        namespace: dict[str, Any] = {"__name__": "reference", "__file__": filename}
+        placed = device if device.type != "cpu" else nullcontext()
+        with nullcontext() if seed is None else _seeded(seed, device), placed, blame(self.task, "module"):
+            exec(code, namespace)
+        for name, remedy in REQUIRED.items():
+            if not callable(namespace.get(name)):
+                raise TaskError(f"{where(self.task)}: does not define `{name}`", remedy=remedy)
+        return namespace
+
+    def _prepare(self, model: nn.Module, case: InputCase, device: torch.device) -> nn.Module:
+        if not isinstance(model, nn.Module):
+            raise TaskError(f"{where(self.task)}: `Model` is not a torch.nn.Module", remedy=REQUIRED["Model"])
+        randomise_state(model)
+        model = model.to(device)
+        if case.dtype is not None:
+            model = model.to(_float_dtype(case.dtype))
+        if self.task.mode != "as_is":
+            model.train(self.task.mode == "train")
+        return model
+
+    def _dress(self, tensor: Tensor, case: InputCase, device: torch.device) -> Tensor:
+        """One input as the case wants it. Integers keep the range that the reference drew them from."""
+        tensor = tensor.detach().to(device)
+        if not tensor.is_floating_point():
+            return tensor
+        if case.dtype is not None:
+            tensor = tensor.to(_float_dtype(case.dtype))
+        return lay_out(redistribute(tensor, case.distribution, restricted=self._restricted), case.layout)
+
+
+def where(task: Task, line: int | None = None) -> str:
+    """How messages name a reference: its file, or its id, and the line where there is one."""
+    name = task.origin if task.origin.endswith((".py", ".jsonl")) else f"reference of task {task.id}"
+    return name if line is None else f"{name}, line {line}"
+
+
+@contextmanager
+def blame(task: Task, part: str) -> Iterator[None]:
+    """The boundary around a reference's own code: whatever it raises becomes a `TaskError` with its line.
+
+    Memory that ran out is the machine's fault and becomes `InfraError`.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise InfraError(
+            f"{where(task)}: out of memory in {part}", remedy="Use a smaller size or a device with more memory."
+        ) from error
+    except SyntaxError as error:
+        raise TaskError(
+            f"{where(task, error.lineno)}: {error.msg}: {(error.text or '').strip()}",
+            remedy="Correct the reference; it must be Python in KernelBench form.",
+        ) from error
+    except Exception as error:  # a user's file may raise anything, and must be named for it
+        raise TaskError(_story(task, part, error), remedy="Correct the reference; it must run as it stands.") from error
+
+
+def _story(task: Task, part: str, error: Exception) -> str:
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _filename(task)]
+    cause = (str(error).strip() or repr(error)).splitlines()[0]
+    text = f"{where(task, lines[-1].lineno if lines else None)}: {part} raised {type(error).__name__}: {cause}"
+    return f"{text} at `{lines[-1].line}`" if lines and lines[-1].line else text
+
+
+def _filename(task: Task) -> str:
+    return task.origin if task.origin.endswith(".py") else f"<reference {task.id}>"
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str, filename: str, dims: tuple[tuple[str, int], ...]) -> tuple[CodeType, list[str]]:
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    tree = ast.parse(source, filename)
+    missing = rebind(tree, dict(dims))
+    return compile(tree, filename, "exec"), missing
+
+
+def _float_dtype(name: str) -> torch.dtype:
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TaskError(
+            f"{name!r} is not a floating dtype of torch", remedy="Use one such as float32, float16 or bfloat16."
+        )
+    return dtype
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
+
+
+def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Apply to the tensors in a value that may be a tensor, a scalar, or lists, tuples and dicts of such."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_map(part, function) for part in value)
+    if isinstance(value, dict):
+        return {key: _map(part, function) for key, part in value.items()}
+    return value
+
+
+def _outputs(value: Any, task: Task) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, bool | int | float):
+        return [torch.tensor(value)]
+    if isinstance(value, list | tuple):
+        return [tensor for part in value for tensor in _outputs(part, task)]
+    if isinstance(value, dict):
+        return [tensor for part in value.values() for tensor in _outputs(part, task)]
+    if value is None:
+        return []
+    raise TaskError(
+        f"{where(task)}: forward returned a {type(value).__name__}",
+        remedy="Return a tensor, or a tuple, list or dict of tensors.",
+    )
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed every generator that a reference may draw from, and put the old states back afterwards."""
+    numpy = sys.modules.get("numpy")
+    before = random.getstate(), numpy.random.get_state() if numpy else None, torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if numpy:
+        numpy.random.seed(seed % 2**32)
+    if cuda is not None:
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        torch.set_rng_state(before[2])
+        if numpy:
+            numpy.random.set_state(before[1])
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda, device)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype | None) -> Iterator[None]:
+    """Run with this default dtype (None: as it is), and undo what the reference itself may set."""
+    before = torch.get_default_dtype()
+    if dtype is not None:
+        torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _ieee(device: torch.device) -> Any:
+    """No TF32 in convolutions (matrix products have none unless someone asks)."""
+    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()

@@ -1,0 +1,152 @@
+"""Tensor values of an input case: distributions and layouts of inputs, random parameters.
+
+Works on what the reference itself drew, so that shapes, integer ranges and domains stay the reference's own. All draws
+come from torch's global generator, which the caller has seeded. What a case asks for is plain data (`tasks.cases`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+RESTRICTED = re.compile(
+    r"\b(log|log2|log10|log1p|sqrt|rsqrt|pow|acos|asin|atanh|acosh|lgamma|binary_cross_entropy|BCELoss|kl_div|KLDivLoss"
+    r"|poisson_nll_loss|xlogy|entropy|cumprod|prod|multinomial|bernoulli|grid_sample)\b"
+)
+"""Operators that are not defined, or tell nothing, outside the range of values that the reference draws."""
+
+
+def is_restricted(source: str) -> bool:
+    """Whether non-negative inputs of this reference must stay in the range that it draws them from."""
+    return bool(RESTRICTED.search(source))
+
+
+def redistribute(tensor: Tensor, distribution: str, *, restricted: bool) -> Tensor:
+    """A floating tensor of the same shape with values of the named distribution; `tensor` is what the reference drew.
+
+    A tensor without negative values in a `restricted` reference keeps to its own range (probabilities stay such):
+    there `uniform` and `constant` are taken from that range, and everything else is as written.
+    """
+    if tensor.numel() == 0 or distribution == "normal":
+        return tensor
+    if restricted and bool(tensor.min() >= 0):
+        low, high = tensor.min(), tensor.max()
+        if distribution == "uniform":
+            return low + (high - low) * torch.rand_like(tensor)
+        if distribution == "constant":
+            return torch.full_like(tensor, 1.0) * (low + (high - low) * 0.5)
+        return tensor
+    return VALUES[distribution](tensor)
+
+
+def _large(tensor: Tensor) -> Tensor:
+    # Enough for exp() to overflow where the maximum is not subtracted, not enough for a sum of products to.
+    return tensor * (8 if tensor.dtype == torch.float16 else 32)
+
+
+def _constant(tensor: Tensor) -> Tensor:
+    # Few significant bits: sums and squares stay exact, so that a variance of zero is zero in any order of summation.
+    choice = torch.tensor([-1.5, -0.75, 0.5, 1.25], device=tensor.device)[torch.randint(4, (), device=tensor.device)]
+    return torch.ones_like(tensor) * choice.to(tensor.dtype)
+
+
+def _zeros(tensor: Tensor) -> Tensor:
+    return torch.where(torch.rand_like(tensor) < 0.5, torch.zeros_like(tensor), tensor)
+
+
+def _infinities(tensor: Tensor) -> Tensor:
+    # Minus infinity on a sixteenth of the elements, as masks leave it; never in the first place of a row.
+    hit = torch.rand_like(tensor) < 1 / 16
+    hit[..., :1] = False
+    return tensor.masked_fill(hit, float("-inf"))
+
+
+VALUES: dict[str, Callable[[Tensor], Tensor]] = {
+    "normal": lambda tensor: tensor,
+    "uniform": lambda tensor: torch.rand_like(tensor) * 2 - 1,
+    "large": _large,
+    "tiny": lambda tensor: tensor * 2**-10,
+    "negative": lambda tensor: -tensor.abs(),
+    "constant": _constant,
+    "zeros": _zeros,
+    "infinities": _infinities,
+}
+"""What each of `tasks.cases.DISTRIBUTIONS` does to a tensor that the reference drew."""
+
+
+def lay_out(tensor: Tensor, layout: str) -> Tensor:
+    """The same values in another memory layout; `expanded` repeats the first row with stride 0, which changes values."""
+    return LAYOUTS[layout](tensor)
+
+
+def _transposed(tensor: Tensor) -> Tensor:
+    if tensor.dim() < 2:
+        spread = tensor.new_zeros(2 * tensor.numel())[::2]
+        return spread.copy_(tensor) if tensor.dim() else tensor
+    return tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+def _offset(tensor: Tensor) -> Tensor:
+    if tensor.dim() == 0:
+        return tensor
+    window = tensor.new_zeros((*tensor.shape[:-1], tensor.shape[-1] + 3))[..., 2:-1]
+    return window.copy_(tensor)
+
+
+def _expanded(tensor: Tensor) -> Tensor:
+    return tensor[:1].contiguous().expand_as(tensor) if tensor.dim() >= 2 else tensor
+
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "contiguous": lambda tensor: tensor,
+    "transposed": _transposed,
+    "offset": _offset,
+    "expanded": _expanded,
+}
+"""What each of `tasks.cases.LAYOUTS` does to a tensor's memory."""
+
+
+def randomise_state(model: nn.Module) -> None:
+    """Give parameters and floating buffers values whose omission shows, in place. Integer buffers are left alone.
+
+    Constants other than 0 become random values that keep sign and scale, so a variance stays positive; zeros, and
+    vectors too small to show, get magnitudes of 0.2 to 0.6; other parameters vary by a quarter. Buffers that are not
+    constant (tables, masks) stay, because a right kernel may compute them.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.is_floating_point() and parameter.numel():
+                parameter.copy_(_random_parameter(parameter))
+        for buffer in model.buffers():
+            if buffer.is_floating_point() and buffer.numel() and bool((buffer == buffer.flatten()[0]).all()):
+                buffer.copy_(_random_constant(buffer))
+
+
+def _random_parameter(parameter: Tensor) -> Tensor:
+    if _is_vector(parameter) and bool(parameter.abs().max() < 0.2):
+        return _small_vector(parameter)
+    if bool((parameter == 0).all()):
+        return _small_vector(parameter)
+    spread = 0.4 if bool((parameter == parameter.flatten()[0]).all()) else 0.25
+    return parameter * (1 + spread * (2 * torch.rand_like(parameter) - 1))
+
+
+def _random_constant(buffer: Tensor) -> Tensor:
+    if bool((buffer == 0).all()):
+        return _small_vector(buffer)
+    return buffer * (1 + 0.4 * (2 * torch.rand_like(buffer) - 1))
+
+
+def _small_vector(like: Tensor) -> Tensor:
+    magnitude = 0.2 + 0.4 * torch.rand_like(like)
+    return torch.where(torch.rand_like(like) < 0.5, -magnitude, magnitude)
+
+
+def _is_vector(parameter: Tensor) -> bool:
+    """Biases and scales, also of shape (C, 1, 1); not the single row of a (1, K) weight."""
+    if parameter.dim() < 2:
+        return True
+    return parameter.shape[-1] == 1 and parameter.numel() == max(parameter.shape)
