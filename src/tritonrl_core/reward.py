@@ -1,0 +1,131 @@
+"""What a verdict earns, and how a group of completions shares the credit. Pure arithmetic; no hooks, no tensors.
+
+TritonRL (arXiv 2510.17891) splits the reward of a completion: the code learns from correctness, the plan from speedup,
+both gated by validity. With r the parts of one group's completions,
+
+    A_code = (r_correct - mean(r_correct)) / (std(r_correct) + EPSILON)
+    A_plan = alpha * (r_speed - mean(r_speed)) / (std(r_speed) + EPSILON)
+
+where std is the sample deviation (n - 1), as in TRL's GRPO, and a group in which all are alike gives zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import Protocol
+
+from tritonrl_core.types import Credit, RewardParts, Score, Status, Timing, Verdict
+
+EPSILON = 1e-4
+"""Added to the deviation, as TRL does."""
+
+
+class SpeedReward(Protocol):
+    """How speedup becomes reward: `capped` (min(speedup, cap)), `milestones` (share of the thresholds reached) or
+    `linear` (the speedup itself)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def cap(self) -> float: ...
+    @property
+    def milestones(self) -> Sequence[float]: ...
+
+
+class RewardSettings(Protocol):
+    """The preset's `reward:` section."""
+
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def speed(self) -> SpeedReward: ...
+
+
+def reward_parts(verdict: Verdict, timing: Timing | None, settings: RewardSettings) -> RewardParts:
+    """Correctness 1 or 0, and the speed reward of a correct kernel (0 for all others).
+
+    Both are None only for `INFRA`: our fault is left out and never punished. An estimate that may not enter a reward
+    (`Timing.reward_allowed`) earns no speed.
+    """
+    if verdict.status is Status.INFRA:
+        return RewardParts(correctness=None, speed=None)
+    if verdict.status is not Status.PASSED or verdict.valid is False:
+        return RewardParts(correctness=0.0, speed=0.0)
+    if timing is None or not timing.reward_allowed:
+        return RewardParts(correctness=1.0, speed=0.0)
+    return RewardParts(correctness=1.0, speed=speed_reward(timing.speedup, settings.speed))
+
+
+def speed_reward(speedup: float, settings: SpeedReward) -> float:
+    """Reward of a correct kernel `speedup` times as fast as the baseline. Raises ValueError for an unknown kind."""
+    if not isfinite(speedup) or speedup < 0:
+        return 0.0
+    match settings.kind:
+        case "capped":
+            return min(speedup, settings.cap)
+        case "milestones":
+            return sum(speedup >= threshold for threshold in settings.milestones) / max(len(settings.milestones), 1)
+        case "linear":
+            return speedup
+    raise ValueError(f"unknown kind of speed reward: {settings.kind!r}")
+
+
+def total_reward(parts: RewardParts, alpha: float) -> float | None:
+    """Correctness + alpha * speed: the one figure to show for a completion. None for INFRA."""
+    if parts.correctness is None:
+        return None
+    return parts.correctness + alpha * (parts.speed or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRules:
+    """Departures from TritonRL, all off by default.
+
+    `speed_from`: speed counts only in groups with at least this share of correct completions.
+    `merge_noise`: correct completions whose speedups' confidence intervals share a point count as equally fast, so that
+    a group that differs by timing noise alone teaches nothing.
+    """
+
+    speed_from: float = 0.0
+    merge_noise: bool = False
+
+
+def group_credit(scores: Sequence[Score], alpha: float, rules: CreditRules | None = None) -> list[Credit]:
+    """Advantages of one group (all completions of one prompt), in order. INFRA gets zeros and moves no mean."""
+    rules = rules or CreditRules()
+    correctness = [score.reward.correctness for score in scores]
+    speeds = [score.reward.speed for score in scores]
+    if rules.merge_noise:
+        speeds = _merge_noise(scores, speeds)
+    known = [value for value in correctness if value is not None]
+    counts = bool(known) and sum(known) / len(known) >= rules.speed_from
+    plan = normalised(speeds) if counts else [0.0] * len(scores)
+    return [Credit(plan=alpha * p, code=c) for p, c in zip(plan, normalised(correctness), strict=True)]
+
+
+def normalised(rewards: Sequence[float | None]) -> list[float]:
+    """(r - mean) / (std + EPSILON) over what is known; 0 for None and where there is nothing to compare."""
+    known = [reward for reward in rewards if reward is not None]
+    if len(known) < 2 or max(known) == min(known):
+        return [0.0] * len(rewards)
+    mean = sum(known) / len(known)
+    std = sqrt(sum((reward - mean) ** 2 for reward in known) / (len(known) - 1))
+    return [0.0 if reward is None else (reward - mean) / (std + EPSILON) for reward in rewards]
+
+
+def _merge_noise(scores: Sequence[Score], speeds: Sequence[float | None]) -> list[float | None]:
+    """Speed rewards with those of completions that no clock can tell apart replaced by their mean."""
+    timed = [
+        (place, score.timing, speed)
+        for place, (score, speed) in enumerate(zip(scores, speeds, strict=True))
+        if score.reward.correctness and score.timing is not None and score.timing.reward_allowed and speed is not None
+    ]
+    merged = list(speeds)
+    if not timed or max(t.speedup_low for _, t, _ in timed) > min(t.speedup_high for _, t, _ in timed):
+        return merged
+    mean = sum(speed for _, _, speed in timed) / len(timed)
+    for place, _, _ in timed:
+        merged[place] = mean
+    return merged

@@ -1,0 +1,145 @@
+"""What a verdict earns, and how a group shares the credit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritonrl_core.reward import (
+    EPSILON,
+    CreditRules,
+    group_credit,
+    normalised,
+    reward_parts,
+    speed_reward,
+    total_reward,
+)
+from tritonrl_core.types import Candidate, Credit, RewardParts, Score, Stage, Status, Timing, Verdict
+
+
+@dataclass(frozen=True)
+class Speed:
+    kind: str = "capped"
+    cap: float = 3.0
+    milestones: tuple[float, ...] = (1.0, 1.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    alpha: float = 0.1
+    speed: Speed = Speed()
+
+
+def timing(speedup: float, *, low: float | None = None, high: float | None = None, allowed: bool = True) -> Timing:
+    return Timing(
+        (1.0,),
+        {"eager": (speedup,)},
+        speedup,
+        speedup if low is None else low,
+        speedup if high is None else high,
+        "H100",
+        "graph",
+        "events",
+        reward_allowed=allowed,
+    )
+
+
+def score(correctness: float | None, speed: float | None, when: Timing | None = None) -> Score:
+    status = Status.INFRA if correctness is None else Status.PASSED if correctness else Status.WRONG
+    return Score(
+        "t", 1, "k", Candidate.from_code("x"), Verdict(status, Stage.FULL), when, RewardParts(correctness, speed)
+    )
+
+
+def test_a_correct_kernel_earns_correctness_and_capped_speed() -> None:
+    passed = Verdict(Status.PASSED, Stage.FULL, valid=True)
+    assert reward_parts(passed, timing(2.0), Settings()) == RewardParts(1.0, 2.0)
+    assert reward_parts(passed, timing(9.0), Settings()) == RewardParts(1.0, 3.0)
+    assert reward_parts(passed, None, Settings()) == RewardParts(1.0, 0.0)
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s not in (Status.PASSED, Status.INFRA)])
+def test_everything_else_earns_zero_and_never_none(status: Status) -> None:
+    assert reward_parts(Verdict(status, Stage.FULL), timing(2.0), Settings()) == RewardParts(0.0, 0.0)
+
+
+def test_infra_is_left_out() -> None:
+    assert reward_parts(Verdict(Status.INFRA, Stage.FULL), None, Settings()) == RewardParts(None, None)
+    assert total_reward(RewardParts(None, None), 0.1) is None
+
+
+def test_validity_gates_both_parts() -> None:
+    assert reward_parts(Verdict(Status.PASSED, Stage.FULL, valid=False), timing(2.0), Settings()) == RewardParts(
+        0.0, 0.0
+    )
+
+
+def test_an_estimate_that_is_not_proven_earns_no_speed() -> None:
+    passed = Verdict(Status.PASSED, Stage.FULL)
+    assert reward_parts(passed, timing(2.0, allowed=False), Settings()) == RewardParts(1.0, 0.0)
+
+
+def test_kinds_of_speed_reward() -> None:
+    assert speed_reward(2.5, Speed("linear")) == 2.5
+    assert [speed_reward(s, Speed("milestones")) for s in (0.9, 1.0, 1.7, 8.0)] == [0.0, 1 / 3, 2 / 3, 1.0]
+    assert speed_reward(float("nan"), Speed()) == 0.0
+    with pytest.raises(ValueError, match="cubic"):
+        speed_reward(1.0, Speed("cubic"))
+
+
+def test_total_reward() -> None:
+    assert total_reward(RewardParts(1.0, 2.0), 0.1) == pytest.approx(1.2)
+
+
+def test_credit_is_the_published_formula() -> None:
+    correctness, speed = [1.0, 0.0, 1.0, 0.0], [2.0, 0.0, 1.0, 0.0]
+    credit = group_credit([score(c, s) for c, s in zip(correctness, speed, strict=True)], alpha=0.1)
+    for got, c, s in zip(credit, correctness, speed, strict=True):
+        assert got.code == pytest.approx((c - fmean(correctness)) / (stdev(correctness) + EPSILON))
+        assert got.plan == pytest.approx(0.1 * (s - fmean(speed)) / (stdev(speed) + EPSILON))
+
+
+def test_infra_moves_no_mean_and_gets_nothing() -> None:
+    whole = group_credit([score(1.0, 1.0), score(0.0, 0.0)], 0.1)
+    with_infra = group_credit([score(1.0, 1.0), score(None, None), score(0.0, 0.0)], 0.1)
+    assert with_infra == [whole[0], Credit(0.0, 0.0), whole[1]]
+
+
+def test_groups_without_contrast_give_zeros() -> None:
+    assert group_credit([score(1.0, 1.3)] * 4, 0.1) == [Credit(0.0, 0.0)] * 4
+    assert group_credit([score(None, None)] * 3, 0.1) == [Credit(0.0, 0.0)] * 3
+    assert group_credit([score(1.0, 1.0), score(None, None)], 0.1) == [Credit(0.0, 0.0)] * 2
+    assert group_credit([], 0.1) == []
+
+
+def test_speed_counts_only_from_a_share_of_correct_completions() -> None:
+    group = [score(1.0, 2.0), score(1.0, 1.0), score(0.0, 0.0), score(0.0, 0.0)]
+    assert all(credit.plan == 0.0 for credit in group_credit(group, 0.1, CreditRules(speed_from=0.6)))
+    assert group_credit(group, 0.1, CreditRules(speed_from=0.5)) == group_credit(group, 0.1)
+
+
+def test_timing_noise_alone_gives_no_credit() -> None:
+    near = [score(1.0, s, timing(s, low=s - 0.1, high=s + 0.1)) for s in (1.50, 1.55, 1.60)]
+    assert any(credit.plan for credit in group_credit(near, 0.1))
+    assert all(credit.plan == 0.0 for credit in group_credit(near, 0.1, CreditRules(merge_noise=True)))
+    far = [*near, score(1.0, 2.5, timing(2.5, low=2.4, high=2.6))]
+    assert group_credit(far, 0.1, CreditRules(merge_noise=True)) == group_credit(far, 0.1)
+
+
+def test_merging_noise_keeps_the_contrast_between_right_and_wrong() -> None:
+    mixed = [score(1.0, s, timing(s, low=s - 0.1, high=s + 0.1)) for s in (1.50, 1.60)] + [score(0.0, 0.0)]
+    first, second, wrong = group_credit(mixed, 0.1, CreditRules(merge_noise=True))
+    assert first.plan == second.plan > 0 > wrong.plan
+
+
+@given(st.lists(st.none() | st.floats(0, 10), max_size=12))
+def test_normalised_rewards_are_centred_and_bounded(rewards: list[float | None]) -> None:
+    result = normalised(rewards)
+    assert len(result) == len(rewards)
+    assert sum(result) == pytest.approx(0, abs=1e-6)
+    assert all(abs(value) <= len(rewards) ** 0.5 for value in result)
+    assert all(value == 0 for value, reward in zip(result, rewards, strict=True) if reward is None)
