@@ -78,7 +78,7 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def lay_out(tensor: Tensor, layout: str) -> Tensor:
-    """The same values in another memory layout; `expanded` repeats the first row with stride 0, which changes values."""
+    """The same values in another memory layout; `expanded` repeats the first row (stride 0), which changes values."""
     return LAYOUTS[layout](tensor)
 
 

@@ -1,0 +1,98 @@
+"""Input cases of a task: which constants, dtypes, value distributions and layouts to try, and in which order.
+
+Cases are data. Tensors are made from them by `bench.reference`, on the device that uses them. No torch here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import cycle, islice
+from random import Random
+
+from tritonrl_core.bench.constants import integer_constants
+from tritonrl_core.types import CaseRequest, InputCase, Task
+
+DISTRIBUTIONS = ("normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "infinities")
+"""Value distributions of floating inputs. `normal` is what the reference itself draws."""
+
+LAYOUTS = ("contiguous", "transposed", "offset", "expanded")
+"""Memory layouts of floating inputs: as made, last two dimensions swapped in memory, a window of a larger buffer (not
+aligned), and one row repeated with stride 0."""
+
+DEFINED_AT_INFINITY = frozenset({"softmax"})
+"""Families whose references are defined where some inputs are minus infinity."""
+
+_SPECIAL = ("negative", "zeros", "constant", "uniform")
+_SIGNATURE_SPAN = 5
+"""How many cases share two signatures before a third is drawn: recording a signature costs, another value does not."""
+
+
+def make_cases(task: Task, request: CaseRequest) -> list[InputCase]:
+    """Cases for a request, the one most likely to fail first. The same request gives the same cases everywhere.
+
+    Each case's seed is a hash of the request's seed, the task's key and its place, so that it repeats only where all
+    three do. The first five cases use at most two (shape, dtype, layout) signatures: the task as written, and one in
+    which everything that may vary varies together. Without variation every case is the task as written.
+    """
+    signatures = _signatures(task, request)
+    values = _distributions(task, request)
+    cases = []
+    for index in range(request.count):
+        place = index % _SIGNATURE_SPAN
+        if place == 0:
+            varied = next(signatures)
+        dims, dtype, layout = varied if place in (0, 2) else _as_written(task, request)
+        distribution = next(values)
+        name = _name(dims, dtype, layout, distribution)
+        cases.append(InputCase(name, _seed(task, request, index), dims, dtype, distribution, layout))
+    return cases
+
+
+def smallest_dims(task: Task) -> dict[str, int]:
+    """The smallest declared value of every constant that may vary, where it is not the one as written."""
+    own = integer_constants(task.source) if task.vary else {}
+    smallest = {name: min((own[name], *values)) for name, values in task.vary.items() if name in own}
+    return {name: value for name, value in smallest.items() if value != own[name]}
+
+
+Signature = tuple[dict[str, int], str | None, str]
+
+
+def _as_written(task: Task, request: CaseRequest) -> Signature:
+    return (smallest_dims(task) if request.small else {}), None, "contiguous"
+
+
+def _signatures(task: Task, request: CaseRequest) -> Iterator[Signature]:
+    rng = Random(_seed(task, request, -1))
+    layouts = cycle(rng.sample(LAYOUTS[1:], len(LAYOUTS) - 1))
+    dtypes: tuple[str | None, ...] = (None, *task.dtypes)
+    while True:
+        dims = {name: rng.choice(list(values)) for name, values in sorted(task.vary.items()) if values}
+        yield (
+            smallest_dims(task) if request.small else dims if request.shapes else {},
+            rng.choice(dtypes) if request.dtypes else None,
+            next(layouts) if request.layouts else "contiguous",
+        )
+
+
+def _distributions(task: Task, request: CaseRequest) -> Iterator[str]:
+    """First the values that show most mistakes; the place of the fourth rotates through the special ones."""
+    if not request.values:
+        return cycle(["normal"])
+    special = _SPECIAL + (("infinities",) if task.family in DEFINED_AT_INFINITY else ())
+    start = Random(_seed(task, request, -2)).randrange(len(special))
+    rotating = islice(cycle(special), start, None)
+    order = cycle(("normal", "large", "tiny", "special", "normal"))
+    return (next(rotating) if name == "special" else name for name in order)
+
+
+def _name(dims: dict[str, int], dtype: str | None, layout: str, distribution: str) -> str:
+    parts = [f"{name}={value}" for name, value in dims.items()]
+    parts += [part for part in (dtype, layout, distribution) if part and part not in ("contiguous", "normal")]
+    return " ".join(parts) or "as written"
+
+
+def _seed(task: Task, request: CaseRequest, index: int) -> int:
+    text = f"{request.seed}/{task.key}/{index}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
