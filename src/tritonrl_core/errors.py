@@ -4,6 +4,18 @@ A bad *candidate* is never an error (it is a `Verdict`); these are for bad input
 rules and faults of ours. The command line turns each into one message and its `exit_code`.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """A sentence for a remedy: the nearest of the known names, or all of them where none is near."""
+    names = sorted(str(choice) for choice in known)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else ""
+
 
 class TritonRLError(Exception):
     """Base of the family. `remedy` is the sentence that tells the reader what to do next."""

@@ -22,7 +22,7 @@ class FusionPlugin(Plugin):
     name = "fusion"
 
     class Options(PluginOptions):
-        """What is generated. `patterns` names the patterns to draw from, or is `all`; `count` tasks; `dtypes` they may have."""
+        """What to generate: `count` tasks of the `patterns` named (or `all`), in these `dtypes`."""
 
         patterns: Literal["all"] | tuple[str, ...] = "all"
         count: int = Field(default=200, ge=0)

@@ -17,7 +17,7 @@ class MultiInputPlugin(Plugin):
     name = "multi_input"
 
     class Options(PluginOptions):
-        """How many inputs (`num_tests`) and what they vary besides values of the seed; only what a task declares varies."""
+        """How many inputs (`num_tests`) and what varies between them; only what a task declares may vary."""
 
         num_tests: int = Field(default=5, ge=1)
         shapes: bool = True

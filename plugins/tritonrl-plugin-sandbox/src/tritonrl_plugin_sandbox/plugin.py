@@ -17,7 +17,7 @@ class SandboxPlugin(Plugin):
     name = "sandbox"
 
     class Options(PluginOptions):
-        """`require`: the weakest tier of isolation to accept (A strongest, C weakest), or `auto`: the strongest the host has."""
+        """`require`: the weakest tier of isolation to accept (A is strongest), or `auto`: the best the host has."""
 
         require: Literal["auto", "A", "B", "C"] = "auto"
 

@@ -19,8 +19,8 @@ class TimingPlugin(Plugin):
     name = "timing"
 
     class Options(PluginOptions):
-        """`warmup` and `trials` runs, of whose times the share `trim` is cut off each end. `adaptive` takes both as upper
-        bounds and stops as soon as the interval is narrow enough; `published` always runs them all.
+        """`warmup` and `trials` runs, of whose times the share `trim` is cut off each end. `adaptive` takes both as
+        upper bounds and stops as soon as the interval is narrow enough; `published` always runs them all.
         """
 
         mode: Literal["adaptive", "published"] = "adaptive"
