@@ -1,0 +1,145 @@
+"""From the preset's `train.sft` and `train.grpo` to TRL's own config objects. Builds no trainer.
+
+The keys are TRL's fields and are checked against them; those that a run sets itself are refused, with the place to
+say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tritonrl_core.errors import PresetError, did_you_mean
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig, SFTConfig
+
+    from tritonrl_core.preset import Preset
+
+DEFAULT_SAVE_STEPS = 10
+"""Optimiser steps between two checkpoints, rounded up to whole generations."""
+
+_SET_BY_THE_RUN: Mapping[str, str] = {
+    "output_dir": "Use --out.",
+    "seed": "Set `seed:` at the top of the preset.",
+    "data_seed": "Set `seed:` at the top of the preset.",
+    "logging_steps": "Every step is logged.",
+    "logging_strategy": "Every step is logged.",
+    "disable_tqdm": "The command line draws its own progress bar.",
+    "resume_from_checkpoint": "Use --resume.",
+    "ignore_data_skip": "A run restores its own place in the data.",
+    "eval_strategy": "Set `eval:` in the preset; TRL's own evaluation knows no kernels.",
+    "do_eval": "Set `eval:` in the preset; TRL's own evaluation knows no kernels.",
+    "load_best_model_at_end": "It needs TRL's own evaluation, which knows no kernels.",
+    "save_only_model": "A checkpoint without the optimiser could not be resumed.",
+    "remove_unused_columns": "Every column is needed.",
+    "dataloader_num_workers": "The stream of tasks is read in the trainer's process.",
+}
+_SET_BY_GRPO: Mapping[str, str] = {
+    "reward_weights": "Set `reward.alpha`.",
+    "multi_objective_aggregation": "Credit is assigned by the hook `assign_credit`.",
+    "shuffle_dataset": "Tasks come in an order of their own, by `sample_level` and `seed:`.",
+    "num_train_epochs": "Set max_steps.",
+    "accelerator_config": "The stream of tasks needs its own.",
+}
+
+
+def check_trainer_options(preset: Preset) -> None:
+    """Raise `PresetError` where `train.sft` or `train.grpo` is not what TRL takes. Imports TRL; touches no file."""
+    sft_config(preset, Path("unused"))
+    grpo_config(preset, Path("unused"))
+
+
+def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
+    """TRL's GRPO options for a run whose checkpoints go to `folder`. Raises `PresetError`."""
+    from trl import GRPOConfig
+
+    given = preset.train.grpo
+    _check_names("train.grpo", given, GRPOConfig, {**_SET_BY_THE_RUN, **_SET_BY_GRPO})
+    if not isinstance(given.get("max_steps"), int) or given["max_steps"] < 1:
+        raise PresetError(
+            "train.grpo.max_steps is needed: the stream of tasks has no end.",
+            remedy="Set it in the preset, or say --set train.grpo.max_steps=40.",
+        )
+    config = _build(
+        "train.grpo",
+        GRPOConfig,
+        {
+            **_common(preset, folder),
+            "log_completions": False,
+            **given,
+            "shuffle_dataset": False,
+            "ignore_data_skip": True,
+            "reward_weights": [1.0, preset.reward.alpha],
+        },
+    )
+    _align_checkpoints(config, given)
+    return config
+
+
+def sft_config(preset: Preset, folder: Path) -> SFTConfig:
+    """TRL's SFT options for a run whose checkpoints go to `folder`. Raises `PresetError`."""
+    from trl import SFTConfig
+
+    given = preset.train.sft
+    _check_names("train.sft", given, SFTConfig, _SET_BY_THE_RUN)
+    options = {**_common(preset, folder), "save_steps": DEFAULT_SAVE_STEPS * 10, "completion_only_loss": True, **given}
+    return _build("train.sft", SFTConfig, options)
+
+
+def generation_period(config: GRPOConfig) -> int:
+    """Micro-batches from one generation to the next: `steps_per_generation` x `num_iterations`."""
+    return int(config.steps_per_generation) * int(config.num_iterations)
+
+
+def _common(preset: Preset, folder: Path) -> dict[str, Any]:
+    import torch
+
+    on_gpu = torch.cuda.is_available() and preset.verifier.device != "cpu"
+    return {
+        "output_dir": str(folder),
+        "seed": preset.seed,
+        "use_cpu": not on_gpu,
+        "bf16": on_gpu,
+        "gradient_checkpointing": on_gpu,
+        "dataloader_pin_memory": on_gpu,
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "save_steps": DEFAULT_SAVE_STEPS,
+        "save_total_limit": 2,
+    }
+
+
+def _align_checkpoints(config: GRPOConfig, given: Mapping[str, Any]) -> None:
+    """A checkpoint must lie between two generations: completions in flight are in no checkpoint."""
+    period, per_step = generation_period(config), int(config.gradient_accumulation_steps)
+    if "save_steps" not in given:
+        while int(config.save_steps) * per_step % period:
+            config.save_steps = int(config.save_steps) + 1
+    elif float(config.save_steps) < 1 or int(config.save_steps) * per_step % period:
+        raise PresetError(
+            f"train.grpo.save_steps={given['save_steps']} would save in the middle of a generation.",
+            remedy=f"One generation feeds {period / per_step:g} optimiser steps: save at a multiple of that.",
+        )
+
+
+def _check_names(where: str, given: Mapping[str, Any], config: type[Any], set_elsewhere: Mapping[str, str]) -> None:
+    known = {field.name for field in fields(config) if field.init}
+    for name in given:
+        if name in set_elsewhere:
+            raise PresetError(f"{where}.{name} is not for a preset to set.", remedy=set_elsewhere[name])
+        if name not in known:
+            raise PresetError(
+                f"{where}.{name}: TRL's {config.__name__} has no such field.",
+                remedy=did_you_mean(name, known - set_elsewhere.keys()),
+            )
+
+
+def _build(where: str, config: type[Any], options: Mapping[str, Any]) -> Any:
+    try:
+        return config(**options)
+    except (ValueError, TypeError, ImportError) as error:
+        raise PresetError(f"{where}: TRL refuses these options: {error}", remedy="See TRL's documentation.") from error
