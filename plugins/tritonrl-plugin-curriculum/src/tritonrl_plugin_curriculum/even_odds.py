@@ -69,9 +69,10 @@ class EvenOdds:
     def sample(self, levels: Collection[int], step: int, rng: Random) -> int:
         """One of `levels`: with probability `floor` for each, that level; else the one that wins by its rate."""
         ordered = sorted(levels)
-        forced = int(rng.random() / self.floor) if self.floor else len(ordered)
-        if forced < len(ordered):
-            return ordered[forced]
+        floor = min(self.floor, 1 / len(ordered))
+        chance = rng.random()
+        if chance < floor * len(ordered):
+            return ordered[min(int(chance / floor), len(ordered) - 1)]
         return ordered[nearest_to_half([self._of_some_task(level, step, rng) for level in ordered], rng)]
 
     def observe(self, level: int, task_key: str, correct: int, judged: int, step: int) -> None:
@@ -90,11 +91,16 @@ class EvenOdds:
         return figures
 
     def state(self) -> dict[str, Any]:
-        return {"rates": {str(level): {key: [rate.right, rate.wrong, rate.step] for key, rate in tasks.items()}
-                          for level, tasks in self._rates.items()}}
+        rates = {
+            str(level): {key: [rate.right, rate.wrong, rate.step] for key, rate in tasks.items()}
+            for level, tasks in self._rates.items()
+        }
+        return {"rates": rates}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self._rates = {int(level): {key: Rate(*rate) for key, rate in tasks.items()} for level, tasks in state["rates"].items()}
+        self._rates = {
+            int(level): {key: Rate(*rate) for key, rate in tasks.items()} for level, tasks in state["rates"].items()
+        }
 
     def _of_some_task(self, level: int, step: int, rng: Random) -> Rate:
         tasks = self._rates.get(level)

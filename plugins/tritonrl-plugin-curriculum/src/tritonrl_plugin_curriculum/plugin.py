@@ -17,6 +17,8 @@ from tritonrl_plugin_curriculum.even_odds import EvenOdds
 from tritonrl_plugin_curriculum.published import PublishedSchedule, Rule
 from tritonrl_plugin_curriculum.weights import cosine, progress, reweigh
 
+Credits = Sequence[Credit] | None
+
 RECENT = 100
 """Over how many choices the level mix is reported, and over how many groups of a level its correct rate."""
 
@@ -41,7 +43,7 @@ class CurriculumPlugin(Plugin):
     class Options(PluginOptions):
         """The published schedule by default; see `published.py`, `even_odds.py` and `weights.py` for what each does.
 
-        `max_spread` (published): the window's highest and lowest rate may differ by this much; None asks for no stability.
+        `max_spread` (published): how far the window's highest and lowest rate may lie apart; None asks for no stability.
         `floor`, `half_life` (even_odds): the least share of each level; after how many steps evidence counts half.
         `plan_weight_end`: where `reward.alpha` decays to over `horizon` steps; None leaves it constant.
         `speed_share_end`: share of the code's advantage that comes from speed after `horizon` steps.
@@ -64,7 +66,7 @@ class CurriculumPlugin(Plugin):
         @model_validator(mode="after")
         def _start_before_end(self) -> Self:
             if self.start_p > self.end_p:
-                raise ValueError(f"start_p ({self.start_p}) is above end_p ({self.end_p}); the share of level 2 only grows")
+                raise ValueError(f"start_p ({self.start_p}) is above end_p ({self.end_p}); the share only grows")
             return self
 
         @property
@@ -106,7 +108,7 @@ class CurriculumPlugin(Plugin):
             self._curriculum.observe(level, judged[0].task_key, correct, len(judged), step)
 
     @hookimpl(wrapper=True)
-    def assign_credit(self, scores: Sequence[Score]) -> Generator[None, Sequence[Credit] | None, Sequence[Credit] | None]:
+    def assign_credit(self, scores: Sequence[Score]) -> Generator[None, Credits, Credits]:
         """Whatever the owner of this hook gave, with the weights of the group's step. Off by default."""
         credits = yield
         if credits is None or not self.options.reweighs or not scores:
@@ -116,7 +118,7 @@ class CurriculumPlugin(Plugin):
 
     @hookimpl
     def collect_metrics(self, step: int) -> Mapping[str, float]:
-        """Level mix and correct rates over the last choices and groups, the mode's own figures, the weights in force."""
+        """Level mix and correct rates over the last choices and groups, the mode's figures, the weights in force."""
         with self._lock:
             figures = self._curriculum.metrics(step)
             counts = Counter(self._choices)
@@ -173,7 +175,7 @@ def _constants(options: CurriculumPlugin.Options, preset: Mapping[str, Any]) -> 
     alpha = preset.get("reward", {}).get("alpha", 0.1)
     if alpha <= 0:
         raise PresetError(
-            "curriculum.plan_weight_end and speed_share_end re-weigh the plan's advantage, and reward.alpha is 0: there is none.",
+            "curriculum.plan_weight_end and speed_share_end re-weigh the plan's advantage, but reward.alpha is 0.",
             remedy="Set reward.alpha above 0, or leave both options out.",
         )
     horizon = options.horizon or preset.get("train", {}).get("grpo", {}).get("max_steps")

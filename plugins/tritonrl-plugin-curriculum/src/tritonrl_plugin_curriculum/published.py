@@ -22,7 +22,7 @@ EASY, HARD = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When to raise the share and by how much. `max_spread` bounds highest minus lowest rate in the window; None: any."""
+    """When to raise the share and by how much. `max_spread` bounds the window's highest minus lowest rate."""
 
     start_p: float
     end_p: float
@@ -44,7 +44,7 @@ class Change:
 
 
 def next_change(rule: Rule, share: float, rates: Collection[float], step: int) -> Change | None:
-    """The raise that these level-1 correct rates (the last ones, oldest first) call for; None where they call for none."""
+    """The raise that these level-1 correct rates (the last ones, oldest first) call for, if any."""
     if share >= rule.end_p or len(rates) < rule.window:
         return None
     mean, spread = sum(rates) / len(rates), max(rates) - min(rates)
@@ -52,7 +52,7 @@ def next_change(rule: Rule, share: float, rates: Collection[float], step: int) -
         return None
     # Rounded, so that a share is the figure that a reader would add up to.
     after = min(rule.end_p, round(share + rule.step, 9))
-    reason = f"mean level-{EASY} correct rate {mean:.2f} over the last {rule.window} groups is at least {rule.trigger:g}"
+    reason = f"mean level-1 correct rate {mean:.2f} over the last {rule.window} groups is at least {rule.trigger:g}"
     if rule.max_spread is not None:
         reason += f" and their spread {spread:.2f} at most {rule.max_spread:g}"
     return Change(step, share, after, mean, reason)
@@ -61,7 +61,7 @@ def next_change(rule: Rule, share: float, rates: Collection[float], step: int) -
 class PublishedSchedule:
     """The running schedule: its share of level 2, the window, and every change so far. Not thread-safe by itself."""
 
-    levels = (EASY, HARD)
+    levels: tuple[int, ...] = (EASY, HARD)
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -81,14 +81,18 @@ class PublishedSchedule:
         change = next_change(self.rule, self.share, self._rates, step)
         if change is None:
             return
-        log.info("share of level %d: %.2f -> %.2f at step %d: %s", HARD, change.before, change.after, step, change.reason)
+        log.info("share of level 2: %.2f -> %.2f at step %d: %s", change.before, change.after, step, change.reason)
         self.changes.append(change)
         self.share = change.after
         self._rates.clear()
 
     def metrics(self, step: int) -> dict[str, float]:
         """The share, how full and how good the window is, and the last change with the rate that it was decided on."""
-        figures = {f"share_level_{HARD}": self.share, "window_groups": float(len(self._rates)), "changes": float(len(self.changes))}
+        figures = {
+            "share_level_2": self.share,
+            "window_groups": float(len(self._rates)),
+            "changes": float(len(self.changes)),
+        }
         if self._rates:
             figures["window_mean_rate"] = sum(self._rates) / len(self._rates)
             figures["window_spread"] = max(self._rates) - min(self._rates)

@@ -1,4 +1,4 @@
-"""How much plans and speed count as training goes on: two departures from TritonRL's constant weights, both off by default.
+"""How much plans and speed count as training goes on: two departures from TritonRL's constant weights, off by default.
 
 Works on advantages that another has normalised; knows nothing of rewards or groups.
 """
