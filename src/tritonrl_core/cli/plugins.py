@@ -25,3 +25,19 @@ def list_plugins() -> None:
         if name not in found:
             rows.add_row(name, "–", "–", "", pip_hint(name))
     stdout().print(rows)
+
+
+@app.command("explain")
+def explain_plugins(
+    preset: Annotated[str, typer.Option(help="Preset name or file.")] = "baseline",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
+    ] = None,
+) -> None:
+    """Who answers which hook, in which order, under a preset."""
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.session import Session
+
+    console = stdout()
+    explained = Session.open(load_preset(preset, overrides or [])).explain()
+    print(explained)

@@ -1,0 +1,50 @@
+"""`tritonrl train`: the main job."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tritonrl_core.errors import UsageError
+
+
+class Stage(StrEnum):
+    SFT = "sft"
+    RL = "rl"
+    ALL = "all"
+
+
+def train(
+    preset: Annotated[str | None, typer.Option(help="Preset name or file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Bundled name, local folder or hub name; overrides the preset.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. [default: runs/<preset>-<time>]")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed: its folder.")] = None,
+    stage: Annotated[Stage, typer.Option(help="Supervised cold start, reinforcement learning, or both.")] = Stage.ALL,
+) -> None:
+    """Train a model with a preset, from supervised cold start to reinforcement learning."""
+    chosen = None
+    if resume is None:
+        if preset is None:
+            raise UsageError("no preset named", remedy="Say --preset NAME|FILE (`tritonrl presets list`), or --resume RUN.")
+        from tritonrl_core.preset import load_preset
+
+        chosen = load_preset(preset, overrides or [])
+    else:
+        clash = [flag for flag, value in (("--preset", preset), ("--model", model), ("--set", overrides), ("--out", out)) if value]
+        if clash:
+            raise UsageError(
+                f"--resume goes on with the run's own preset; {', '.join(clash)} cannot be given as well",
+                remedy="Start a new run to change something.",
+            )
+
+    from tritonrl_core.cli.live import LiveProgress
+    from tritonrl_core.train.run import train as run_training
+
+    with LiveProgress() as progress:
+        run_training(chosen, model=model, out=out, resume=resume, stage=stage.value, progress=progress)
