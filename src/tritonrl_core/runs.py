@@ -179,12 +179,16 @@ class Run:
     def append_metrics(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         self._metrics.append({"stage": stage, "step": step, "time": round(time.time(), 3), **values})
 
-    def supersede(self, stage: str, after_step: int) -> None:
-        """Mark what was written past a checkpoint of a stage: the run goes on from there."""
-        marker = {"superseded_after": after_step, "stage": stage, "time": round(time.time(), 3)}
-        self._metrics.append(marker)
+    def supersede(self, stage: str, steps_done: int) -> None:
+        """Mark what was written past a checkpoint of a stage: the run goes on from there.
+
+        `steps_done` optimiser steps are in the checkpoint. Metrics are written when a step is done (1, 2, …), scores
+        before it (0, 1, …).
+        """
+        now = round(time.time(), 3)
+        self._metrics.append({"superseded_after": steps_done, "stage": stage, "time": now})
         if stage == "rl":
-            self._scores.append(marker)
+            self._scores.append({"superseded_after": steps_done - 1, "stage": stage, "time": now})
 
     def known_scores(self) -> list[Score]:
         """All scores that this verification gave, superseded ones too: what need not be judged again."""

@@ -148,18 +148,28 @@ def test_a_malformed_line_in_the_middle_is_named(tmp_path: Path) -> None:
 
 def test_rows_past_a_checkpoint_stay_and_are_superseded(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    for step in (1, 2, 3):
+    for step in (0, 1, 2):
         run.append_score(full_score(step))
-        run.append_metrics("rl", step, {"reward": step})
+        run.append_metrics("rl", step + 1, {"reward": step})
     run.append_metrics("sft", 3, {"loss": 1.0})
-    run.supersede("rl", after_step=1)
-    run.append_score(full_score(2))
+    run.supersede("rl", steps_done=1)
+    run.append_score(full_score(1))
     run.append_metrics("rl", 2, {"reward": 20})
     run.close()
     root = tmp_path / "run"
-    assert [score.step for score in read_scores(root)] == [1, 2]
-    assert [score.step for score in read_scores(root, superseded=True)] == [1, 2, 3, 2]
+    assert [score.step for score in read_scores(root)] == [0, 1]
+    assert [score.step for score in read_scores(root, superseded=True)] == [0, 1, 2, 1]
     assert [(row["stage"], row["step"]) for row in read_metrics(root)] == [("rl", 1), ("sft", 3), ("rl", 2)]
+
+
+def test_a_run_that_starts_over_supersedes_everything(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.append_score(full_score(0))
+    run.append_metrics("rl", 1, {})
+    run.supersede("rl", steps_done=0)
+    run.close()
+    assert list(read_scores(tmp_path / "run")) == []
+    assert list(read_metrics(tmp_path / "run")) == []
 
 
 def test_known_scores_include_superseded_ones_and_no_infra(tmp_path: Path) -> None:
@@ -167,7 +177,7 @@ def test_known_scores_include_superseded_ones_and_no_infra(tmp_path: Path) -> No
     run.append_score(full_score(1))
     run.append_score(full_score(2, code="class ModelNew: 2\n", status=Status.INFRA))
     run.append_score(full_score(3, code="class ModelNew: 3\n"))
-    run.supersede("rl", after_step=1)
+    run.supersede("rl", steps_done=1)
     run.close()
     again = Run.open(tmp_path / "run")
     assert [score.step for score in again.known_scores()] == [1, 3]
