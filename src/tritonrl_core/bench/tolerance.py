@@ -1,0 +1,229 @@
+"""Whether an output is right: how far each element may be from the reference, and which element is furthest outside.
+
+Pure functions of tensors. Where they come from, and what a verdict is made of them, is not decided here.
+
+The default criterion. Let `e` be the reference's output in double precision, `n` its output in the working dtype
+(without TF32), `eps` the machine epsilon of the output's dtype and `s` the scale of an element: the root mean square of
+`e` over its row (the last dimension; the whole tensor where rows are shorter than 16), but at least 2⁻¹⁰ of the whole
+tensor's. An element of the candidate may be off by
+
+    r·|e|                            rounding of the result and of what it was computed from
+    + 8·eps·s                        rounding of zeros and of what cancels to almost zero
+    + max(min(r·s, 256·q), 4·m)      another order of summation
+
+where `q` and `m` are the root mean square and the maximum of `|n - e|` over the same row: the error that the reference
+itself makes. An operator without sums has a small `q`, so it is held to a small error; an exact one (ReLU, a copy) has
+none, so it is held to the element's own magnitude. The factor 256 is because torch sums in a tree: adding K numbers one
+by one has an error about √K larger relative to the tree's (Higham, "Accuracy and Stability of Numerical Algorithms",
+2nd ed., §4.2), and K of a few ten thousand occur. `r·s` bounds it: for float32 `r` = 512·eps ≈ 6·10⁻⁵, above the
+sequential sum of 65,536 random numbers (2.5·10⁻⁵ of `s` at the worst element) and well below what TF32 or half
+precision inside give (5·10⁻⁴ to 10⁻²). No allowance exceeds a quarter of the largest `|e|` of the output, so zeros
+fail wherever anything but zeros is expected.
+
+The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
+stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tritonrl_core.types import InputCase, Task, WorstElement
+
+REWORK = {
+    torch.float64: 2.0**20,
+    torch.float32: 512.0,
+    torch.float16: 4.0,
+    torch.bfloat16: 4.0,
+}
+"""`r` in units of the dtype's epsilon; 2 for the 8-bit floats. For float64 the reference has no better one to go by."""
+
+TF32_REWORK = 4 * 2.0**-10
+"""`r` for float32 where the preset allows TF32 (10 bits of mantissa, cut off rather than rounded)."""
+
+SUMMATION = 256.0
+OWN_ERROR = 4.0
+ZERO = 8.0
+SHORT_ROW = 16
+QUIET_ROW = 2.0**-10
+MOST = 0.25
+
+KERNELBENCH = {torch.float32: 1e-4, torch.float64: 1e-4}
+"""`atol` = `rtol` of the `kernelbench` criterion; 1e-2 for everything narrower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`error` is the worst element's error divided by what was allowed there (≤ 1 passes); None where nothing was
+    compared (another shape, dtype or number of outputs)."""
+
+    ok: bool
+    error: float | None
+    worst: WorstElement | None = None
+    reason: str = ""
+
+
+def compare(
+    got: Sequence[Tensor],
+    expected64: Sequence[Tensor],
+    expected_native: Sequence[Tensor],
+    task: Task | None = None,
+    case: InputCase | None = None,
+    criterion: str = "default",
+    precision: str = "ieee",
+) -> Comparison:
+    """Compare a candidate's outputs with the reference's, in order; the worst of them is the answer.
+
+    `criterion` is `default` (above) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or 1e-2 in half
+    precision). `precision` is `ieee` or `tf32`; with `tf32` float32 outputs are held to TF32's epsilon only. The task's
+    `tolerance` replaces `r` and the sum's bound. All tensors of one output must be on one device.
+    """
+    if criterion not in ("default", "kernelbench"):
+        raise ValueError(f"criterion is 'default' or 'kernelbench', not {criterion!r}")
+    mismatch = _shape_mismatch(got, expected_native)
+    if mismatch:
+        return Comparison(False, None, reason=mismatch)
+    tolerance = task.tolerance if task else None
+    results = [
+        _compare_one(index, _real(mine), _real(exact), _real(native), tolerance, criterion, precision)
+        for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
+    ]
+    worst = max(results, key=lambda result: result.error or 0.0, default=Comparison(True, 0.0))
+    return worst if worst.ok else Comparison(False, worst.error, worst.worst, _story(worst.worst, len(got)))
+
+
+def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee") -> Tensor:
+    """How far each element may be from `exact` (float64), by the default criterion. Non-finite elements count as 0."""
+    eps = float(torch.finfo(native.dtype).eps)
+    tf32 = precision == "tf32" and native.dtype == torch.float32
+    r = tolerance if tolerance is not None else TF32_REWORK if tf32 else REWORK.get(native.dtype, 2.0) * eps
+    e = _finite(exact)
+    own = (_finite(native.to(torch.float64)) - e).abs()
+    own[~(torch.isfinite(exact) & torch.isfinite(native))] = 0
+    scale, q, m = _row_scale(e), _row_rms(own), _row_max(own)
+    if native.dtype == torch.float64 or tf32 or tolerance is not None:
+        summation = r * scale  # the reference's own error says nothing here, or something else was asked for
+    else:
+        summation = torch.minimum(r * scale, SUMMATION * q)
+    allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, OWN_ERROR * m)
+    return torch.clamp(allowed, max=MOST * float(e.abs().max())) if e.numel() else allowed
+
+
+def _compare_one(
+    index: int, got: Tensor, exact: Tensor, native: Tensor, tolerance: float | None, criterion: str, precision: str
+) -> Comparison:
+    if got.numel() == 0:
+        return Comparison(True, 0.0)
+    if not native.dtype.is_floating_point:
+        wrong = (got != native) & (got != exact.to(native.dtype))
+        error = torch.where(wrong, math.inf, 0.0).to(torch.float64)
+        return _result(index, error, got, native, torch.zeros_like(error))
+    if criterion == "kernelbench":
+        bound = KERNELBENCH.get(native.dtype, 1e-2)
+        target = native.to(torch.float64)
+        allowed = bound + bound * _finite(target).abs()
+        accepted = [torch.where(torch.isnan(target), 0.0, target)]  # as `allclose`: NaN equals nothing
+    else:
+        target = exact.to(torch.float64)
+        allowed = allowance(target, native, tolerance, precision)
+        # In half precision the exact result may round to infinity, and a candidate may do better than the reference.
+        accepted = [target.to(native.dtype).to(torch.float64), native.to(torch.float64)]
+    mine = got.to(torch.float64)
+    distance = (mine - target).abs()
+    error = torch.where(distance == 0, 0.0, distance / allowed)
+    special = ~torch.isfinite(mine) | ~torch.isfinite(target)
+    if bool(special.any()):
+        agrees = torch.zeros_like(special)
+        for reference in accepted:
+            same = (mine == reference) | (torch.isnan(mine) & torch.isnan(reference))
+            agrees |= same & ~torch.isfinite(reference)
+        error = torch.where(special, torch.where(agrees, 0.0, math.inf), error)
+    return _result(index, error.to(torch.float64), got, target, allowed)
+
+
+def _result(index: int, error: Tensor, got: Tensor, expected: Tensor, allowed: Tensor) -> Comparison:
+    flat = torch.nan_to_num(error.flatten(), nan=math.inf, posinf=math.inf)
+    place = int(flat.argmax())
+    value = float(flat[place])
+    where = tuple(int(i) for i in _unravel(place, tuple(error.shape)))
+    worst = WorstElement(
+        output=index, index=where, got=float(got.flatten()[place]),
+        expected=float(expected.flatten()[place]), allowed=float(allowed.flatten()[place]),
+    )
+    return Comparison(value <= 1.0, value, worst)
+
+
+def _story(worst: WorstElement | None, outputs: int) -> str:
+    if worst is None:
+        return "the output differs"
+    which = f"output {worst.output} of {outputs}" if outputs > 1 else "output"
+    place = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
+    return f"{which}{place} is {worst.got:.6g}, expected {worst.expected:.6g} ± {worst.allowed:.2g}"
+
+
+def _shape_mismatch(got: Sequence[Tensor], expected: Sequence[Tensor]) -> str:
+    """What differs before any value is looked at, in words; "" where nothing does."""
+    return mismatch([(tuple(t.shape), t.dtype) for t in got], [(tuple(t.shape), t.dtype) for t in expected])
+
+
+def mismatch(
+    got: Sequence[tuple[tuple[int, ...], torch.dtype]], expected: Sequence[tuple[tuple[int, ...], torch.dtype]]
+) -> str:
+    """What differs between two lists of (shape, dtype), in words; "" where nothing does."""
+    if len(got) != len(expected):
+        return f"{len(got)} output{'s' * (len(got) != 1)} instead of {len(expected)}"
+    for index, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
+        name = f"output {index}" if len(expected) > 1 else "output"
+        if mine[0] != theirs[0]:
+            return f"{name} has shape {list(mine[0])} instead of {list(theirs[0])}"
+        if mine[1] != theirs[1]:
+            return f"{name} has dtype {_name(mine[1])} instead of {_name(theirs[1])}"
+    return ""
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _finite(values: Tensor) -> Tensor:
+    return torch.where(torch.isfinite(values), values, 0.0)
+
+
+def _rows(values: Tensor) -> bool:
+    return values.dim() > 1 and values.shape[-1] >= SHORT_ROW
+
+
+def _row_rms(values: Tensor) -> Tensor:
+    # Divided by the maximum first, so that squares neither overflow nor vanish.
+    most = values.abs().amax(dim=-1, keepdim=True) if _rows(values) else values.abs().amax()
+    unit = torch.where(most > 0, most, 1.0)
+    square = (values / unit).square()
+    return unit * (square.mean(dim=-1, keepdim=True) if _rows(values) else square.mean()).sqrt()
+
+
+def _row_max(values: Tensor) -> Tensor:
+    return values.abs().amax(dim=-1, keepdim=True) if _rows(values) else values.abs().amax()
+
+
+def _row_scale(values: Tensor) -> Tensor:
+    whole = _row_rms(values.flatten())
+    return torch.maximum(_row_rms(values), QUIET_ROW * whole)
+
+
+def _real(values: Tensor) -> Tensor:
+    return torch.view_as_real(values) if values.is_complex() else values
+
+
+def _unravel(place: int, shape: tuple[int, ...]) -> list[int]:
+    index: list[int] = []
+    for size in reversed(shape):
+        place, rest = divmod(place, size)
+        index.append(rest)
+    return index[::-1]
+
+
