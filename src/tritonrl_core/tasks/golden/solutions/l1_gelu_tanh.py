@@ -1,0 +1,27 @@
+"""Memory-bound: one pass over the flattened tensor. BLOCK 1024 with 4 warps gives each thread 8
+elements and enough programs to fill the GPU. The tanh form equals x times the sigmoid of twice its
+inner term, so one exponential is enough.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def gelu_tanh_kernel(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offsets < n
+    x = tl.load(x_ptr + offsets, mask=mask).to(tl.float32)
+    inner = 0.7978845608028654 * (x + 0.044715 * x * x * x)
+    out = x * tl.sigmoid(2.0 * inner)
+    tl.store(out_ptr + offsets, out, mask=mask)
+
+
+class ModelNew(torch.nn.Module):
+    def forward(self, x):
+        x = x.contiguous()
+        out = torch.empty_like(x)
+        n = out.numel()
+        gelu_tanh_kernel[(triton.cdiv(n, 1024),)](x, out, n, BLOCK=1024)
+        return out

@@ -1,0 +1,44 @@
+"""One program a row: the row is loaded once into registers by its strides (BLOCK is the next power of
+two), reduced and written. 8 warps for long rows, 4 otherwise. Mean, variance, scale and shift in
+one pass over memory; statistics in float32.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def layer_norm_kernel(
+    x_ptr, weight_ptr, bias_ptr, out_ptr,
+    x_row, x_col,
+    n_cols, BLOCK: tl.constexpr,
+):
+    row = tl.program_id(0)
+    cols = tl.arange(0, BLOCK)
+    mask = cols < n_cols
+    x = tl.load(x_ptr + row * x_row + cols * x_col, mask=mask, other=0.0).to(tl.float32)
+    weight = tl.load(weight_ptr + cols, mask=mask, other=0.0).to(tl.float32)
+    bias = tl.load(bias_ptr + cols, mask=mask, other=0.0).to(tl.float32)
+    mean = tl.sum(x, axis=0) / n_cols
+    centred = tl.where(mask, x - mean, 0.0)
+    variance = tl.sum(centred * centred, axis=0) / n_cols
+    out = centred * tl.rsqrt(variance + 1e-5) * weight + bias
+    tl.store(out_ptr + row * n_cols + cols, out, mask=mask)
+
+
+class ModelNew(torch.nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(features)
+
+    def forward(self, x):
+        n_rows, n_cols = x.shape
+        block = triton.next_power_of_2(n_cols)
+        out = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+        layer_norm_kernel[(n_rows,)](
+            x, self.norm.weight, self.norm.bias, out,
+            x.stride(0), x.stride(1),
+            n_cols, BLOCK=block, num_warps=8 if block >= 2048 else 4,
+        )
+        return out
