@@ -7,6 +7,7 @@ nothing, and the log says so.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 RANDOM_SEED = 0
 """Seeds the weights of a model that ships without any."""
 
+SAMPLE_BATCH = 128
+"""Completions sampled at once."""
+
+Prompt = str | list[dict[str, str]]
+
 _WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 
 
@@ -32,9 +38,65 @@ class Policy:
     source: str
     chat: bool
 
-    def prompt(self, task: Task, delegation: str = "layout_only") -> str | list[dict[str, str]]:
+    def prompt(self, task: Task, delegation: str = "layout_only") -> Prompt:
         """What this model is asked for a task."""
         return chat_messages(task, delegation) if self.chat else compact_prompt(task)
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        temperature: float = 1.0,
+        max_new_tokens: int = 1024,
+        seed: int = 0,
+        batch: int = SAMPLE_BATCH,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[str]:
+        """One completion for each prompt, in order, as text. `temperature` 0 is greedy; `on_done(n)` counts them."""
+        import torch
+
+        texts: list[str] = []
+        for first in range(0, len(prompts), batch):
+            torch.manual_seed(seed + first)
+            texts += self._sample_batch(prompts[first : first + batch], temperature, max_new_tokens)
+            if on_done is not None:
+                on_done(len(texts))
+        return texts
+
+    def _sample_batch(self, prompts: Sequence[Prompt], temperature: float, max_new_tokens: int) -> list[str]:
+        import torch
+        from transformers import GenerationConfig
+
+        tokens = self._encode(prompts).to(self.model.device)
+        config = GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=_end_tokens(self.model, self.tokenizer),
+            **({"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}),
+        )
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                output = self.model.generate(**tokens, generation_config=config)
+        finally:
+            self.model.train(training)
+        completions: list[str] = self.tokenizer.batch_decode(
+            output[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True
+        )
+        return completions
+
+    def _encode(self, prompts: Sequence[Prompt]) -> Any:
+        if self.chat:
+            texts = [
+                self.tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+                for prompt in prompts
+            ]
+            # The template has written the special tokens already.
+            return self.tokenizer(
+                texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+            )
+        return self.tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left")
 
 
 def load_policy(source: str | Path, *, dtype: str = "float32", **options: Any) -> Policy:
@@ -47,6 +109,8 @@ def load_policy(source: str | Path, *, dtype: str = "float32", **options: Any) -
     place = str(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
         model = _load_model(place, dtype, options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
@@ -59,6 +123,13 @@ def load_policy(source: str | Path, *, dtype: str = "float32", **options: Any) -
 def has_weights(folder: Path) -> bool:
     """Whether a local model folder holds weights at all."""
     return any(True for pattern in _WEIGHT_FILES for _ in folder.glob(pattern))
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Every token that ends a completion: the model may declare more than the tokenizer."""
+    declared = model.generation_config.eos_token_id
+    known = [declared] if isinstance(declared, int) else list(declared or [])
+    return sorted({*known, tokenizer.eos_token_id} - {None})
 
 
 def _load_model(place: str, dtype: str, options: dict[str, Any]) -> Any:

@@ -1,0 +1,258 @@
+"""One run: the stages in order, in a folder of its own, from the start or from where a kill left it.
+
+Puts the rooms together and holds no algorithm: data, SFT and GRPO are in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.preset import Preset
+from tritonrl_core.runs import Run, new_run_folder, read_run
+from tritonrl_core.train.progress import Progress, Silent
+from tritonrl_core.types import Task
+
+if TYPE_CHECKING:
+    from tritonrl_core.session import Session
+    from tritonrl_core.train.grpo import Scorer
+    from tritonrl_core.train.model import Policy
+
+log = logging.getLogger(__name__)
+
+STAGES = ("sft", "rl", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What came of a run: its folder, the trained model's folder, optimiser steps of each stage, wall seconds."""
+
+    folder: Path
+    model: Path
+    sft_steps: int
+    rl_steps: int
+    seconds: float
+
+
+def train(
+    preset: Preset | None,
+    *,
+    model: str | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    stage: str = "all",
+    progress: Progress | None = None,
+    scorer: Scorer | None = None,
+) -> RunSummary:
+    """Train `model` (the preset's, if None) as the preset says. With `resume`, the run in that folder goes on instead,
+    under the preset that it was started with.
+
+    `scorer` takes the verifier's place (a service, say). Raises `UsageError` and its kin for what the user can mend.
+    """
+    if stage not in STAGES:
+        raise UsageError(f"There is no stage {stage!r}.", remedy=f"Use one of {', '.join(STAGES)}.")
+    began = time.perf_counter()
+    training = _Training.start(preset, model, out, resume, progress or Silent(), scorer)
+    try:
+        if stage in ("sft", "all"):
+            training.cold_start()
+        if stage in ("rl", "all"):
+            training.reinforce()
+    finally:
+        training.close()
+    return RunSummary(
+        folder=training.run.paths.root,
+        model=training.model_folder,
+        sft_steps=training.steps["sft"],
+        rl_steps=training.steps["rl"],
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Training:
+    """What the stages of one run share, on one rank."""
+
+    def __init__(self, preset: Preset, run: Run, session: Session, resumed: bool, progress: Progress) -> None:
+        from accelerate import PartialState
+
+        self.preset = preset
+        self.run = run
+        self.session = session
+        self.resumed = resumed
+        self.progress = progress
+        self.steps = {"sft": 0, "rl": 0}
+        self.model_folder = Path()
+        self.scorer: Scorer | None = None
+        self._opened: Any = None
+        self._ranks = PartialState()
+
+    @classmethod
+    def start(
+        cls,
+        preset: Preset | None,
+        model: str | None,
+        out: Path | None,
+        resume: Path | None,
+        progress: Progress,
+        scorer: Scorer | None,
+    ) -> _Training:
+        """Open session and folder; refuse what cannot work before anything is loaded."""
+        from tritonrl_core.session import Session
+        from tritonrl_core.train.config import check_trainer_options
+
+        if resume is not None:
+            preset = Preset.from_data(read_run(resume)[0], label=str(resume))
+        elif preset is None:
+            raise UsageError("Neither a preset nor a run to resume was named.", remedy="Name a preset: --preset NAME.")
+        if model is not None and resume is None:
+            preset = preset.model_copy(update={"train": preset.train.model_copy(update={"model": model})})
+        _quiet_libraries()
+        check_trainer_options(preset)
+        session = Session.open(preset)
+        run = _open_run(preset, session, out, resume)
+        training = cls(preset, run, session, resume is not None, progress)
+        training.scorer = scorer
+        return training
+
+    @property
+    def tasks(self) -> list[Task]:
+        return self.session.generate_tasks("train")
+
+    def cold_start(self) -> None:
+        """The SFT stage, unless it is done or the preset leaves it out (`train.sft.max_steps: 0`)."""
+        from tritonrl_core.tasks.golden import golden_solutions
+        from tritonrl_core.train.config import sft_config
+        from tritonrl_core.train.sft import sft_rows, train_sft
+
+        if self._final("sft").is_dir() or self.preset.train.sft.get("max_steps") == 0:
+            return
+        policy = self._policy(self._source())
+        rows = sft_rows(policy, self.tasks, golden_solutions(), self.preset.verifier.delegation)
+        config = sft_config(self.preset, self.run.paths.checkpoints("sft"))
+        checkpoint = self._take_up("sft")
+        train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint)
+        self._finish("sft", policy)
+
+    def reinforce(self) -> None:
+        """The GRPO stage, from the cold start's model where there is one."""
+        from transformers import PrinterCallback
+
+        from tritonrl_core.train.config import grpo_config
+        from tritonrl_core.train.data import TaskStream
+        from tritonrl_core.train.grpo import KernelGRPOTrainer
+        from tritonrl_core.train.metrics import saved_state
+
+        if self._final("rl").is_dir():
+            self.progress.say(f"{self.run.paths.root}: this run is complete.")
+            self.model_folder = self._final("rl")
+            return
+        policy = self._policy(self._final("sft") if self._final("sft").is_dir() else self._source())
+        checkpoint = self._take_up("rl")
+        trainer = KernelGRPOTrainer(
+            model=policy.model,
+            tokenizer=policy.tokenizer,
+            args=grpo_config(self.preset, self.run.paths.checkpoints("rl")),
+            stream=TaskStream(
+                self.tasks,
+                self.session,
+                lambda task: policy.prompt(task, self.preset.verifier.delegation),
+                self.preset.seed,
+            ),
+            scorer=self._verifier(),
+            hooks=self.session,
+            on_score=self.run.append_score,
+        )
+        trainer.remove_callback(PrinterCallback)
+        for callback in self._callbacks("rl", trainer.state_to_save):
+            trainer.add_callback(callback)
+        if checkpoint is not None:
+            trainer.load_saved_state(saved_state(checkpoint))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self.steps["rl"] = trainer.state.global_step
+        self._finish("rl", policy)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        self.run.close()
+
+    def _source(self) -> str:
+        from tritonrl_core.models import resolve_model
+
+        return str(resolve_model(self.preset.train.model))
+
+    def _policy(self, source: str | Path) -> Policy:
+        from tritonrl_core.train.model import load_policy
+
+        return load_policy(source)
+
+    def _verifier(self) -> Scorer:
+        if self.scorer is None:
+            from tritonrl_core.verifier import Verifier
+
+            self.scorer = self._opened = Verifier(self.preset, self.session, known=self.run.known_scores())
+        return self.scorer
+
+    def _take_up(self, stage: str) -> Path | None:
+        """The checkpoint to go on from, after saying on disk that what came behind it does not count."""
+        from tritonrl_core.train.metrics import latest_checkpoint
+
+        if not self.resumed:
+            return None
+        found = latest_checkpoint(self.run.paths.checkpoints(stage))
+        if self._ranks.is_main_process:
+            self.run.supersede(stage, found[1] if found else 0)
+        self.progress.say(f"{stage}: going on from step {found[1]}." if found else f"{stage}: starting over.")
+        return found[0] if found else None
+
+    def _callbacks(self, stage: str, state_to_save: Any) -> Sequence[Any]:
+        from tritonrl_core.train.metrics import CheckpointMark, RunCallback, tensorboard
+
+        if not self._ranks.is_main_process:
+            return ()
+        return (
+            RunCallback(self.run, stage, self.progress),
+            tensorboard(self.run.paths.tensorboard / stage),
+            CheckpointMark(self.run, state_to_save),
+        )
+
+    def _final(self, stage: str) -> Path:
+        return self.run.paths.checkpoints(stage) / "final"
+
+    def _finish(self, stage: str, policy: Policy) -> None:
+        """Save the stage's model so that it is there whole or not at all."""
+        self.model_folder = self._final(stage)
+        if self._ranks.is_main_process:
+            half = self.model_folder.with_name("final.tmp")
+            policy.model.save_pretrained(half)
+            policy.tokenizer.save_pretrained(half)
+            half.replace(self.model_folder)
+        self._ranks.wait_for_everyone()
+
+
+def _open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:
+    """The run's folder, made or opened by the main process first, so that all ranks name the same one."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    ranks = PartialState()
+    folder = [resume or out or new_run_folder(preset.name)]
+    broadcast_object_list(folder)
+    with ranks.main_process_first():
+        if resume is None and ranks.is_main_process:
+            return Run.create(folder[0], preset.dump(), session.lock())
+        return Run.open(folder[0], repair=ranks.is_main_process)
+
+
+def _quiet_libraries() -> None:
+    """No progress bars of the libraries' own across ours."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
