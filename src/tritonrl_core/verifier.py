@@ -1,5 +1,5 @@
-"""The verifier: candidates in, scores out, in batches. It serves `verify`, `eval`, `serve` and `train` alike and imports
-no trainer.
+"""The verifier: candidates in, scores out, in batches. It serves `verify`, `eval` and `train` alike and imports no
+trainer.
 
 It keeps the order of the stages (pre-filter, correctness, speed, reward), judges the same code for the same task once,
 and turns failures of ours into status `INFRA`. What a stage decides is up to the session's hooks and the bench.
@@ -71,7 +71,9 @@ class Verifier:
     def __enter__(self) -> Verifier:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -139,8 +141,15 @@ class Verifier:
             verdict = Verdict(Status.INFRA, Stage.FULL, reason=fault.message)
         reward = reward_parts(verdict, timing, self.preset.reward)
         return Score(
-            task_id=task.id, level=task.level, task_key=task.key, family=task.family, candidate=candidate,
-            verdict=verdict, timing=timing, reward=reward, seconds=time.perf_counter() - began,
+            task_id=task.id,
+            level=task.level,
+            task_key=task.key,
+            family=task.family,
+            candidate=candidate,
+            verdict=verdict,
+            timing=timing,
+            reward=reward,
+            seconds=time.perf_counter() - began,
         )
 
     def _stages(self, task: Task, candidate: Candidate) -> tuple[Verdict, Timing | None]:
@@ -150,7 +159,11 @@ class Verifier:
             objection = self.session.pre_filter(task, candidate, program)
         if objection is not None:
             verdict = Verdict(
-                objection.status, objection.stage, objection.reason, valid=objection.valid, compiled=objection.compiled,
+                objection.status,
+                objection.stage,
+                objection.reason,
+                valid=objection.valid,
+                compiled=objection.compiled,
                 source=self.session.last_answer("pre_filter"),
             )
             return replace(verdict, stage_seconds=clock.seconds), None
@@ -163,7 +176,7 @@ class Verifier:
         return replace(verdict, stage_seconds={**clock.seconds, **verdict.stage_seconds}), timing
 
     def _time(self, task: Task, program: Program) -> Timing | None:
-        """Speed of a kernel that passed. A clock that failed is our fault, and costs the candidate nothing but its speed."""
+        """Speed of a kernel that passed; None where the clock failed, which is our fault and no reason to refuse it."""
         try:
             return self.session.measure_speed(task, program)
         except InfraError as fault:
@@ -208,7 +221,9 @@ class _StageClock:
 
 def _as_repeat(score: Score, task: Task, candidate: Candidate) -> Score:
     """The known score of the same code, under this completion's own text, task name and level."""
-    return replace(score, candidate=candidate, task_id=task.id, level=task.level, family=task.family, cached=True, seconds=0.0)
+    return replace(
+        score, candidate=candidate, task_id=task.id, level=task.level, family=task.family, cached=True, seconds=0.0
+    )
 
 
 def _tell(on_score: Callable[[int, Score], None] | None, index: int, score: Score | None) -> None:

@@ -1,4 +1,4 @@
-"""The command line: the only place that prints. Each command lives in its own module and imports what is heavy inside."""
+"""The command line: the only place that prints. One module a command; what is heavy is imported inside it."""
 
 from __future__ import annotations
 

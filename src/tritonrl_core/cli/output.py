@@ -23,7 +23,7 @@ STATUS_STYLE: Mapping[Status, str] = {
     Status.UNSUPPORTED: "cyan",
     Status.INFRA: "bold white on red",
 }
-"""Colour means the same everywhere: green right, red wrong, yellow not judged by a rule, magenta a cheat, cyan out of reach."""
+"""One meaning each: green right, red wrong, yellow refused by a rule, magenta a cheat, cyan out of reach."""
 
 
 def stdout() -> Console:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from tritonrl_core.cli.output import stdout, table
+from tritonrl_core.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List plugins and explain who answers which hook.")
 
@@ -20,7 +22,9 @@ def list_plugins() -> None:
     rows = table("plugin", "distribution", "version", "summary", "state")
     for name, item in sorted(found.items()):
         problem = load_problem(item)
-        rows.add_row(name, item.distribution, item.version, item.summary, f"[red]{problem}[/]" if problem else "[green]loads[/]")
+        rows.add_row(
+            name, item.distribution, item.version, item.summary, f"[red]{problem}[/]" if problem else "[green]loads[/]"
+        )
     for name in SHIPPED:
         if name not in found:
             rows.add_row(name, "–", "–", "", pip_hint(name))
@@ -34,10 +38,31 @@ def explain_plugins(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
     ] = None,
 ) -> None:
-    """Who answers which hook, in which order, under a preset."""
+    """Who answers which hook, in which order, under a preset. Exit code 2 where a plugin of it cannot be used."""
+    from tritonrl_core.hookspecs import Kind
     from tritonrl_core.preset import load_preset
-    from tritonrl_core.session import Session
+    from tritonrl_core.session import explain
 
+    told = explain(load_preset(preset, overrides or []))
+    rows = table("hook", "kind", "asked, first to last", "wrapped by", "passed over")
+    for hook in told.hooks:
+        joint = " + " if hook.kind in (Kind.COLLECT, Kind.NOTIFY) else " → "
+        rows.add_row(
+            hook.hook,
+            hook.kind.value,
+            joint.join(who.plugin for who in hook.asked) or "–",
+            ", ".join(who.plugin for who in hook.wrappers),
+            ", ".join(who.plugin for who in hook.passed_over),
+        )
     console = stdout()
-    explained = Session.open(load_preset(preset, overrides or [])).explain()
-    print(explained)
+    console.print(rows)
+    console.print("\nenabled: " + ", ".join(str(who) for who in told.enabled), highlight=False, markup=False)
+    if told.idle:
+        idle = ", ".join(f"{item.name} ({item.distribution} {item.version})" for item in told.idle)
+        console.print(f"installed, not enabled: {idle}", highlight=False, markup=False)
+    for problem in told.problems:
+        console.print(
+            f"[bold red]cannot be used:[/] {escape(problem.message)}\n  {escape(problem.remedy)}", highlight=False
+        )
+    if told.problems:
+        raise typer.Exit(UsageError.exit_code)

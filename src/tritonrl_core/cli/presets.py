@@ -11,7 +11,9 @@ from tritonrl_core.cli.output import stdout, table
 app = typer.Typer(no_args_is_help=True, help="List, show and check presets.")
 
 Name = Annotated[str, typer.Argument(help="A preset's name, or the path of a YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
+]
 
 
 @app.command("list")

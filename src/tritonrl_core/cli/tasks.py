@@ -42,7 +42,13 @@ def list_tasks(
     tasks = find_tasks(source, preset, split)
     rows = table("task", "level", "family", "may vary", "from")
     for task in tasks:
-        rows.add_row(task.id, str(task.level), task.family, ", ".join([*task.vary, *task.dtypes]) or "values, layouts", task.origin)
+        rows.add_row(
+            task.id,
+            str(task.level),
+            task.family,
+            ", ".join([*task.vary, *task.dtypes]) or "values, layouts",
+            task.origin,
+        )
     stdout().print(rows)
     stderr().print(f"[dim]{len(tasks)} tasks[/]", highlight=False)
 
@@ -61,7 +67,8 @@ def show_task(
     if task_id not in known:
         near = get_close_matches(task_id, known, n=3)
         raise UsageError(
-            f"no task {task_id!r}", remedy=f"Did you mean {', '.join(near)}?" if near else "`tritonrl tasks list` shows them."
+            f"no task {task_id!r}",
+            remedy=f"Did you mean {', '.join(near)}?" if near else "`tritonrl tasks list` shows them.",
         )
     task = known[task_id]
     if prompt:

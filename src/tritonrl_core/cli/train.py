@@ -19,7 +19,9 @@ class Stage(StrEnum):
 
 def train(
     preset: Annotated[str | None, typer.Option(help="Preset name or file.")] = None,
-    model: Annotated[str | None, typer.Option(help="Bundled name, local folder or hub name; overrides the preset.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Bundled name, local folder or hub name; overrides the preset.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
     ] = None,
@@ -31,12 +33,18 @@ def train(
     chosen = None
     if resume is None:
         if preset is None:
-            raise UsageError("no preset named", remedy="Say --preset NAME|FILE (`tritonrl presets list`), or --resume RUN.")
+            raise UsageError(
+                "no preset named", remedy="Say --preset NAME|FILE (`tritonrl presets list`), or --resume RUN."
+            )
         from tritonrl_core.preset import load_preset
 
         chosen = load_preset(preset, overrides or [])
     else:
-        clash = [flag for flag, value in (("--preset", preset), ("--model", model), ("--set", overrides), ("--out", out)) if value]
+        clash = [
+            flag
+            for flag, value in (("--preset", preset), ("--model", model), ("--set", overrides), ("--out", out))
+            if value
+        ]
         if clash:
             raise UsageError(
                 f"--resume goes on with the run's own preset; {', '.join(clash)} cannot be given as well",

@@ -25,7 +25,9 @@ def verify(
     candidates: Annotated[list[Path], typer.Argument(help="Files that define ModelNew with Triton kernels.")],
     preset: Annotated[
         str | None,
-        typer.Option(help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"),
+        typer.Option(
+            help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; overrides the preset.")] = None,
     overrides: Annotated[
@@ -68,7 +70,8 @@ def choose_preset(name: str | None, overrides: list[str]) -> Preset:
     if not absent:
         return strict
     stderr().print(
-        f"[yellow]note:[/] judging under `baseline` (one input case); for the full verdict: pip install {' '.join(absent)}"
+        "[yellow]note:[/] judging under `baseline`, on one input case; "
+        f"for the full verdict: pip install {' '.join(absent)}"
     )
     return load_preset("baseline", overrides)
 
@@ -123,7 +126,9 @@ def show(paths: list[Path], scores: list[Score]) -> None:
     for path, score in zip(paths, scores, strict=True):
         verdict = score.verdict
         cases = f"{verdict.cases_passed}/{verdict.cases_total}" if verdict.cases_total else "–"
-        rows.add_row(str(path), status_text(verdict.status), verdict.stage.value, cases, speed_text(score), verdict.reason)
+        rows.add_row(
+            str(path), status_text(verdict.status), verdict.stage.value, cases, speed_text(score), verdict.reason
+        )
     stdout().print(rows)
     unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
     if unchecked:
