@@ -43,7 +43,7 @@ class CurriculumPlugin(Plugin):
     class Options(PluginOptions):
         """The published schedule by default; see `published.py`, `even_odds.py` and `weights.py` for what each does.
 
-        `max_spread` (published): how far the window's highest and lowest rate may lie apart; None asks for no stability.
+        `max_spread` (published): how far the window's highest and lowest rate may lie apart; None: any distance.
         `floor`, `half_life` (even_odds): the least share of each level; after how many steps evidence counts half.
         `plan_weight_end`: where `reward.alpha` decays to over `horizon` steps; None leaves it constant.
         `speed_share_end`: share of the code's advantage that comes from speed after `horizon` steps.
