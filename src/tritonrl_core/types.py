@@ -229,6 +229,55 @@ VERDICT_RANK: Mapping[Status, int] = {
 """For the rule that a wrapper may lower a verdict and never raise it."""
 
 
+def verdict_from_cases(results: Sequence[CaseResult], total: int) -> Verdict:
+    """What the results of a candidate's input cases add up to; `total` is how many cases there were to pass.
+
+    The worst result decides (the first of them), so that running on after a failure changes nothing. PASSED takes all
+    `total` cases. `valid` and `compiled` follow the table in docs/design.md: "as far as it got", by the stage reached.
+    """
+    if not results:
+        return Verdict(Status.INFRA, Stage.FULL, "no input case was run", cases_total=total)
+    worst = min(results, key=lambda result: VERDICT_RANK[result.status])
+    status, reason = worst.status, worst.reason
+    if status is Status.PASSED and len(results) < total:
+        status, reason = Status.INFRA, f"only {len(results)} of {total} input cases were run"
+    valid, compiled = _how_far(status, worst.stage)
+    seconds: dict[str, float] = {}
+    for result in results:
+        seconds[result.stage.value] = seconds.get(result.stage.value, 0.0) + result.seconds
+    errors = [result.error for result in results if result.error is not None]
+    return Verdict(
+        status=status,
+        stage=worst.stage,
+        reason=f"input case {worst.case.name}: {reason}" if reason and total > 1 else reason,
+        valid=valid,
+        compiled=compiled,
+        worst_error=max(errors, default=None),
+        worst=worst.worst,
+        cases_passed=sum(result.status is Status.PASSED for result in results),
+        cases_total=total,
+        sandbox=worst.sandbox,
+        unchecked=tuple(dict.fromkeys(what for result in results for what in result.unchecked)),
+        facts=dict(worst.facts),
+        stage_seconds=seconds,
+    )
+
+
+def _how_far(status: Status, stage: Stage) -> tuple[bool | None, bool | None]:
+    """`valid` and `compiled` of a status that was decided at a stage; None where nothing is known."""
+    recorded = stage not in (Stage.AST, Stage.RECORD)
+    match status:
+        case Status.PASSED | Status.WRONG:
+            return True, True
+        case Status.REJECTED | Status.CHEATED:
+            return False, None
+        case Status.BUILD_ERROR:
+            return (True if recorded else None), False
+        case Status.RUNTIME_ERROR | Status.TIMEOUT:
+            return (True if recorded else None), (True if stage in (Stage.TINY, Stage.FULL, Stage.TIMING) else None)
+    return None, None
+
+
 @dataclass(frozen=True, slots=True)
 class TimingProtocol:
     """How to time a program; the bench carries it out, alone on its device.

@@ -60,12 +60,14 @@ class _Section(BaseModel):
 
 
 class TaskSettings(_Section):
-    """What to train on. `suite` is `builtin` or `none`; `paths` are folders, files or datasets in KernelBench form.
+    """What to train on. `suite` is `builtin` or `none`, at a `size`: `small` for an interpreter, `full` to fill a GPU.
 
-    `decontaminate` names suites whose computations are kept out of training.
+    `paths` are folders, files or datasets in KernelBench form; `decontaminate` names suites whose computations are kept
+    out of training.
     """
 
-    suite: str = "builtin"
+    suite: Literal["builtin", "none"] = "builtin"
+    size: Literal["small", "full"] = "small"
     paths: tuple[str, ...] = ()
     decontaminate: tuple[str, ...] = ()
 

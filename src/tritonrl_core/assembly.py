@@ -1,0 +1,93 @@
+"""From a preset's list of plugins to plugin objects: finds each, checks its options, makes it, settles ownership."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import ValidationError
+
+from tritonrl_core.discovery import (
+    BASE,
+    InstalledPlugin,
+    boundary,
+    check_plugin_class,
+    find_plugin,
+    load_plugin,
+    shown,
+)
+from tritonrl_core.errors import PluginError, PresetError, did_you_mean
+from tritonrl_core.guard import Owner
+from tritonrl_core.hookspecs import RULES, Kind
+from tritonrl_core.implementations import implementations
+from tritonrl_core.plugin import Plugin, PluginContext
+from tritonrl_core.preset import Preset
+from tritonrl_core.preset.messages import Path, describe_errors
+
+
+def find(
+    name: str, preset: Preset, by_hand: Sequence[type[Plugin]] = (), *, discover: bool = True
+) -> tuple[InstalledPlugin, type[Plugin]]:
+    """A plugin that the preset lists: one given by hand, else an installed one. Raises `PluginError`, `PresetError`."""
+    place = preset.where("plugins", name) or f"preset {preset.name}"
+    if name == BASE:
+        raise PresetError(f"{place}: the base is always enabled, and asked last", remedy="Take it out of `plugins`.")
+    for plugin in by_hand:
+        if plugin.name == name:
+            module = plugin.__module__
+            item = InstalledPlugin(name, module, "given by hand", f"{module}:{plugin.__qualname__}")
+            check_plugin_class(plugin, item)
+            return item, plugin
+    if not discover:
+        known = did_you_mean(name, [plugin.name for plugin in by_hand]) or "None was given."
+        raise PluginError(f"{place}: plugin {name!r} was not given, and this session discovers nothing", remedy=known)
+    item = find_plugin(name, place)
+    return item, load_plugin(item)
+
+
+def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, object], preset: Preset) -> Owner:
+    """Make a plugin's object, its options checked. Raises `PluginError` that names the preset's line."""
+    try:
+        checked = plugin.Options.model_validate(dict(options))
+    except ValidationError as error:
+        label = preset.where("plugins", item.name) or f"preset {preset.name}"
+        origins: dict[Path, str] = {
+            ("plugins", item.name, key): preset.where("plugins", item.name, key) or label for key in options
+        }
+        message, remedy = describe_errors(error, plugin.Options, origins, label, prefix=("plugins", item.name))
+        raise PluginError(message, remedy=remedy or f"The README of {item.distribution} has its options.") from None
+    context = PluginContext(seed=preset.seed, preset=preset.dump())
+    with boundary(lambda error: PluginError(f"{item} does not start: {shown(error)}", remedy=_remedy(error, item))):
+        made = plugin(checked, context)
+    return Owner(made, item.name, item.distribution, item.version)
+
+
+def _remedy(error: BaseException, item: InstalledPlugin) -> str:
+    return getattr(error, "remedy", "") or f"Report it to {item.distribution}, or take {item.name!r} out of the preset."
+
+
+def check_owners(preset: Preset, owners: Sequence[Owner]) -> None:
+    """Raise where two plugins want one single-owner hook and the preset does not pick one of them."""
+    wanted: dict[str, list[Owner]] = {hook: [] for hook, rule in RULES.items() if rule.kind is Kind.OWNED}
+    for owner in owners:
+        for found in implementations(type(owner.plugin)):
+            if found.hook in wanted and owner.name != BASE and not found.wrapper:
+                wanted[found.hook].append(owner)
+    for hook, pick in preset.owners.items():
+        _check_pick(hook, pick, wanted, preset.where("owners", hook) or f"preset {preset.name}")
+    for hook, claims in wanted.items():
+        if len(claims) > 1 and hook not in preset.owners:
+            raise PluginError(
+                f"{hook}() has one owner, but is wanted by {' and by '.join(map(str, claims))}",
+                remedy=f"Pick one in the preset: `owners: {{{hook}: {claims[-1].name}}}`.",
+            )
+
+
+def _check_pick(hook: str, pick: str, wanted: Mapping[str, Sequence[Owner]], place: str) -> None:
+    if hook not in wanted:
+        raise PresetError(f"{place}: owners: {hook!r} is no hook with one owner", remedy=did_you_mean(hook, wanted))
+    claims = [owner.name for owner in wanted[hook]]
+    if pick not in (BASE, *claims):
+        raise PresetError(
+            f"{place}: owners: {pick!r} is not an enabled plugin that implements {hook}()",
+            remedy=did_you_mean(pick, [*claims, BASE]),
+        )

@@ -1,0 +1,82 @@
+"""`pre_filter` of the base: is this Python, does it define `ModelNew`, is a Triton kernel launched from it?
+
+Reads the source, never runs it. It is a filter for mistakes, not a guard against cheats: whatever a rule cannot tell
+for certain passes, and the bench decides by what the code does.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+from tritonrl_core.base.kernel_calls import (
+    defines,
+    find_kernels,
+    find_launches,
+    has_method,
+    is_dynamic,
+    reachable_from,
+)
+from tritonrl_core.types import Candidate, Objection, Stage, Status
+
+MODEL = "ModelNew"
+FILENAME = "<candidate>"
+MAX_CHARACTERS = 200_000
+"""Longer sources are not read: parsing time is the candidate's to spend, up to here."""
+
+
+def ignore_warnings() -> None:
+    """Silence Python's warnings about a candidate's source (a stray backslash, `is 1`), and no one else's."""
+    warnings.filterwarnings("ignore", category=SyntaxWarning, module=FILENAME)
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=FILENAME)
+
+
+def pre_filter(candidate: Candidate) -> Objection | None:
+    """An objection with a reason that a person, or a model, can act on; None where no rule is certain."""
+    code = candidate.code
+    if not code.strip():
+        return _reject("the completion has no code; give one ```python block that defines ModelNew")
+    if len(code) > MAX_CHARACTERS:
+        return _reject(f"the code has {len(code)} characters; at most {MAX_CHARACTERS} are read")
+    try:
+        tree = ast.parse(code, FILENAME)
+    except SyntaxError as error:
+        return _reject(f"not valid Python: {error.msg} (line {error.lineno}){_excerpt(code, error.lineno)}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return _reject(f"not valid Python: {str(error) or 'the code is nested too deeply'}")
+    reason = model_problem(tree) or kernel_problem(tree)
+    return _reject(reason) if reason else None
+
+
+def model_problem(tree: ast.Module) -> str:
+    """What is wrong with `ModelNew`, "" where nothing is for certain."""
+    if not defines(tree, MODEL):
+        return "" if is_dynamic(tree) else f"the code defines no class {MODEL}"
+    if not has_method(tree, MODEL, "forward") and not is_dynamic(tree):
+        return f"class {MODEL} has no method forward"
+    return ""
+
+
+def kernel_problem(tree: ast.Module) -> str:
+    """Why no Triton kernel can be at work, "" where one may be."""
+    kernels = sorted(find_kernels(tree))
+    if not kernels:
+        return "no Triton kernel: no function of the code is decorated with @triton.jit"
+    names = ", ".join(kernels[:5])
+    launches = find_launches(tree, kernels)
+    if not launches and not is_dynamic(tree):
+        return f"no kernel is launched: {names} is defined, but {kernels[0]}[grid](...) is nowhere called"
+    if not reachable_from(tree, MODEL, launches) and not is_dynamic(tree):
+        return f"no kernel is launched from {MODEL}: nothing that it calls launches {names}"
+    return ""
+
+
+def _reject(reason: str) -> Objection:
+    return Objection(Status.REJECTED, Stage.AST, reason, valid=False)
+
+
+def _excerpt(code: str, line: int | None) -> str:
+    lines = code.splitlines()
+    if line is None or not 0 < line <= len(lines):
+        return ""
+    return f": {lines[line - 1].strip()[:80]}"

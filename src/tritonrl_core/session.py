@@ -1,0 +1,281 @@
+"""A session: the plugins of one preset, loaded and checked, with one typed method for each hook.
+
+It knows who answers what, in which order, and whom to blame. What a hook is for says `hookspecs`; what a plugin may do
+there guards `guard`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pluggy
+
+from tritonrl_core import __version__, hookspecs
+from tritonrl_core.assembly import check_owners, find, start
+from tritonrl_core.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
+from tritonrl_core.errors import PluginError, TritonRLError
+from tritonrl_core.explain import Explanation, HookExplanation, Problem, Who, idle_plugins
+from tritonrl_core.guard import Owner, guarded, guarded_wrapper
+from tritonrl_core.hookspecs import HOOK_API, PROJECT, RULES
+from tritonrl_core.implementations import implementations
+from tritonrl_core.plugin import Plugin, hookimpl
+from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.types import (
+    Bench,
+    BenchSpec,
+    Candidate,
+    Credit,
+    LevelStats,
+    Objection,
+    Program,
+    SandboxJob,
+    SandboxResult,
+    Score,
+    Task,
+    Timing,
+    Verdict,
+)
+
+BASE_PLUGIN = InstalledPlugin(BASE, "tritonrl-core", __version__, "tritonrl_core.base:BasePlugin")
+"""Plugin number zero. Named, not imported: it stands above this room."""
+
+
+def generate_tasks(preset: Preset | str, split: str = "train") -> list[Task]:
+    """All tasks of a preset's split (`train` or `held_out`), from every plugin that gives some."""
+    return Session.open(load_preset(preset) if isinstance(preset, str) else preset).generate_tasks(split)
+
+
+def tasks_by_level(tasks: Sequence[Task]) -> dict[int, list[Task]]:
+    """Tasks grouped by level, levels ascending, tasks in the order given."""
+    levels = sorted({task.level for task in tasks})
+    return {level: [task for task in tasks if task.level == level] for level in levels}
+
+
+class Session:
+    """The plugins of a preset at work. Open one with `Session.open`; its methods may be called from any thread."""
+
+    def __init__(self, preset: Preset, owners: Sequence[Owner]) -> None:
+        self.preset = preset
+        self.on_hook_failure = preset.on_hook_failure
+        self.plugins: Mapping[str, Owner] = {owner.name: owner for owner in owners}
+        self._local = threading.local()
+        self._asked: dict[str, list[Who]] = {hook: [] for hook in RULES}
+        self._wrapping: dict[str, list[Who]] = {hook: [] for hook in RULES}
+        self._passed_over: dict[str, list[Who]] = {hook: [] for hook in RULES}
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        for owner in owners:  # pluggy asks the one registered last first
+            self._register(owner)
+
+    @classmethod
+    def open(cls, preset: Preset, *, discover: bool = True, plugins: Sequence[type[Plugin]] = ()) -> Self:
+        """Load the plugins that the preset lists, and no others.
+
+        `plugins` are classes given by hand, for tests and notebooks; with `discover=False` nothing else is looked for.
+        Raises `PluginError` or `PresetError` where one is missing, does not load or breaks a rule.
+        """
+        owners = [start(BASE_PLUGIN, load_plugin(BASE_PLUGIN), {}, preset)]
+        for name, options in preset.plugins:
+            owners.append(start(*find(name, preset, plugins, discover=discover), options, preset))
+        check_owners(preset, owners)
+        return cls(preset, owners)
+
+    # -- the hooks, one method each ------------------------------------------------------------------------------------
+
+    def generate_tasks(self, split: str = "train", seed: int | None = None) -> list[Task]:
+        """Tasks of all plugins, the base's first. Raises `PluginError` where two have the same id."""
+        seed = self.preset.seed if seed is None else seed
+        answers: list[tuple[str, list[Task]]] = self._manager.hook.generate_tasks(split=split, seed=seed)
+        source: dict[str, str] = {}
+        found: list[Task] = []
+        for plugin, tasks in reversed(answers):
+            for task in tasks:
+                if task.id in source:
+                    raise PluginError(
+                        f"task id {task.id!r} is given by {self._who(source[task.id])} and by {self._who(plugin)}",
+                        remedy="Ids are unique over all tasks of a run: rename one, or leave a source out.",
+                    )
+                source[task.id] = plugin
+                found.append(task if task.origin else replace(task, origin=plugin))
+        return found
+
+    def sample_level(self, stats: Mapping[int, LevelStats], step: int, rng: Random) -> int:
+        """The level of the next task; one of those in `stats`."""
+        level: int = self._first("sample_level", stats=stats, step=step, rng=rng)
+        if stats and level not in stats:
+            raise self._answerer("sample_level").failure(
+                "sample_level", f"answered level {level}; there are tasks of levels {sorted(stats)}"
+            )
+        return level
+
+    def pre_filter(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
+        """The first objection to a candidate; None where there is none."""
+        self._forget("pre_filter")
+        objection: Objection | None = self._manager.hook.pre_filter(task=task, candidate=candidate, program=program)
+        return objection
+
+    def sandbox_exec(self, job: SandboxJob) -> SandboxResult:
+        """Run untrusted work in a new child process; exactly one result. For single-threaded worker processes only."""
+        result: SandboxResult = self._first("sandbox_exec", job=job)
+        return result
+
+    def check_correctness(self, task: Task, program: Program) -> Verdict:
+        """Whether a program computes what the task's reference computes."""
+        verdict: Verdict = self._first("check_correctness", task=task, program=program)
+        return verdict
+
+    def measure_speed(self, task: Task, program: Program) -> Timing:
+        """The speed of a program that passed."""
+        timing: Timing = self._first("measure_speed", task=task, program=program)
+        return timing
+
+    def observe_group(self, scores: Sequence[Score], step: int) -> None:
+        """Tell all plugins of one group's scores."""
+        self._manager.hook.observe_group(scores=scores, step=step)
+
+    def assign_credit(self, scores: Sequence[Score]) -> Sequence[Credit]:
+        """Advantages of one group, one `Credit` a score, in order."""
+        credits: Sequence[Credit] = self._first("assign_credit", scores=scores)
+        if len(credits) != len(scores):
+            raise self._answerer("assign_credit").failure(
+                "assign_credit", f"answered {len(credits)} credits for {len(scores)} scores"
+            )
+        return credits
+
+    def collect_metrics(self, step: int) -> dict[str, float]:
+        """Figures of all plugins at this step, each name prefixed with its plugin's."""
+        answers: list[tuple[str, dict[str, float]]] = self._manager.hook.collect_metrics(step=step)
+        return {f"{plugin}/{key}": float(value) for plugin, found in reversed(answers) for key, value in found.items()}
+
+    def open_bench(self, spec: BenchSpec) -> Bench:
+        """The place where programs run."""
+        bench: Bench = self._first("open_bench", spec=spec)
+        return bench
+
+    # -- who and what --------------------------------------------------------------------------------------------------
+
+    def last_answer(self, hook: str) -> str:
+        """The plugin that answered this hook's last call from this thread, "" where all declined."""
+        answered: dict[str, str] = getattr(self._local, "answered", {})
+        return answered.get(hook, "")
+
+    def explain(self) -> Explanation:
+        """Who answers what in which order, and which installed plugins are not enabled."""
+        hooks = tuple(
+            HookExplanation(
+                hook=hook, kind=rule.kind,
+                asked=tuple(reversed(self._asked[hook])), wrappers=tuple(reversed(self._wrapping[hook])),
+                passed_over=tuple(reversed(self._passed_over[hook])),
+            )
+            for hook, rule in RULES.items()
+        )  # fmt: skip
+        enabled = tuple(_as_who(owner) for owner in self.plugins.values())
+        return Explanation(hooks=hooks, enabled=enabled, idle=idle_plugins(self.plugins), problems=())
+
+    def lock(self) -> dict[str, Any]:
+        """What this session is made of: versions and full options of its plugins, as plain data."""
+        plugins = [
+            {
+                "name": owner.name, "distribution": owner.distribution, "version": owner.version,
+                "options": owner.plugin.options.model_dump(mode="json"),
+            }
+            for owner in self.plugins.values()
+        ]  # fmt: skip
+        return {"hook_api": HOOK_API, "plugins": plugins}
+
+    def lock_differences(self, lock: Mapping[str, Any]) -> list[str]:
+        """How this session differs from one that a lock describes, one sentence each; [] where it does not."""
+        then = {plugin["name"]: plugin for plugin in lock.get("plugins", [])}
+        now = {plugin["name"]: plugin for plugin in self.lock()["plugins"]}
+        found = [f"plugin {name!r} was enabled then" for name in then if name not in now]
+        found += [f"plugin {name!r} was not enabled then" for name in now if name not in then]
+        for name in now.keys() & then.keys():
+            found += [
+                f"plugin {name!r}: {key} was {then[name].get(key)!r} and is {now[name][key]!r}"
+                for key in ("distribution", "version", "options")
+                if then[name].get(key) != now[name][key]
+            ]
+        return sorted(found)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of every plugin by name, as plain JSON-able data."""
+        return {name: self._guard_state(owner, owner.plugin.state_dict) for name, owner in self.plugins.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give each plugin its state back. Raises `PluginError` for state of a plugin that is not enabled."""
+        for name in state:
+            if name not in self.plugins:
+                raise PluginError(
+                    f"there is saved state of plugin {name!r}, which the preset does not enable",
+                    remedy="Resume with the preset that the run was started with.",
+                )
+        for name, saved in state.items():
+            owner = self.plugins[name]
+            self._guard_state(owner, lambda owner=owner, saved=saved: owner.plugin.load_state_dict(saved))  # type: ignore[misc]
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _register(self, owner: Owner) -> None:
+        guards: dict[str, Any] = {}
+        for found in implementations(type(owner.plugin)):
+            place = self._wrapping if found.wrapper else self._asked
+            if not found.wrapper and self.preset.owners.get(found.hook, owner.name) != owner.name != BASE:
+                self._passed_over[found.hook].append(_as_who(owner))
+                continue
+            place[found.hook].append(_as_who(owner))
+            guard = guarded_wrapper if found.wrapper else guarded
+            asking = guard(owner, found.hook, getattr(owner.plugin, found.method), self._tell)
+            guards[found.hook] = hookimpl(asking, wrapper=found.wrapper)
+        self._manager.register(SimpleNamespace(**guards), name=owner.name)
+
+    def _first(self, hook: str, **arguments: Any) -> Any:
+        self._forget(hook)
+        answer = getattr(self._manager.hook, hook)(**arguments)
+        if answer is None:
+            raise PluginError(
+                f"nobody answered {hook}(): all enabled plugins declined, the base too", remedy="Report it."
+            )
+        return answer
+
+    def _tell(self, hook: str, plugin: str) -> None:
+        if not hasattr(self._local, "answered"):
+            self._local.answered = {}
+        self._local.answered[hook] = plugin
+
+    def _forget(self, hook: str) -> None:
+        getattr(self._local, "answered", {}).pop(hook, None)
+
+    def _answerer(self, hook: str) -> Owner:
+        return self.plugins[self.last_answer(hook)]
+
+    def _who(self, plugin: str) -> str:
+        return str(self.plugins[plugin])
+
+    def _guard_state(self, owner: Owner, ask: Callable[[], Any]) -> Any:
+        with boundary(lambda error: PluginError(f"{owner}: its state failed: {shown(error)}")):
+            return ask()
+
+
+def explain(preset: Preset) -> Explanation:
+    """Who would answer what under a preset, and why a plugin of it cannot be used. Raises nothing for plugins."""
+    owners = [start(BASE_PLUGIN, load_plugin(BASE_PLUGIN), {}, preset)]
+    problems = []
+    for name, options in preset.plugins:
+        try:
+            owners.append(start(*find(name, preset), options, preset))
+        except TritonRLError as error:
+            problems.append(Problem(name, error.message, error.remedy))
+    try:
+        check_owners(preset, owners)
+    except TritonRLError as error:
+        problems.append(Problem("", error.message, error.remedy))
+    return replace(Session(preset, owners).explain(), problems=tuple(problems))
+
+
+def _as_who(owner: Owner) -> Who:
+    return Who(owner.name, owner.distribution, owner.version)
