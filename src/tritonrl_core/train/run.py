@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, new_run_folder, read_run
 from tritonrl_core.train.progress import Progress, Silent
-from tritonrl_core.types import Task
+from tritonrl_core.types import Score, Task
 
 if TYPE_CHECKING:
     from tritonrl_core.session import Session
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGES = ("sft", "rl", "all")
+
+OpenScorer = Callable[[Preset, "Session", Sequence[Score]], "Scorer"]
+"""Opens what judges: given the preset, the session and the scores that are known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,18 @@ def train(
     resume: Path | None = None,
     stage: str = "all",
     progress: Progress | None = None,
-    scorer: Scorer | None = None,
+    open_scorer: OpenScorer | None = None,
 ) -> RunSummary:
     """Train `model` (the preset's, if None) as the preset says. With `resume`, the run in that folder goes on instead,
     under the preset that it was started with.
 
-    `scorer` takes the verifier's place (a service, say). Raises `UsageError` and its kin for what the user can mend.
+    `open_scorer` puts something else in the verifier's place (a service, say); it is closed at the end if it can be.
+    Raises `UsageError` and its kin for what the user can mend.
     """
     if stage not in STAGES:
         raise UsageError(f"There is no stage {stage!r}.", remedy=f"Use one of {', '.join(STAGES)}.")
     began = time.perf_counter()
-    training = _Training.start(preset, model, out, resume, progress or Silent(), scorer)
+    training = _Training.start(preset, model, out, resume, progress or Silent(), open_scorer or _open_verifier)
     try:
         if stage in ("sft", "all"):
             training.cold_start()
@@ -77,7 +81,15 @@ def train(
 class _Training:
     """What the stages of one run share, on one rank."""
 
-    def __init__(self, preset: Preset, run: Run, session: Session, resumed: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        run: Run,
+        session: Session,
+        resumed: bool,
+        progress: Progress,
+        open_scorer: OpenScorer,
+    ) -> None:
         from accelerate import PartialState
 
         self.preset = preset
@@ -87,8 +99,8 @@ class _Training:
         self.progress = progress
         self.steps = {"sft": 0, "rl": 0}
         self.model_folder = Path()
-        self.scorer: Scorer | None = None
-        self._opened: Any = None
+        self._open_scorer = open_scorer
+        self._scorer: Scorer | None = None
         self._ranks = PartialState()
 
     @classmethod
@@ -99,7 +111,7 @@ class _Training:
         out: Path | None,
         resume: Path | None,
         progress: Progress,
-        scorer: Scorer | None,
+        open_scorer: OpenScorer,
     ) -> _Training:
         """Open session and folder; refuse what cannot work before anything is loaded."""
         from tritonrl_core.session import Session
@@ -115,9 +127,10 @@ class _Training:
         check_trainer_options(preset)
         session = Session.open(preset)
         run = _open_run(preset, session, out, resume)
-        training = cls(preset, run, session, resume is not None, progress)
-        training.scorer = scorer
-        return training
+        if resume is not None:
+            for difference in session.lock_differences(read_run(resume)[1]):
+                progress.say(f"not as the run began: {difference}; scores are judged anew")
+        return cls(preset, run, session, resume is not None, progress, open_scorer)
 
     @property
     def tasks(self) -> list[Task]:
@@ -177,8 +190,9 @@ class _Training:
         self._finish("rl", policy)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        close = getattr(self._scorer, "close", None)
+        if close is not None:
+            close()
         self.run.close()
 
     def _source(self) -> str:
@@ -192,11 +206,9 @@ class _Training:
         return load_policy(source)
 
     def _verifier(self) -> Scorer:
-        if self.scorer is None:
-            from tritonrl_core.verifier import Verifier
-
-            self.scorer = self._opened = Verifier(self.preset, self.session, known=self.run.known_scores())
-        return self.scorer
+        if self._scorer is None:
+            self._scorer = self._open_scorer(self.preset, self.session, self.run.known_scores())
+        return self._scorer
 
     def _take_up(self, stage: str) -> Path | None:
         """The checkpoint to go on from, after saying on disk that what came behind it does not count."""
@@ -235,6 +247,12 @@ class _Training:
         self._ranks.wait_for_everyone()
 
 
+def _open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Scorer:
+    from tritonrl_core.verifier import Verifier
+
+    return Verifier(preset, session, known=known)
+
+
 def _open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:
     """The run's folder, made or opened by the main process first, so that all ranks name the same one."""
     from accelerate import PartialState
@@ -250,9 +268,12 @@ def _open_run(preset: Preset, session: Session, out: Path | None, resume: Path |
 
 
 def _quiet_libraries() -> None:
-    """No progress bars of the libraries' own across ours."""
+    """No progress bars of the libraries' own across ours, and nothing about what TRL and transformers rename."""
+    import warnings
+
     import datasets
     import transformers
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()

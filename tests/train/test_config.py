@@ -1,0 +1,70 @@
+"""What a preset says about TRL is checked against TRL before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tritonrl_core.errors import PresetError
+from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.train.config import check_trainer_options, generation_period, grpo_config, sft_config
+
+
+def preset_with(**train: object) -> Preset:
+    base = load_preset("baseline").dump()
+    grpo = {"max_steps": 4, "per_device_train_batch_size": 8, "num_generations": 4}
+    return Preset.from_data({**base, "train": {**base["train"], "grpo": grpo, "sft": {}, **train}})
+
+
+def test_the_presets_own_values_reach_trl() -> None:
+    config = grpo_config(preset_with(), Path("x"))
+    assert (config.max_steps, config.num_generations, config.output_dir) == (4, 4, "x")
+    assert config.reward_weights == [1.0, 0.1]
+    assert config.shuffle_dataset is False
+    assert config.ignore_data_skip is True
+    assert sft_config(preset_with(sft={"learning_rate": 0.5}), Path("x")).learning_rate == 0.5
+
+
+def test_an_unknown_field_names_the_nearest() -> None:
+    with pytest.raises(PresetError, match=r"train\.grpo\.num_generation: .*no such field\.\n.*'num_generations'"):
+        check_trainer_options(preset_with(grpo={"max_steps": 4, "num_generation": 4}))
+    with pytest.raises(PresetError, match=r"train\.sft\.learning_rat: .*\n.*'learning_rate'"):
+        check_trainer_options(preset_with(sft={"learning_rat": 4}))
+
+
+def test_what_the_run_sets_itself_is_refused_with_the_place_to_say_it() -> None:
+    with pytest.raises(PresetError, match=r"train\.grpo\.reward_weights is not for a preset.*\n.*reward\.alpha"):
+        check_trainer_options(preset_with(grpo={"max_steps": 4, "reward_weights": [1, 2]}))
+    with pytest.raises(PresetError, match=r"train\.sft\.output_dir .*\n.*--out"):
+        check_trainer_options(preset_with(sft={"output_dir": "y"}))
+
+
+def test_max_steps_is_needed() -> None:
+    with pytest.raises(PresetError, match=r"max_steps is needed.*\n.*--set train\.grpo\.max_steps"):
+        check_trainer_options(preset_with(grpo={"num_generations": 4}))
+
+
+def test_values_that_trl_refuses_are_said_with_its_words() -> None:
+    with pytest.raises(PresetError, match=r"train\.grpo: TRL refuses.*num_generations"):
+        check_trainer_options(
+            preset_with(grpo={"max_steps": 4, "per_device_train_batch_size": 6, "num_generations": 4})
+        )
+
+
+def test_checkpoints_lie_between_generations() -> None:
+    grpo = {"max_steps": 9, "per_device_train_batch_size": 8, "num_generations": 4, "steps_per_generation": 4}
+    config = grpo_config(preset_with(grpo=grpo), Path("x"))
+    assert generation_period(config) == 4
+    assert config.save_steps == 12
+    with pytest.raises(PresetError, match=r"middle of a generation\.\n.*4 optimiser steps"):
+        grpo_config(preset_with(grpo={**grpo, "save_steps": 6}), Path("x"))
+
+
+def test_every_shipped_preset_is_accepted() -> None:
+    from tritonrl_core.preset import available_presets
+
+    names = list(available_presets())
+    assert len(names) >= 9
+    for name in names:
+        check_trainer_options(load_preset(name))
