@@ -1,0 +1,73 @@
+"""From what a preset calls a model to where its files are. Loads nothing.
+
+A distribution ships a model by naming a package in the entry-point group `tritonrl.models`; the model lies in the
+package's folder `model/`, as `transformers` saves it.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from importlib_metadata import EntryPoint, entry_points
+
+from tritonrl_core.errors import ModelError, did_you_mean
+
+GROUP = "tritonrl.models"
+FOLDER = "model"
+CONFIG = "config.json"
+"""A folder with this file in it is a model that `transformers` can load."""
+
+
+def installed_models() -> dict[str, str]:
+    """Names of bundled models, and the distribution of each."""
+    return {entry.name: entry.dist.name if entry.dist else entry.module for entry in entry_points(group=GROUP)}
+
+
+def resolve_model(name: str) -> Path | str:
+    """The folder of a bundled model or of a local one; any other name is taken for one on the model hub.
+
+    A bundled name comes first, then a folder. Raises `ModelError` for a path that is not there or holds no model, and
+    for a name that is nearly a bundled one's.
+    """
+    bundled = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name in bundled:
+        return _bundled_folder(bundled[name])
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _with_config(path, f"folder {path}")
+    if _looks_like_path(name):
+        what = "is a file, not a model's folder" if path.is_file() else "does not exist"
+        raise ModelError(f"model {name}: {what}", remedy="Give the folder that `save_pretrained` wrote.")
+    hint = did_you_mean(name, bundled)
+    if "/" not in name and hint.startswith("Did"):
+        raise ModelError(f"there is no model {name!r} here", remedy=f"{hint} A model on the hub is owner/name.")
+    return name
+
+
+def _bundled_folder(entry: EntryPoint) -> Path:
+    distribution = entry.dist.name if entry.dist else entry.module
+    try:
+        spec = find_spec(entry.module)
+    except (ImportError, ValueError):
+        spec = None
+    places = (spec.submodule_search_locations or []) if spec else []
+    if not places:
+        raise ModelError(
+            f"model {entry.name!r}: the package {entry.module} of {distribution} is not there",
+            remedy=f"Reinstall it: pip install --force-reinstall {distribution}",
+        )
+    return _with_config(Path(next(iter(places))) / FOLDER, f"{distribution}, which ships it,")
+
+
+def _with_config(folder: Path, who: str) -> Path:
+    if not (folder / CONFIG).is_file():
+        raise ModelError(
+            f"model {folder}: {who} has no {CONFIG}", remedy="A model's folder is what `save_pretrained` wrote."
+        )
+    return folder
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "~", os.sep)) or name.endswith(os.sep) or name.count("/") > 1
