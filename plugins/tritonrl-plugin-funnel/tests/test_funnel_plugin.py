@@ -1,0 +1,8 @@
+"""The plugin keeps the contract that every plugin keeps."""
+
+from tritonrl_core.testing import PluginContract
+from tritonrl_plugin_funnel import FunnelPlugin
+
+
+class TestFunnelPlugin(PluginContract):
+    plugin = FunnelPlugin

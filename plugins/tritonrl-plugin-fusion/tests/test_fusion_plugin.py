@@ -1,0 +1,8 @@
+"""The plugin keeps the contract that every plugin keeps."""
+
+from tritonrl_core.testing import PluginContract
+from tritonrl_plugin_fusion import FusionPlugin
+
+
+class TestFusionPlugin(PluginContract):
+    plugin = FusionPlugin

@@ -1,0 +1,36 @@
+"""The kit for plugin authors: a contract to hold a plugin to, a session that discovers nothing, and honest fakes.
+
+    from tritonrl_core.testing import PluginContract
+
+    class TestMine(PluginContract):
+        plugin = MyPlugin
+
+Needs pytest; nothing outside tests imports it.
+"""
+
+from tritonrl_core.testing.contract import PluginContract
+from tritonrl_core.testing.fakes import FakeBench, FakeProgram
+from tritonrl_core.testing.samples import (
+    SAMPLE_KERNEL,
+    SAMPLE_REFERENCE,
+    hook_arguments,
+    sample_candidate,
+    sample_score,
+    sample_task,
+    sample_timing,
+)
+from tritonrl_core.testing.sessions import session_with
+
+__all__ = [
+    "SAMPLE_KERNEL",
+    "SAMPLE_REFERENCE",
+    "FakeBench",
+    "FakeProgram",
+    "PluginContract",
+    "hook_arguments",
+    "sample_candidate",
+    "sample_score",
+    "sample_task",
+    "sample_timing",
+    "session_with",
+]

@@ -1,0 +1,144 @@
+"""What every plugin must pass. Subclass, name the plugin, and pytest finds the tests.
+
+    class TestMine(PluginContract):
+        plugin = MyPlugin
+        options = {"count": 3}     # where the defaults take long
+
+It asks each hook with plain sample arguments; whether the answers are any good is for tests of the plugin's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import ValidationError
+
+from tritonrl_core.discovery import InstalledPlugin, check_plugin_class, installed_plugins, load_plugin
+from tritonrl_core.errors import PluginError
+from tritonrl_core.guard import Owner, guarded
+from tritonrl_core.implementations import implementations
+from tritonrl_core.plugin import Plugin
+from tritonrl_core.preset import load_preset
+from tritonrl_core.session import Session
+from tritonrl_core.testing.samples import hook_arguments, sample_group
+from tritonrl_core.testing.sessions import session_with
+from tritonrl_core.types import SandboxResult
+
+REBUILD = """
+import json, sys
+from tritonrl_core.preset import Preset
+from tritonrl_core.session import Session
+print(json.dumps(Session.open(Preset.from_data(json.load(sys.stdin))).lock()))
+"""
+
+
+class PluginContract:
+    """Tests that hold for every plugin. Set `plugin`, and `options` where the defaults are slow to test with."""
+
+    plugin: ClassVar[type[Plugin]]
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    def test_it_is_installed_under_its_name(self) -> None:
+        installed = installed_plugins()
+        assert self.plugin.name in installed, f"no entry point {self.plugin.name!r} in the group tritonrl.plugins"
+        assert load_plugin(installed[self.plugin.name]) is self.plugin
+
+    def test_its_hooks_exist_and_take_the_arguments_of_their_specs(self) -> None:
+        check_plugin_class(self.plugin, InstalledPlugin(self.plugin.name, "the plugin under test", "0", "test"))
+        assert implementations(self.plugin), "the plugin implements no hook"
+
+    def test_its_options_have_defaults_and_refuse_what_they_do_not_know(self) -> None:
+        options = self.plugin.Options()
+        assert self.plugin.Options.model_validate(options.model_dump()) == options
+        with pytest.raises(ValidationError):
+            self.plugin.Options.model_validate({"no_such_option_of_any_plugin": 1})
+        with pytest.raises(PluginError, match="no_such_option_of_any_plugin"):
+            session_with(self.plugin, options={self.plugin.name: {"no_such_option_of_any_plugin": 1}})
+
+    def test_it_loads_where_nothing_else_is(self) -> None:
+        session = self._session()
+        assert list(session.plugins) == ["base", self.plugin.name]
+        assert json.loads(json.dumps(session.lock())) == session.lock()
+
+    def test_its_hooks_answer_or_decline_and_do_so_again(self) -> None:
+        for hook in self._hooks():
+            random.seed(1)
+            first = self._ask(self._session(), hook)
+            random.seed(2)  # only what it is given may decide, not the process's own random numbers
+            assert _comparable(self._ask(self._session(), hook)) == _comparable(first), f"{hook}() answers differently"
+
+    def test_it_leaves_its_inputs_alone(self) -> None:
+        for hook in self._hooks():
+            given = dict(hook_arguments(hook))
+            compared = {key: value for key, value in given.items() if key not in ("rng", "program", "job")}
+            before = copy.deepcopy(compared)
+            self._ask(self._session(), hook, given)
+            assert compared == before, f"{hook}() changed its arguments"
+
+    def test_its_state_survives_json_and_another_object(self) -> None:
+        session = self._session()
+        for step in range(8):
+            session.observe_group(sample_group(level=1 + step % 2), step)
+        saved = json.loads(json.dumps(session.state_dict()))
+        again = self._session()
+        again.load_state_dict(saved)
+        assert json.loads(json.dumps(again.state_dict())) == saved
+        if "sample_level" in self._hooks():
+            assert self._ask(again, "sample_level") == self._ask(session, "sample_level")
+
+    def test_it_can_be_rebuilt_in_another_process(self) -> None:
+        preset = load_preset("baseline").with_plugins(**{self.plugin.name: dict(self.options)})
+        done = subprocess.run(
+            [sys.executable, "-c", REBUILD],
+            input=json.dumps(preset.dump()),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == Session.open(preset).lock()
+
+    def test_its_hooks_may_be_called_from_many_threads(self) -> None:
+        session = self._session()
+        hooks = [hook for hook in self._hooks() if hook not in ("sandbox_exec", "open_bench")]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            calls = [pool.submit(self._ask, session, hook) for _ in range(16) for hook in hooks]
+            for call in calls:
+                call.result()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _session(self) -> Session:
+        return session_with(self.plugin, options={self.plugin.name: self.options})
+
+    def _hooks(self) -> list[str]:
+        """Hooks that it answers itself; a wrapper is asked through its session."""
+        return [found.hook for found in implementations(self.plugin) if not found.wrapper]
+
+    def _ask(self, session: Session, hook: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Ask the plugin alone, with the session's own guard: a wrong type or an exception is a `HookFailure`."""
+        owner: Owner = session.plugins[self.plugin.name]
+        found = next(item for item in implementations(self.plugin) if item.hook == hook and not item.wrapper)
+        method = getattr(owner.plugin, found.method)
+        given = hook_arguments(hook) if arguments is None else arguments
+        taken = [given[name] for name in inspect.signature(method).parameters]
+        answer = guarded(owner, hook, method, lambda *_: None)(*taken)
+        if answer is not None and hook == "sandbox_exec":
+            assert (answer.outcome, answer.payload) == ("ok", b"done"), answer
+        return answer
+
+
+def _comparable(answer: Any) -> Any:
+    """An answer without what may differ between two runs: durations, and the identity of a bench."""
+    if isinstance(answer, SandboxResult):
+        return (answer.outcome, answer.payload, answer.sandbox)
+    return type(answer) if hasattr(answer, "program") and hasattr(answer, "close") else answer
