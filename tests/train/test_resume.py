@@ -1,0 +1,143 @@
+"""A run that is killed and resumed gives the scores of one that never was, and judges nothing twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.runs import read_metrics, read_scores
+
+SCRIPT = Path(__file__).parent / "run_kit.py"
+REFERENCE = """\
+import torch
+import torch.nn as nn
+N = {n}
+class Model(nn.Module):
+    def forward(self, x):
+        return x + {n}
+def get_inputs():
+    return [torch.randn(N)]
+def get_init_inputs():
+    return []
+"""
+
+
+@pytest.fixture(scope="module")
+def kit() -> Any:
+    spec = importlib.util.spec_from_file_location("run_kit", SCRIPT)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks") / "level1"
+    folder.mkdir()
+    for n in range(3):
+        (folder / f"{n + 1}_add.py").write_text(REFERENCE.format(n=n + 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(kit: Any, tiny_policy: Path, task_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never killed."""
+    root = tmp_path_factory.mktemp("whole")
+    kit.run(tiny_policy, root / "log", task_folder, out=root / "run")
+    return root / "run"
+
+
+def test_a_run_leaves_scores_metrics_model_and_events(whole: Path) -> None:
+    assert len(list(read_scores(whole))) == 6 * 8
+    rows = list(read_metrics(whole))
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert all("correct_rate" in row and "level/1" in row and "time/generation_s" in row for row in rows)
+    assert (whole / "checkpoints/rl/final/model.safetensors").is_file()
+    assert (whole / "preset.resolved.yaml").is_file()
+    assert list((whole / "tensorboard").rglob("events.*"))
+
+
+def test_the_same_run_again_gives_the_same_scores(
+    kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    kit.run(tiny_policy, tmp_path / "log", task_folder, out=tmp_path / "run")
+    assert kit.outcome(tmp_path / "run") == kit.outcome(whole)
+    assert len({row[3] for row in kit.outcome(whole)}) > 20  # samples differ, or nothing would be shown
+
+
+@pytest.mark.parametrize("die_after", [3, 19, 41])
+def test_resumed_in_the_middle_of_a_batch(
+    kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path, die_after: int
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    with pytest.raises(KeyboardInterrupt):
+        kit.run(tiny_policy, log, task_folder, out=run, die_after=die_after)
+    kit.run(tiny_policy, log, task_folder, resume=run)
+    assert kit.outcome(run) == kit.outcome(whole)
+    assert [row["step"] for row in read_metrics(run)] == [1, 2, 3, 4, 5, 6]
+    assert max(Counter(log.read_text().splitlines()).values()) == 1
+    assert len(list(read_scores(run, superseded=True))) >= len(kit.outcome(run))
+
+
+def test_a_complete_run_is_not_trained_again(
+    kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    before = kit.outcome(whole)
+    summary = kit.run(tiny_policy, tmp_path / "log", task_folder, resume=whole)
+    assert summary.rl_steps == 0
+    assert kit.outcome(whole) == before
+
+
+def test_resuming_what_is_no_run_is_refused(kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a run's folder"):
+        kit.run(tiny_policy, tmp_path / "log", task_folder, resume=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_at_random_moments(
+    tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path, kit: Any, seed: int
+) -> None:
+    run, log, rng = tmp_path / "run", tmp_path / "log", random.Random(seed)
+    kills = 0
+    for _ in range(30):
+        how = "--resume" if (run / "preset.resolved.yaml").exists() else "--out"
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(tiny_policy), str(log), str(task_folder), how, str(run)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        wait_for_growth(run / "scores.jsonl", process)
+        time.sleep(rng.uniform(0.0, 1.0))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, process.communicate()[1].decode()[-3000:]
+        break
+    assert kills >= 2
+    assert kit.outcome(run) == kit.outcome(whole)
+    # A kill between a score's line on disk and its line in this log loses the latter only, so nothing is there twice.
+    assert max(Counter(log.read_text().splitlines()).values()) == 1
+
+
+def wait_for_growth(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the process has added a score, or ended."""
+    before = path.stat().st_size if path.exists() else 0
+    while process.poll() is None and (not path.exists() or path.stat().st_size <= before):
+        time.sleep(0.02)
