@@ -47,6 +47,11 @@ def _large(tensor: Tensor) -> Tensor:
     return tensor * (8 if tensor.dtype == torch.float16 else 32)
 
 
+def _tiny(tensor: Tensor) -> Tensor:
+    # Small beside the usual epsilon; in half precision products must not become subnormal, which tells nothing.
+    return tensor * 2 ** (-4 if tensor.dtype == torch.float16 else -10)
+
+
 def _constant(tensor: Tensor) -> Tensor:
     # Few significant bits: sums and squares stay exact, so that a variance of zero is zero in any order of summation.
     choice = torch.tensor([-1.5, -0.75, 0.5, 1.25], device=tensor.device)[torch.randint(4, (), device=tensor.device)]
@@ -68,7 +73,7 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "normal": lambda tensor: tensor,
     "uniform": lambda tensor: torch.rand_like(tensor) * 2 - 1,
     "large": _large,
-    "tiny": lambda tensor: tensor * 2**-10,
+    "tiny": _tiny,
     "negative": lambda tensor: -tensor.abs(),
     "constant": _constant,
     "zeros": _zeros,

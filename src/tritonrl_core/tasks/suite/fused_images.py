@@ -14,7 +14,7 @@ IMAGE_SMALL: Dims = {
 IMAGE_FULL: Dims = {
     "BATCH": (16, 10), "CHANNELS": (64, 48), "OUTPUTS": (128, 80), "HEIGHT": (112, 90), "WIDTH": (112, 75), "KERNEL": 3,
 }
-PLAIN_SMALL: Dims = {"BATCH": (3, 2), "CHANNELS": (12, 6), "HEIGHT": (14, 21), "WIDTH": (11, 8)}
+PLAIN_SMALL: Dims = {"BATCH": (2, 3), "CHANNELS": (6, 9), "HEIGHT": (14, 21), "WIDTH": (11, 8)}
 PLAIN_FULL: Dims = {"BATCH": (32, 20), "CHANNELS": (96, 60), "HEIGHT": (112, 90), "WIDTH": (112, 75)}
 IMAGE = "torch.randn(BATCH, CHANNELS, HEIGHT, WIDTH)"
 CONV = "self.conv = nn.Conv2d(channels, outputs, kernel, padding=1)"

@@ -6,7 +6,7 @@ from tritonrl_core.tasks.suite.template import Dims, Operator
 
 ROWS_SMALL: Dims = {"ROWS": (37, 17, 64), "COLS": (130, 96, 257)}
 ROWS_FULL: Dims = {"ROWS": (8192, 5000), "COLS": (4096, 3001)}
-IMAGE_SMALL: Dims = {"BATCH": (3, 2), "CHANNELS": (12, 6), "HEIGHT": (9, 14), "WIDTH": (11, 7)}
+IMAGE_SMALL: Dims = {"BATCH": (2, 3), "CHANNELS": (6, 9), "HEIGHT": (9, 14), "WIDTH": (11, 7)}
 IMAGE_FULL: Dims = {"BATCH": (32, 20), "CHANNELS": (96, 60), "HEIGHT": (112, 90), "WIDTH": (112, 75)}
 ROWS = {"x": "torch.randn(ROWS, COLS)"}
 IMAGE = {"x": "torch.randn(BATCH, CHANNELS, HEIGHT, WIDTH)"}

@@ -19,7 +19,7 @@ Dims = Mapping[str, Dim]
 
 HALF = ("float16", "bfloat16")
 PRODUCTS = frozenset({"matmul", "convolution", "attention", "fused_matmul", "fused_images"})
-"""Families whose solutions want `tl.dot`, which Triton's interpreter gets wrong in bfloat16: it is not declared there."""
+"""Families whose solutions want `tl.dot`, which Triton's interpreter gets wrong in bfloat16: not declared there."""
 
 _SOURCE = """\
 import torch
