@@ -35,14 +35,15 @@ _SET_BY_THE_RUN: Mapping[str, str] = {
     "load_best_model_at_end": "It needs TRL's own evaluation, which knows no kernels.",
     "save_only_model": "A checkpoint without the optimiser could not be resumed.",
     "remove_unused_columns": "Every column is needed.",
-    "dataloader_num_workers": "The stream of tasks is read in the trainer's process.",
 }
+_SET_BY_SFT: Mapping[str, str] = {"model_init_kwargs": "Set train.grpo.model_init_kwargs; both stages load by them."}
 _SET_BY_GRPO: Mapping[str, str] = {
     "reward_weights": "Set `reward.alpha`.",
     "multi_objective_aggregation": "Credit is assigned by the hook `assign_credit`.",
     "shuffle_dataset": "Tasks come in an order of their own, by `sample_level` and `seed:`.",
     "num_train_epochs": "Set max_steps.",
     "accelerator_config": "The stream of tasks needs its own.",
+    "dataloader_num_workers": "The stream of tasks is read in the trainer's process.",
 }
 
 
@@ -67,12 +68,13 @@ def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
         "train.grpo",
         GRPOConfig,
         {
-            **_common(preset, folder),
+            **_common(preset, folder, given),
             "log_completions": False,
             **given,
             "shuffle_dataset": False,
             "ignore_data_skip": True,
             "reward_weights": [1.0, preset.reward.alpha],
+            "model_init_kwargs": None,  # the model is loaded before, with these
         },
     )
     _align_checkpoints(config, given)
@@ -84,8 +86,14 @@ def sft_config(preset: Preset, folder: Path) -> SFTConfig:
     from trl import SFTConfig
 
     given = preset.train.sft
-    _check_names("train.sft", given, SFTConfig, _SET_BY_THE_RUN)
-    options = {**_common(preset, folder), "save_steps": DEFAULT_SAVE_STEPS * 10, "completion_only_loss": True, **given}
+    _check_names("train.sft", given, SFTConfig, {**_SET_BY_THE_RUN, **_SET_BY_SFT})
+    options = {
+        **_common(preset, folder, given),
+        "save_steps": DEFAULT_SAVE_STEPS * 10,
+        "completion_only_loss": True,
+        "max_length": None,
+        **given,
+    }
     return _build("train.sft", SFTConfig, options)
 
 
@@ -94,10 +102,10 @@ def generation_period(config: GRPOConfig) -> int:
     return int(config.steps_per_generation) * int(config.num_iterations)
 
 
-def _common(preset: Preset, folder: Path) -> dict[str, Any]:
+def _common(preset: Preset, folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
-    on_gpu = torch.cuda.is_available() and preset.verifier.device != "cpu"
+    on_gpu = torch.cuda.is_available() and not given.get("use_cpu")
     return {
         "output_dir": str(folder),
         "seed": preset.seed,

@@ -203,7 +203,7 @@ class _Training:
     def _policy(self, source: str | Path) -> Policy:
         from tritonrl_core.train.model import load_policy
 
-        return load_policy(source)
+        return load_policy(source, **self.preset.train.grpo.get("model_init_kwargs", {}))
 
     def _verifier(self) -> Scorer:
         if self._scorer is None:
