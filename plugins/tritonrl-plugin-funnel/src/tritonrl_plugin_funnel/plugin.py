@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from tritonrl_core.plugin import Plugin, PluginOptions, hookimpl
-from tritonrl_core.types import Candidate, Objection, Program, Task
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
+from tritonrl_core.types import (
+    Candidate,
+    CaseRequest,
+    CaseResult,
+    Credit,
+    Objection,
+    Program,
+    Stage,
+    Status,
+    Task,
+    verdict_from_cases,
+)
+from tritonrl_plugin_funnel.partial import with_partial_credit
+from tritonrl_plugin_funnel.rules import source_objection
+
+Credits = Sequence[Credit] | None
+STAGES = ("ast", "compile", "tiny_run")
 
 
 class FunnelPlugin(Plugin):
     """Asks cheap questions about a kernel before dear ones.
 
-    Not built yet: it declines, and the base answers until it is built.
+    Wraps `pre_filter`: the baseline's rules on the source, and those of other plugins, are cheaper still and go first.
     """
 
     name = "funnel"
@@ -24,7 +45,85 @@ class FunnelPlugin(Plugin):
 
     options: Options
 
-    @hookimpl
-    def pre_filter(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
-        """Declines until it is built: only the base's rules on syntax and Triton validity are asked."""
+    def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:
+        super().__init__(options, context)
+        self._lock = Lock()
+        self._asked = dict.fromkeys(STAGES, 0)
+        self._stopped = dict.fromkeys(STAGES, 0)
+        self._seconds = dict.fromkeys(STAGES, 0.0)
+
+    @hookimpl(wrapper=True)
+    def pre_filter(
+        self, task: Task, candidate: Candidate, program: Program
+    ) -> Generator[None, Objection | None, Objection | None]:
+        """The objection of a cheaper filter, else the funnel's own."""
+        cheaper = yield
+        return cheaper if cheaper is not None else self.objection(task, candidate, program)
+
+    def objection(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
+        """The first objection of the funnel's own stages, cheapest first; None where there is none."""
+        stages: dict[str, Callable[[], Objection | None]] = {
+            "ast": lambda: source_objection(task, candidate.code),
+            "compile": lambda: _ended(program.compile(_tiny(program))),
+            "tiny_run": lambda: _ended(program.run(_tiny(program))),
+        }
+        for name, ask in stages.items():
+            if getattr(self.options, name):
+                objection = self._counted(name, ask)
+                if objection is not None:
+                    return objection
         return None
+
+    @hookimpl(wrapper=True)
+    def assign_credit(self, scores: Sequence[Any]) -> Generator[None, Credits, Credits]:
+        """Whatever the owner of this hook gave; with `partial_credit`, the code's part by the stage reached."""
+        credits = yield
+        if credits is None or not self.options.partial_credit:
+            return credits
+        return with_partial_credit(scores, credits)
+
+    @hookimpl
+    def collect_metrics(self, step: int) -> Mapping[str, float]:
+        """For each stage since the start of the run: candidates asked, candidates stopped, seconds spent."""
+        with self._lock:
+            figures: dict[str, float] = {}
+            for stage in STAGES:
+                if getattr(self.options, stage):
+                    figures[f"{stage}_asked"] = float(self._asked[stage])
+                    figures[f"{stage}_stopped"] = float(self._stopped[stage])
+                    figures[f"{stage}_seconds"] = self._seconds[stage]
+            return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        with self._lock:
+            return {"asked": dict(self._asked), "stopped": dict(self._stopped), "seconds": dict(self._seconds)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._asked = dict(state["asked"])
+            self._stopped = dict(state["stopped"])
+            self._seconds = dict(state["seconds"])
+
+    def _counted(self, stage: str, ask: Callable[[], Objection | None]) -> Objection | None:
+        began = time.perf_counter()
+        objection = ask()
+        spent = time.perf_counter() - began
+        with self._lock:
+            self._asked[stage] += 1
+            self._stopped[stage] += objection is not None
+            self._seconds[stage] += spent
+        return objection
+
+
+def _tiny(program: Program) -> Any:
+    """The task's smallest case."""
+    return program.cases(CaseRequest(count=1, small=True))[0]
+
+
+def _ended(result: CaseResult) -> Objection | None:
+    """The objection that a case's result is; None where it passed, or where it was our own fault."""
+    if result.status in (Status.PASSED, Status.INFRA):
+        return None
+    verdict = verdict_from_cases([result], total=1)
+    stage = Stage.TINY if verdict.stage is Stage.FULL else verdict.stage
+    return Objection(verdict.status, stage, verdict.reason, verdict.valid, verdict.compiled)

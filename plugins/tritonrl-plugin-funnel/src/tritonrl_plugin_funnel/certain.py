@@ -1,0 +1,125 @@
+"""Which parts of a source are certain to run, which names it binds, and what dotted names its imports stand for.
+
+Reads generously: what might be skipped (a branch, a loop's body, anything under `try`, what comes after a conditional
+return) is not certain, and what might bind a name binds it. So what is called certain here is.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Sequence
+
+DYNAMIC = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "import_module"})
+"""With one of these in the source, names say nothing for certain."""
+
+_MODULE_NAMES = frozenset(dir(builtins)) | {"__file__", "__builtins__", "__class__", "__path__", "__annotations__"}
+_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match)
+_WITHS = (ast.With, ast.AsyncWith)
+
+
+def certain_nodes(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """Statements and expressions that are evaluated when these statements are run, unless something raises before."""
+    for statement in _straight(statements):
+        yield from _certain(statement)
+
+
+def _straight(statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The statements up to the first that leaves, or may leave."""
+    for index, statement in enumerate(statements):
+        inside = ast.walk(statement) if isinstance(statement, _BRANCHES + _WITHS) else [statement]
+        if any(isinstance(node, _LEAVES) for node in inside):
+            return list(statements[: index + 1])
+    return list(statements)
+
+
+def _certain(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in _children(node):
+        yield from _certain(child)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The children of a node that are certain to run where the node is."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+        case ast.ClassDef():
+            return [*node.decorator_list, *node.bases, *(k.value for k in node.keywords), *_straight(node.body)]
+        case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return []
+        case ast.Try() | ast.TryStar():
+            return []
+        case ast.If() | ast.While() | ast.IfExp() | ast.Assert():
+            return [node.test]
+        case ast.For() | ast.AsyncFor():
+            return [node.iter]
+        case ast.Match():
+            return [node.subject]
+        case ast.BoolOp():
+            return node.values[:1]  # type: ignore[return-value]
+        case ast.Compare():
+            return [node.left, node.comparators[0]]
+        case ast.AnnAssign():
+            return [node.value] if node.value is not None else []
+        case ast.With() | ast.AsyncWith():
+            # A context manager may swallow what the body raises, so only its own expression is certain to matter.
+            return [item.context_expr for item in node.items]
+    return list(ast.iter_child_nodes(node))
+
+
+def bound_names(tree: ast.AST) -> frozenset[str] | None:
+    """Every name that anything in the source may bind, builtins included; None where that can't be told."""
+    found = set(_MODULE_NAMES)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) if name in DYNAMIC:
+                return None
+            case ast.Attribute(attr=name) if name in DYNAMIC or name == "__dict__":
+                return None
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                found.add(name)
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                found.add(name)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                found.update(names)
+            case ast.alias(name="*"):
+                return None
+            case ast.alias(name=name, asname=alias):
+                found.add(alias or name.split(".")[0])
+            case _ if type(node).__name__ in ("TypeVar", "ParamSpec", "TypeVarTuple"):
+                found.add(node.name)  # type: ignore[attr-defined]
+    return frozenset(found)
+
+
+def aliases(tree: ast.Module) -> dict[str, str]:
+    """Name → dotted name that it stands for, of imports whose name nothing else in the source binds."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                short = alias.asname or alias.name.split(".")[0]
+                found.setdefault(short, set()).add(alias.name if alias.asname else short)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                found.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
+    rebound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    rebound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    rebound |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    return {name: next(iter(meant)) for name, meant in found.items() if len(meant) == 1 and name not in rebound}
+
+
+def dotted(node: ast.AST, known: dict[str, str]) -> str:
+    """The full dotted name of an expression such as `t.compile`; "" where it is none, or starts from no import."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or node.id not in known:
+        return ""
+    return ".".join([known[node.id], *reversed(parts)])
