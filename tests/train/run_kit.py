@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from tritonrl_core.types import Candidate, RewardParts, Score, Stage, Status, Ta
 class HashScorer:
     """Judges by a hash of the text, remembers what is known, and logs what it judged once that is on disk.
 
-    `die_after` judgements it raises KeyboardInterrupt, as a user's Ctrl-C in the middle of a batch does.
+    After `die_after` new judgements it raises KeyboardInterrupt, as a user's Ctrl-C in the middle of a batch does.
     """
 
-    def __init__(self, known: Sequence[Score], log: Path, die_after: int = -1) -> None:
+    def __init__(self, known: Sequence[Score], log: Path, die_after: int = -1, pause_s: float = 0.0) -> None:
         self._known = {(score.task_key, score.candidate.text): score for score in known}
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._left = die_after
+        self._pause_s = pause_s
 
     def verify_batch(
         self, jobs: Sequence[tuple[Task, Candidate]], on_score: Callable[[int, Score], None] | None = None
@@ -38,6 +40,7 @@ class HashScorer:
                 if self._left == 0:
                     raise KeyboardInterrupt
                 self._left -= 1
+                time.sleep(self._pause_s)
                 self._known[key] = judge(task, candidate)
             scores.append(self._known[key])
             if on_score:
@@ -54,7 +57,7 @@ def judge(task: Task, candidate: Candidate) -> Score:
 
 
 def tiny_preset(policy: Path, tasks: Path) -> Preset:
-    """Two SFT checkpoints and three of GRPO, in a few seconds."""
+    """Six steps and three checkpoints, in a few seconds."""
     data = load_preset("baseline").dump()
     grpo = {
         "max_steps": 6,
@@ -77,10 +80,19 @@ def tiny_preset(policy: Path, tasks: Path) -> Preset:
 
 
 def run(
-    policy: Path, log: Path, tasks: Path, *, out: Path | None = None, resume: Path | None = None, die_after: int = -1
+    policy: Path,
+    log: Path,
+    tasks: Path,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    die_after: int = -1,
+    pause_s: float = 0.0,
 ) -> RunSummary:
     preset = None if resume else tiny_preset(policy, tasks)
-    return train(preset, out=out, resume=resume, open_scorer=lambda p, s, known: HashScorer(known, log, die_after))
+    return train(
+        preset, out=out, resume=resume, open_scorer=lambda p, s, known: HashScorer(known, log, die_after, pause_s)
+    )
 
 
 def outcome(root: Path) -> list[tuple[Any, ...]]:
@@ -93,4 +105,5 @@ def outcome(root: Path) -> list[tuple[Any, ...]]:
 
 if __name__ == "__main__":
     policy, log, tasks, how, folder = sys.argv[1:]
-    run(Path(policy), Path(log), Path(tasks), **{how.removeprefix("--"): Path(folder)})
+    # A pause, so that there are moments to be killed in: judging takes time.
+    run(Path(policy), Path(log), Path(tasks), pause_s=0.03, **{how.removeprefix("--"): Path(folder)})
