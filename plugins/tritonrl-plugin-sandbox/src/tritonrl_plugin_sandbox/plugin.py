@@ -1,29 +1,89 @@
-"""The plugin's class: its options with their defaults, and its hooks."""
+"""The plugin's class: its options with their defaults, and its hook."""
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+from typing import Any, Literal
 
-from tritonrl_core.plugin import Plugin, PluginOptions, hookimpl
+from pydantic import Field, model_validator
+
+from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import SandboxJob, SandboxResult
+from tritonrl_plugin_sandbox import prepare, worker
+from tritonrl_plugin_sandbox.limits import tightest
+from tritonrl_plugin_sandbox.profiles import CONFINED
 
 
 class SandboxPlugin(Plugin):
-    """Confines the child processes in which a model's code runs.
-
-    Not built yet: it declines, and the base answers until it is built.
-    """
+    """Confines the child processes in which a model's code runs. Where it cannot, nothing runs."""
 
     name = "sandbox"
 
     class Options(PluginOptions):
-        """`require`: the weakest tier of isolation to accept (A is strongest), or `auto`: the best the host has."""
+        """`require` is the weakest tier accepted (`A` is strongest); `auto` takes what the host has, at least `C`.
+
+        The three switches are layers; switching one off is told in every verdict, and goes with `require: auto` only.
+        `time_s` and `cpu_s` are seconds, `memory_mb` and `output_mb` MiB; they lower the limits that a job comes with.
+        """
 
         require: Literal["auto", "A", "B", "C"] = "auto"
+        no_file_access: bool = True
+        no_network: bool = True
+        syscall_filter: bool = True
+        time_s: float | None = Field(default=None, gt=0)
+        cpu_s: float | None = Field(default=None, gt=0)
+        memory_mb: int | None = Field(default=None, gt=0)
+        output_mb: int | None = Field(default=None, gt=0)
+
+        @model_validator(mode="after")
+        def _tier_needs_all_layers(self) -> SandboxPlugin.Options:
+            if self.require != "auto" and (off := self.switched_off()):
+                raise ValueError(
+                    f"require: {self.require} cannot be kept with {', '.join(sorted(off))} switched off; "
+                    "set it back to true, or use require: auto"
+                )
+            return self
+
+        def switched_off(self) -> frozenset[str]:
+            """Names of the layers that are switched off."""
+            return frozenset(name for name in prepare.WEAKENED if not getattr(self, name))
 
     options: Options
 
+    def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:
+        super().__init__(options, context)
+        self._prepared: tuple[int, prepare.Prepared] | None = None
+
     @hookimpl
     def sandbox_exec(self, job: SandboxJob) -> SandboxResult | None:
-        """Declines until it is built: the base forks a child with limits, and verdicts say `sandbox: none`."""
-        return None
+        """Run the job in a confined child. `refused` where the host or the child's self-test falls short."""
+        if job.profile not in CONFINED:
+            return worker.refused(f"there is no sandbox profile {job.profile!r}; known: {', '.join(CONFINED)}")
+        try:
+            box = self._own().box(job.profile)
+        except prepare.Unfit as reason:
+            return worker.refused(str(reason))
+        limits = tightest(
+            job.limits,
+            wall_s=self.options.time_s,
+            cpu_s=self.options.cpu_s,
+            memory_bytes=_mebibytes(self.options.memory_mb),
+            output_bytes=_mebibytes(self.options.output_mb),
+        )
+        return worker.run(SandboxJob(job.entry, limits, job.profile, job.keep_fds), box)
+
+    def _own(self) -> prepare.Prepared:
+        """What is prepared for this very process: descriptors and user ids do not survive a fork."""
+        if self._prepared is None or self._prepared[0] != os.getpid():
+            demand = prepare.Demand(self.options.require, self.options.switched_off())
+            self._prepared = os.getpid(), prepare.prepare(demand)
+        return self._prepared[1]
+
+
+def _mebibytes(count: int | None) -> int | None:
+    return None if count is None else count << 20
+
+
+def options_from(**given: Any) -> SandboxPlugin:
+    """A plugin from option values, for use without a session."""
+    return SandboxPlugin(SandboxPlugin.Options(**given))

@@ -1,0 +1,261 @@
+"""The parent's half of one job: start the child, read its one frame, kill it, be sure that it is dead.
+
+`Sandbox` holds what is prepared once per worker process (Landlock ruleset, filter, identity); `run` gives exactly one
+result for each job. What the child sent is bytes here and nothing more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import resource
+import select
+import signal
+import stat
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import Limits, SandboxJob, SandboxResult
+from tritonrl_plugin_sandbox import child, linux, namespaces
+from tritonrl_plugin_sandbox.child import FRAME, Confinement, ResourceLimits
+from tritonrl_plugin_sandbox.limits import counts_alone, resource_limits
+
+DEAD_S = 10.0
+"""How long a killed child may take to vanish. It is longer only where the kernel is stuck in it."""
+
+_STUCK = "The kernel is stuck in them: restart the machine that runs the workers."
+_LIFTED = "\x01lifted-"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A prepared profile: how the child confines itself, and what its results say about it."""
+
+    confinement: Confinement
+    label: str
+
+
+def run(job: SandboxJob, box: Box) -> SandboxResult:
+    """Run one job in a confined child. Every process of the child is dead when this returns.
+
+    Raises `InfraError` where the child cannot be killed, which is a fault of the host.
+    """
+    began = time.monotonic()
+    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    if threads != 1:
+        return refused(f"the calling process has {threads} threads; it must have one to fork a child safely")
+    how = box.confinement
+    alone = counts_alone(bool(how.flags & linux.CLONE_NEWUSER), how.identity)
+    limits = resource_limits(job.limits, private_tasks=alone, writes=bool(how.scratch))
+    if how.scratch and not how.flags & linux.CLONE_NEWNS:
+        empty_scratch(how.scratch)
+    outcome = _supervise(job, how, limits, began + job.limits.wall_s)
+    if how.scratch and not how.flags & linux.CLONE_NEWNS:
+        empty_scratch(how.scratch)
+    label = "none" if outcome.outcome == "refused" else box.label
+    return SandboxResult(outcome.outcome, outcome.payload, outcome.detail, label, time.monotonic() - began)
+
+
+def refused(reason: str) -> SandboxResult:
+    """The result where nothing ran because it could not be confined."""
+    return SandboxResult("refused", detail=reason)
+
+
+def _supervise(job: SandboxJob, how: Confinement, limits: ResourceLimits, deadline: float) -> SandboxResult:
+    reader, writer = os.pipe()
+    gate, opener = os.pipe()
+    try:
+        pid = namespaces.fork(how.flags)
+        if pid == 0:
+            os.close(opener)  # or the gate would never hang up
+            child.run(job, how, limits, writer, gate)
+        os.close(writer)
+        writer = -1
+        with _Child(pid, how.processes) as alive:
+            try:
+                namespaces.admit(pid, how.flags, how.identity)
+            except OSError as error:
+                return refused(f"the child's user namespace could not be set up: {error}")
+            os.write(opener, b"g")
+            return _listen(alive, reader, job.limits, deadline)
+    finally:
+        for descriptor in (reader, writer, gate, opener):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+class _Child:
+    """A child that is dead, with all its processes, and reaped when the `with` block ends."""
+
+    def __init__(self, pid: int, processes: bool) -> None:
+        self.pid = pid
+        self.processes = processes
+        self.pidfd = os.pidfd_open(pid)
+        self.ended: tuple[int, resource.struct_rusage] | None = None
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.end()
+        finally:
+            os.close(self.pidfd)
+
+    def end(self) -> tuple[int, resource.struct_rusage]:
+        """Kill what still runs; the exit code (negative: the signal) and what the child used.
+
+        The first process of a pid namespace takes the namespace with it; without one the child cannot fork, or (in
+        `compile`) cannot leave its process group, which is killed in one call that no fork races.
+        """
+        if self.ended is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            if self.processes:
+                self._kill_group()
+            if not select.select([self.pidfd], [], [], DEAD_S)[0]:
+                raise InfraError(f"process {self.pid} of a candidate does not die", remedy=_STUCK)
+            _, status, used = os.wait4(self.pid, 0)
+            if self.processes:
+                self._reap_group()
+            self.ended = os.waitstatus_to_exitcode(status), used
+        return self.ended
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _reap_group(self) -> None:
+        """Wait for the group's other members, which became children of this process (it is a subreaper)."""
+        patience = time.monotonic() + DEAD_S
+        while time.monotonic() < patience:
+            self._kill_group()
+            try:
+                if os.waitpid(-self.pid, os.WNOHANG) == (0, 0):
+                    time.sleep(0.0005)
+            except ChildProcessError:
+                return
+        raise InfraError(f"processes of the group {self.pid} do not die", remedy=_STUCK)
+
+
+def _listen(alive: _Child, reader: int, limits: Limits, deadline: float) -> SandboxResult:
+    """Read frames until the one that counts, the child's end, or the deadline. Later bytes are never looked at."""
+    os.set_blocking(reader, False)
+    stream = _Stream(limits)
+    poll = select.poll()
+    poll.register(alive.pidfd, select.POLLIN)
+    poll.register(reader, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        ready = {fd for fd, _ in poll.poll(left * 1000)}
+        if not stream.take(reader) and reader in ready:
+            poll.unregister(reader)  # closed by the child: only its end is left to wait for
+        result = stream.result()
+        if result is not None:
+            return result
+        if alive.pidfd in ready:
+            return _without_result(alive, limits, stream.ready)
+    if not stream.ready:
+        return refused(f"the child was not ready after {limits.wall_s:g} s")
+    return SandboxResult("timeout", detail=f"no result after {limits.wall_s:g} s")
+
+
+class _Stream:
+    """What has come from the child so far. The first frame is ours (`child`), the second is the result."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.ready = False
+        self.data = bytearray()
+
+    def take(self, reader: int) -> bool:
+        """Read what is there, up to what two frames may be; False at the end of the stream."""
+        most = 2 * FRAME.size + self.limits.output_bytes
+        while len(self.data) < most:
+            try:
+                chunk = os.read(reader, min(1 << 20, most - len(self.data)))
+            except BlockingIOError:
+                return True
+            if not chunk:
+                return False
+            self.data += chunk
+        return True
+
+    def result(self) -> SandboxResult | None:
+        """The result, as soon as it is complete or too long."""
+        while len(self.data) >= FRAME.size:
+            tag, length = FRAME.unpack_from(self.data)
+            if length > self.limits.output_bytes:
+                return SandboxResult("output", detail=f"sent {length} bytes, the limit is {self.limits.output_bytes}")
+            if len(self.data) < FRAME.size + length:
+                return None
+            body = bytes(self.data[FRAME.size : FRAME.size + length])
+            if self.ready:
+                return _framed(tag, body, self.limits)
+            if tag != b"r":
+                return refused(f"the child could not confine itself: {body.decode('utf-8', 'replace')}")
+            self.ready = True
+            del self.data[: FRAME.size + length]
+        return None
+
+
+def _framed(tag: bytes, body: bytes, limits: Limits) -> SandboxResult:
+    if tag == b"p":
+        return SandboxResult("ok", body)
+    if tag == b"m":
+        return SandboxResult("memory", detail=f"more than {limits.memory_bytes / 2**30:.3g} GiB of memory")
+    if tag == b"e":
+        return SandboxResult("died", detail=body.decode("utf-8", "replace")[:4096])
+    return SandboxResult("died", detail="sent no valid result")
+
+
+def _without_result(alive: _Child, limits: Limits, ready: bool) -> SandboxResult:
+    """Why a child that ended by itself gave no result."""
+    code, used = alive.end()
+    if not ready:
+        return refused(f"the child ended while it confined itself (exit code {code})")
+    if code in (-signal.SIGXCPU, -signal.SIGKILL) and used.ru_utime + used.ru_stime > limits.cpu_s - 0.5:
+        return SandboxResult("timeout", detail=f"more than {limits.cpu_s:g} s of CPU time")
+    if code < 0:
+        return SandboxResult("died", detail=f"killed by {signal.Signals(-code).name}")
+    return SandboxResult("died", detail=f"exited with code {code} before it gave a result")
+
+
+def make_scratch(how_flags: int, identity: namespaces.Identity | None) -> tuple[str, str]:
+    """A folder that is not writable, and in it the scratch folder of the children; the rule of Landlock is on the outer
+    one, because a tmpfs put on the inner one hides its inode. Both are the caller's to remove."""
+    outer = tempfile.mkdtemp(prefix="tritonrl-sandbox-")
+    inner = Path(outer) / "scratch"
+    inner.mkdir(mode=0o700)
+    if identity is not None and not how_flags & linux.CLONE_NEWNS:
+        os.chown(inner, identity.uid, identity.uid)
+    Path(outer).chmod(0o555)
+    return outer, str(inner)
+
+
+def empty_scratch(scratch: str) -> None:
+    """Remove what a child left in a scratch folder on disk: any depth, any modes, without following anything.
+
+    Folders are lifted to the top before they are removed, so no path grows long and nothing recurses.
+    """
+    top, lifted = Path(scratch), itertools.count()
+    while entries := list(top.iterdir()):
+        for entry in entries:
+            if not _is_folder(entry):
+                entry.unlink()
+                continue
+            entry.chmod(stat.S_IRWXU)
+            for inner in list(entry.iterdir()):
+                if _is_folder(inner):
+                    inner.chmod(stat.S_IRWXU)
+                    inner.rename(top / f"{_LIFTED}{next(lifted)}")
+                else:
+                    inner.unlink()
+            entry.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
