@@ -16,7 +16,7 @@ from tritonrl_core.discovery import (
     shown,
 )
 from tritonrl_core.errors import PluginError, PresetError, did_you_mean
-from tritonrl_core.guard import Owner
+from tritonrl_core.guard import Owner, report_to
 from tritonrl_core.hookspecs import RULES, Kind
 from tritonrl_core.implementations import implementations
 from tritonrl_core.plugin import Plugin, PluginContext
@@ -62,7 +62,7 @@ def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, obj
 
 
 def _remedy(error: BaseException, item: InstalledPlugin) -> str:
-    return getattr(error, "remedy", "") or f"Report it to {item.distribution}, or take {item.name!r} out of the preset."
+    return getattr(error, "remedy", "") or report_to(item.name, item.distribution)
 
 
 def check_owners(preset: Preset, owners: Sequence[Owner]) -> None:

@@ -47,8 +47,14 @@ class Owner:
         return HookFailure(
             f"{self}: {hook}() {what}",
             plugin=self.name, hook=hook, distribution=self.distribution, version=self.version,
-            remedy=remedy or f"Report it to {self.distribution}, or take {self.name!r} out of the preset.",
+            remedy=remedy or report_to(self.name, self.distribution),
         )  # fmt: skip
+
+
+def report_to(plugin: str, distribution: str) -> str:
+    """The remedy for a fault in a plugin's code."""
+    leave = "" if plugin == BASE else f", or take {plugin!r} out of the preset"
+    return f"Report it to {distribution}{leave}."
 
 
 Tell = Callable[[str, str], None]

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from types import SimpleNamespace
 from typing import Any, Self
 
 import pluggy
@@ -231,7 +230,7 @@ class Session:
             guard = guarded_wrapper if found.wrapper else guarded
             asking = guard(owner, found.hook, getattr(owner.plugin, found.method), self._tell)
             guards[found.hook] = hookimpl(asking, wrapper=found.wrapper)
-        self._manager.register(SimpleNamespace(**guards), name=owner.name)
+        self._manager.register(_Guards(guards), name=owner.name)
 
     def _first(self, hook: str, **arguments: Any) -> Any:
         self._forget(hook)
@@ -259,6 +258,13 @@ class Session:
     def _guard_state(self, owner: Owner, ask: Callable[[], Any]) -> Any:
         with boundary(lambda error: PluginError(f"{owner}: its state failed: {shown(error)}")):
             return ask()
+
+
+class _Guards:
+    """One plugin's guarded hooks as attributes, for pluggy to find. Equal to nothing but itself."""
+
+    def __init__(self, guards: Mapping[str, Any]) -> None:
+        self.__dict__.update(guards)
 
 
 def explain(preset: Preset) -> Explanation:

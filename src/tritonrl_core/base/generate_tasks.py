@@ -8,11 +8,14 @@ from tritonrl_core.types import Task
 
 def generate_tasks(settings: TaskSettings, split: str) -> list[Task]:
     """Tasks of a split, in a fixed order. A user's tasks are for training. Raises `TaskError` for a bad path."""
-    # Imported here: the suite is not needed to verify one file.
-    from tritonrl_core.tasks.loaders import load_tasks
-    from tritonrl_core.tasks.suite import builtin_tasks
+    # Imported where they are needed: judging one file takes neither the suite nor the loaders.
+    tasks: list[Task] = []
+    if settings.suite == "builtin":
+        from tritonrl_core.tasks.suite import builtin_tasks
 
-    tasks = builtin_tasks(split, settings.size) if settings.suite == "builtin" else []
-    for path in settings.paths:
-        tasks += [task for task in load_tasks(path) if task.split == split]
+        tasks += builtin_tasks(split, settings.size)
+    if settings.paths:
+        from tritonrl_core.tasks.loaders import load_tasks
+
+        tasks += [task for path in settings.paths for task in load_tasks(path) if task.split == split]
     return tasks
