@@ -1,6 +1,7 @@
 """Makes the model folder without weights: `python -m tritonrl_nano.blank FOLDER`.
 
-The tokenizer is trained on the core's golden solutions. Whoever loads the folder gets random weights (tritonrl says so).
+The tokenizer is trained on the core's golden solutions. Whoever loads the folder gets random weights (tritonrl says
+so).
 """
 
 from __future__ import annotations
