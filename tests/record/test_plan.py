@@ -172,7 +172,15 @@ def test_parameters_and_inputs_lie_in_buffers_of_their_own():
 def test_operators_have_a_kind():
     kinds = {name: aten_ops.kind(name) for name in ("aten.empty_like.default", "aten.zero_.default", "aten.cat.default",
              "aten.add_.Tensor", "aten._softmax.default", "aten.set_.source_Storage", "prims.add.default")}  # fmt: skip
-    assert list(kinds.values()) == ["allocation", "layout", "layout", "arithmetic", "arithmetic", "unlisted", "unlisted"]
+    assert list(kinds.values()) == [
+        "allocation",
+        "layout",
+        "layout",
+        "arithmetic",
+        "arithmetic",
+        "unlisted",
+        "unlisted",
+    ]
 
 
 JUNK = st.one_of(

@@ -29,7 +29,8 @@ _POINTWISE = """
     fmod frac gcd ge gelu glu greater gt hardshrink hardsigmoid hardswish hardtanh heaviside huber_loss hypot i0
     igamma isclose isfinite isinf isnan ldexp le leaky_relu lerp less lgamma log log10 log1p log2
     log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt masked_fill
-    maximum minimum mish mul multiply nan_to_num native_dropout ne neg negative nextafter polygamma pow prelu
+    maximum minimum mish mul multiply nan_to_num native_dropout ne neg negative
+    nextafter polygamma pow prelu
     _prelu_kernel rad2deg reciprocal relu relu6 remainder round rrelu_with_noise rsqrt rsub selu sgn sigmoid sign
     signbit silu sin sinc sinh softplus softshrink special_entr special_erfcx special_expit special_log1p
     special_ndtr special_xlog1py sqrt square sub subtract tan tanh threshold true_divide trunc where xlogy
@@ -38,7 +39,8 @@ _POINTWISE = """
 _REDUCTIONS = """
     all amax amin aminmax any argmax argmin argsort bincount count_nonzero cummax cummin cumprod cumsum dist histc
     kthvalue linalg_vector_norm _log_softmax log_softmax logcumsumexp logsumexp max mean median min mode nansum norm
-    prod _softmax softmax sort std std_mean sum topk unique_consecutive var var_mean searchsorted bucketize
+    prod _softmax _safe_softmax softmax sort std std_mean sum topk unique_consecutive var var_mean
+    searchsorted bucketize
 """
 
 _PRODUCTS = """

@@ -188,7 +188,7 @@ def _arg(value: Any, depth: int = 0) -> Arg:
         return _list(value, "a list argument", lambda part: _arg(part, depth + 1), longest=4096)
     if not isinstance(value, dict) or len(value) != 1:
         raise _RefusedError("an argument of an unknown kind")
-    (tag, content), = value.items()
+    ((tag, content),) = value.items()
     if tag == "tensor":
         return _tensor(value)
     if tag == "float":

@@ -1,0 +1,149 @@
+"""Data flow through a launch plan: what each step reads and writes, and how outputs come to depend on inputs.
+
+Reads plans and TTIR only; runs nothing. `unearned_output` is the second half of the proof of work: an output that no
+launch has worked on was not computed by the candidate's kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from tritonrl_core.bench import aten_ops
+from tritonrl_core.bench.plan import AtenCall, Kernel, Launch, LaunchPlan, Step, TensorRef, Tune, tensors_in
+from tritonrl_core.bench.ttir import KernelFlow, Written, kernel_flow
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Buffers that one step reads, and for each that it writes the buffers that its new content comes from."""
+
+    reads: frozenset[int] = frozenset()
+    writes: Mapping[int, Written] = field(default_factory=dict)
+
+    @property
+    def touched(self) -> frozenset[int]:
+        return self.reads | frozenset(self.writes)
+
+
+class Reach(IntEnum):
+    """How a buffer's content depends on the inputs, from not at all to by a kernel's arithmetic."""
+
+    NOTHING = 0
+    INPUT = 1
+    """Inputs, and what ATen calls alone made of them."""
+    LAUNCHED = 2
+    """Moved or cast by a launch."""
+    COMPUTED = 3
+    """Computed by a launch."""
+
+
+def access(step: Step, kernels: Sequence[Kernel]) -> Access:
+    """What a step reads and writes; of a tuning group its first variant."""
+    if isinstance(step, Tune):
+        return joined([access(part, kernels) for part in step.variants[0]])
+    if isinstance(step, AtenCall):
+        return _aten_access(step)
+    return _launch_access(step, flow_of(kernels[step.kernel]))
+
+
+def flow_of(kernel: Kernel) -> KernelFlow:
+    """The kernel's own flow, by its launch parameters."""
+    return kernel_flow(kernel.ttir, kernel.name, tuple(param.type for param in kernel.params))
+
+
+def joined(parts: Iterable[Access]) -> Access:
+    """Several steps as one: what is written before it is read counts as read only if it was there before."""
+    reads: set[int] = set()
+    writes: dict[int, Written] = {}
+    for part in parts:
+        reads |= part.reads - writes.keys()
+        writes.update(part.writes)
+    return Access(frozenset(reads), writes)
+
+
+def written_by_aten(call: AtenCall) -> frozenset[int]:
+    """Buffers that a call writes: its outputs, `out=`, and the running statistics of a batch norm."""
+    written = {ref.buffer for ref in tensors_in(call.outputs)} | {
+        ref.buffer for ref in tensors_in(call.kwargs.get("out"))
+    }
+    if "batch_norm" in call.name:
+        written |= {ref.buffer for ref in tensors_in(call.args[3:5])}
+    return frozenset(written)
+
+
+def _aten_access(call: AtenCall) -> Access:
+    written = written_by_aten(call)
+    reads = {ref.buffer for ref in tensors_in([call.args, call.kwargs])}
+    if aten_ops.base_name(call.name) in ("zero", "fill", "copy", "uniform", "normal", "random") and call.args:
+        # These overwrite what is there; the tensor itself is not read.
+        first = call.args[0]
+        if isinstance(first, TensorRef) and first.buffer in written:
+            reads = {ref.buffer for ref in tensors_in([call.args[1:], call.kwargs])}
+    source = Written(frozenset(reads), frozenset())
+    return Access(frozenset(reads), dict.fromkeys(written, source))
+
+
+def _launch_access(launch: Launch, flow: KernelFlow) -> Access:
+    buffers = [next((ref.buffer for ref in tensors_in((arg,))), -1) for arg in launch.args]
+
+    def outer(numbers: Iterable[int]) -> frozenset[int]:
+        return frozenset(buffers[number] for number in numbers if buffers[number] >= 0)
+
+    writes: dict[int, Written] = {}
+    for number, written in flow.writes.items():
+        if buffers[number] >= 0:
+            known = writes.get(buffers[number], Written())
+            copied, computed = outer(written.copied), outer(written.computed)
+            writes[buffers[number]] = Written(known.copied | copied, known.computed | computed)
+    return Access(outer(flow.reads), writes)
+
+
+def reach(plan: LaunchPlan) -> dict[int, Reach]:
+    """For every buffer how its content, after the last step, has come to depend on the inputs."""
+    reached = dict.fromkeys(range(len(plan.buffers)), Reach.NOTHING)
+    for ref in plan.inputs:
+        reached[ref.buffer] = Reach.INPUT
+    for step in [*plan.prologue, *plan.steps]:
+        for part in step.variants[0] if isinstance(step, Tune) else (step,):
+            _advance(reached, part, plan.kernels)
+    return reached
+
+
+def _advance(reached: dict[int, Reach], step: AtenCall | Launch, kernels: Sequence[Kernel]) -> None:
+    before = dict(reached)
+    for buffer, written in access(step, kernels).writes.items():
+        copied = max((before[source] for source in written.copied), default=Reach.NOTHING)
+        computed = max((before[source] for source in written.computed), default=Reach.NOTHING)
+        if isinstance(step, Launch):
+            copied = max(copied, Reach.LAUNCHED) if copied >= Reach.INPUT else copied
+            computed = Reach.COMPUTED if computed >= Reach.INPUT else computed
+        reached[buffer] = max(reached[buffer], copied, computed)
+
+
+def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
+    """Why an output is not the kernels' work; "" where all are. `computes` is False for tasks that only move data."""
+    if not plan.launches():
+        return "no Triton kernel is launched in forward"
+    needed = Reach.COMPUTED if computes else Reach.LAUNCHED
+    reached = reach(plan)
+    for number, output in enumerate(plan.outputs):
+        if not isinstance(output, TensorRef) or reached[output.buffer] >= needed:
+            continue
+        if not plan.inputs:
+            continue
+        found = {
+            Reach.NOTHING: "does not depend on the inputs",
+            Reach.INPUT: "is made of the inputs without any Triton kernel",
+            Reach.LAUNCHED: "is only copied by Triton kernels; none computes it",
+        }[reached[output.buffer]]
+        return f"output {number} {found}"
+    return ""
+
+
+def arithmetic_calls(plan: LaunchPlan, *, prologue: bool = False) -> list[AtenCall]:
+    """ATen calls that compute: what `delegation: layout_only` does not allow."""
+    return [
+        call for call in plan.aten_calls(prologue=prologue) if aten_ops.kind(call.name) not in ("layout", "allocation")
+    ]

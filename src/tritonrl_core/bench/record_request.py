@@ -1,0 +1,178 @@
+"""What goes into a recording and what comes out: specifications of tensors in, a plan or a reason out.
+
+For the trusted side: it imports no Triton and none of the stand-ins. `read_recording` trusts nothing in what it reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench.plan import LaunchPlan
+from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.types import Stage, Status
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor without its values. `stride` and `offset` count elements; `nbytes` is its storage's size."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Arguments of `ModelNew(...)` and of `forward`: numbers, texts, lists of such, and `TensorSpec`s for tensors."""
+
+    init: tuple[Any, ...]
+    forward: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRequest:
+    """What a recording needs to know. No value of any tensor, no reference, no expected output is in it.
+
+    `state` are the reference's parameters and buffers by name, in the order of its state dict. `other` are arguments of
+    another shape, to be called with in between. `dtype` is what the model is cast to, as the case asks; None for as
+    written. `training` puts the model into train or eval mode; None leaves it.
+    """
+
+    code: str
+    arguments: Arguments
+    state: Mapping[str, TensorSpec]
+    gpu: GpuProperties
+    training: bool | None = False
+    dtype: str | None = None
+    other: Arguments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure:
+    """Why there is no plan: a verdict about the candidate."""
+
+    status: Status
+    stage: Stage
+    reason: str
+    line: int = 0
+
+
+def tensor_spec(tensor: torch.Tensor) -> TensorSpec:
+    """The specification of a real tensor."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    nbytes = int(tensor.untyped_storage().nbytes())
+    return TensorSpec(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), name, nbytes)
+
+
+def specify(value: Any) -> Any:
+    """A value with every tensor in it replaced by its specification."""
+    if isinstance(value, torch.Tensor):
+        return tensor_spec(value)
+    if isinstance(value, list | tuple):
+        return type(value)(specify(part) for part in value)
+    if isinstance(value, dict):
+        return {key: specify(part) for key, part in value.items()}
+    return value
+
+
+def request_data(request: RecordRequest) -> dict[str, Any]:
+    """The request as plain data, to be sent to the process that records. Raises `TypeError` for an unknown value."""
+    return {
+        "code": request.code,
+        "arguments": _arguments_data(request.arguments),
+        "other": None if request.other is None else _arguments_data(request.other),
+        "state": {name: asdict(spec) for name, spec in request.state.items()},
+        "gpu": asdict(request.gpu),
+        "training": request.training,
+        "dtype": request.dtype,
+    }
+
+
+def request_from(data: Mapping[str, Any]) -> RecordRequest:
+    """What `request_data` gave, in another process of ours."""
+    gpu = {part.name: data["gpu"][part.name] for part in fields(GpuProperties)}
+    return RecordRequest(
+        code=data["code"],
+        arguments=_arguments_from(data["arguments"]),
+        other=None if data["other"] is None else _arguments_from(data["other"]),
+        state={name: _spec_from(spec) for name, spec in data["state"].items()},
+        gpu=GpuProperties(**gpu),
+        training=data["training"],
+        dtype=data["dtype"],
+    )
+
+
+def failure_bytes(failure: RecordFailure) -> bytes:
+    """A failure as a recording child sends it."""
+    return json.dumps({"failure": asdict(failure)}).encode()
+
+
+def read_recording(data: bytes, limits: PlanLimits | None = None) -> LaunchPlan | RecordFailure:
+    """What a recording child sent, checked. Nothing in it is trusted."""
+    if data.startswith(b'{"failure"') and len(data) < 1 << 16:
+        failure = _read_failure(data)
+        if failure is not None:
+            return failure
+    answer = validate(data, limits)
+    if isinstance(answer, PlanError):
+        return RecordFailure(answer.status, Stage.RECORD, answer.reason)
+    return answer
+
+
+def _read_failure(data: bytes) -> RecordFailure | None:
+    """A child may report any failure of its own; it cannot make itself pass that way."""
+    try:
+        parts = json.loads(data)["failure"]
+        status, stage = Status(parts["status"]), Stage(parts["stage"])
+        reason, line = str(parts["reason"])[:2000], int(parts["line"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return None if status in (Status.PASSED, Status.INFRA) else RecordFailure(status, stage, reason, line)
+
+
+def _arguments_data(arguments: Arguments) -> dict[str, Any]:
+    return {"init": _tagged(arguments.init), "forward": _tagged(arguments.forward)}
+
+
+def _arguments_from(data: Mapping[str, Any]) -> Arguments:
+    return Arguments(_untagged(data["init"]), _untagged(data["forward"]))
+
+
+def _spec_from(data: Mapping[str, Any]) -> TensorSpec:
+    return TensorSpec(tuple(data["shape"]), tuple(data["stride"]), data["offset"], data["dtype"], data["nbytes"])
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, TensorSpec):
+        return {"tensor": asdict(value)}
+    if isinstance(value, list | tuple):
+        return {"list" if isinstance(value, list) else "tuple": [_tagged(part) for part in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_tagged(key), _tagged(part)] for key, part in value.items()]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.dtype):
+        return {"dtype": str(value).removeprefix("torch.")}
+    raise TypeError(f"an argument of type {type(value).__name__} cannot be given to a candidate")
+
+
+def _untagged(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((tag, content),) = value.items()
+    if tag == "tensor":
+        return _spec_from(content)
+    if tag == "dtype":
+        return getattr(torch, content)
+    if tag == "dict":
+        return {_untagged(key): _untagged(part) for key, part in content}
+    parts = [_untagged(part) for part in content]
+    return parts if tag == "list" else tuple(parts)

@@ -1,0 +1,464 @@
+"""What a kernel's TTIR reads, writes and computes, read from its text: no Triton, nothing is executed.
+
+For every pointer argument: is memory behind it read, is it written, and do the values written come from loads unchanged
+(moved or cast: a copy) or through arithmetic? Used for proof of work and for facts. Where the text holds something
+unknown the answer errs towards "reads and writes everything": it never accuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_RESULTS = re.compile(r"(%[\w$.-]+(?::\d+)?(?:, %[\w$.-]+(?::\d+)?)*) = (.*)", re.S)
+_USE = re.compile(r"%[\w$.-]+(?:#\d+)?")
+_OPERATION = re.compile(r'"?([a-z_]+\.[\w.]+)"?')
+_FUNCTION = re.compile(r"tt\.func (?:public |private )?@([\w$.-]+)\((.*?)\)(?: ->| attributes| \{|$)")
+_ARGUMENT = re.compile(r"(%[\w$.-]+): (\S+)")
+_FOR = re.compile(r"scf\.for (?:unsigned )?(%[\w$.-]+) = ")
+_BINDING = re.compile(r"(%[\w$.-]+) = (%[\w$.-]+(?:#\d+)?)")
+_BLOCK = re.compile(r"(\^\w+)(?:\((.*)\))?:")
+_BRANCH = re.compile(r"(\^\w+)(?:\(([^:)]*)[^)]*\))?")
+_CALLEE = re.compile(r"tt\.call @([\w$.-]+)\(([^)]*)\)")
+_CONSTANT = re.compile(r"arith\.constant (?:dense<)?([^>:\s]+)>?")
+_DESCRIPTOR_RANK = re.compile(r"\[([0-9, ]+)\]")
+
+_MOVES = """
+    tt.addptr tt.splat tt.broadcast tt.expand_dims tt.reshape tt.trans tt.bitcast tt.advance tt.make_tensor_ptr
+    tt.cat tt.join tt.split tt.unsplat tt.make_tensor_descriptor tt.fp_to_fp tt.int_to_ptr tt.ptr_to_int
+    arith.extf arith.truncf arith.extsi arith.extui arith.trunci arith.sitofp arith.uitofp arith.fptosi
+    arith.fptoui arith.bitcast arith.index_cast arith.index_castui ttg.convert_layout
+    tt.reinterpret_tensor_descriptor
+""".split()  # noqa: SIM905 - words
+_LOADS = frozenset(["tt.load", "tt.descriptor_load", "tt.experimental_descriptor_load", "tt.descriptor_gather"])
+_STORES = frozenset(["tt.store", "tt.descriptor_store", "tt.experimental_descriptor_store", "tt.descriptor_scatter"])
+_ATOMICS = frozenset(["tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_reduce"])
+_HARMLESS = """
+    arith.constant tt.get_program_id tt.get_num_programs tt.make_range tt.return tt.print tt.assert ttg.barrier
+    gpu.barrier ub.poison llvm.intr.assume cf.assert
+""".split()  # noqa: SIM905 - words
+_KNOWN_DIALECTS = ("arith.", "math.", "ub.", "index.")
+_COMPUTING = """
+    tt.dot tt.dot_scaled tt.reduce tt.scan tt.clampf tt.precise_sqrt tt.precise_divf tt.mulhiui tt.gather
+    tt.histogram tt.extern_elementwise tt.elementwise_inline_asm tt.map_elementwise tt.call
+""".split()  # noqa: SIM905 - words
+_NEUTRAL: Mapping[str, tuple[float, bool]] = {
+    "arith.addf": (0.0, True), "arith.addi": (0, True), "arith.subf": (0.0, False), "arith.subi": (0, False),
+    "arith.mulf": (1.0, True), "arith.muli": (1, True), "arith.divf": (1.0, False), "arith.divsi": (1, False),
+    "arith.ori": (0, True), "arith.xori": (0, True), "arith.maxnumf": (float("-inf"), True),
+    "arith.maximumf": (float("-inf"), True), "arith.minnumf": (float("inf"), True),
+    "arith.minimumf": (float("inf"), True),
+}  # fmt: skip
+"""Operations that do nothing with this operand, and whether it may stand first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where what a kernel writes behind one argument comes from: arguments whose memory is moved there, and arguments
+    whose memory goes into arithmetic (or into an address, a mask or a condition) whose result is written.
+    """
+
+    copied: frozenset[int] = frozenset()
+    computed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFlow:
+    """Numbers are those of the kernel's launch parameters. `certain` is False where the text was not understood."""
+
+    reads: frozenset[int]
+    writes: Mapping[int, Written]
+    certain: bool = True
+
+    @property
+    def computes(self) -> bool:
+        """Whether any result of arithmetic on loaded data is written."""
+        return any(written.computed for written in self.writes.values())
+
+
+def kernel_flow(ttir: str, entry: str, types: Sequence[str]) -> KernelFlow:
+    """The flow of kernel `entry`; `types` are the Triton types of its launch parameters, as in `plan.Param`."""
+    return _kernel_flow(ttir, entry, tuple(types))
+
+
+@lru_cache(maxsize=512)
+def _kernel_flow(ttir: str, entry: str, types: tuple[str, ...]) -> KernelFlow:
+    owners = [number for number, kind in enumerate(types) for _ in range(_width(kind))]
+    pointers = frozenset(n for n, kind in enumerate(types) if kind.startswith(("*", "tensordesc")))
+    functions = _parse(ttir)
+    function = functions.get(entry)
+    if function is None or len(function.arguments) != len(owners) or not function.complete:
+        return KernelFlow(pointers, {number: Written(frozenset(), pointers) for number in pointers}, certain=False)
+    summary = _summarise(function, functions, frozenset())
+    writes: dict[int, Written] = {}
+    for target, written in summary.writes.items():
+        before = writes.get(owners[target], Written())
+        copied, computed = (frozenset(owners[i] for i in part) for part in (written.copied, written.computed))
+        writes[owners[target]] = Written(before.copied | copied, before.computed | computed)
+    return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain)
+
+
+def _width(kind: str) -> int:
+    """How many TTIR arguments a launch parameter becomes: a descriptor brings its sizes and strides along."""
+    rank = _DESCRIPTOR_RANK.search(kind) if kind.startswith("tensordesc") else None
+    return 1 if rank is None else 1 + 2 * len(rank[1].split(","))
+
+
+# Parsing: lines become operations; names become numbers, because regions use the same names again.
+
+
+@dataclass
+class _Operation:
+    name: str
+    text: str
+    operands: list[int]
+    results: list[int]
+    control: tuple[int, ...]
+    """Values that decide whether the operation is carried out."""
+
+
+@dataclass
+class _Function:
+    name: str
+    arguments: list[int] = field(default_factory=list)
+    pointers: list[bool] = field(default_factory=list)
+    """For every argument whether it points to memory."""
+    operations: list[_Operation] = field(default_factory=list)
+    moves: list[tuple[int, int]] = field(default_factory=list)
+    """Pairs (to, from): values handed to block arguments, loop variables and results of regions."""
+    values: int = 0
+    complete: bool = True
+
+
+@dataclass
+class _Open:
+    """A region being read: its operation, the names defined in it, and where its terminator's values go."""
+
+    operation: _Operation | None
+    names: dict[str, list[int]]
+    blocks: dict[str, list[int]] = field(default_factory=dict)
+    arguments: list[int] = field(default_factory=list)
+
+
+def _parse(ttir: str) -> dict[str, _Function]:
+    functions: dict[str, _Function] = {}
+    reader: _Reader | None = None
+    for line in ttir.splitlines():
+        text = line.strip()
+        header = _FUNCTION.match(text)
+        if header is not None:
+            reader = _Reader(header[1], header[2])
+            functions[header[1]] = reader.function
+        elif reader is not None and reader.regions:
+            reader.read(text)
+    return functions
+
+
+class _Reader:
+    """Reads one function's body line by line."""
+
+    def __init__(self, name: str, arguments: str) -> None:
+        self.function = _Function(name)
+        self.regions = [_Open(None, {})]
+        for use, kind in _ARGUMENT.findall(arguments):
+            self.function.arguments.append(self._define(use))
+            self.function.pointers.append(kind.startswith(("!tt.ptr", "!tt.tensordesc")))
+        self._pending: list[tuple[str, list[int]]] = []
+
+    def read(self, text: str) -> None:
+        if not text or text.startswith(("//", "#")):
+            return
+        if text.startswith("}"):
+            closed = self.regions.pop()
+            if text.endswith("{") and closed.operation is not None:
+                self._open(closed.operation, closed.arguments)
+            return
+        label = _BLOCK.match(text)
+        if label is not None and text.startswith("^"):
+            self._label(label[1], label[2] or "")
+            return
+        operation = self._operation(text)
+        if text.endswith("{"):
+            self._open(operation, [])
+
+    def _define(self, name: str, count: int = 1) -> int:
+        numbers = list(range(self.function.values, self.function.values + count))
+        self.function.values += count
+        self.regions[-1].names[name] = numbers
+        return numbers[0] if numbers else -1
+
+    def _value(self, use: str) -> int:
+        name, _, index = use.partition("#")
+        for region in reversed(self.regions):
+            if name in region.names:
+                return region.names[name][min(int(index or 0), len(region.names[name]) - 1)]
+        self.function.complete = False
+        return self._define(name)
+
+    def _operation(self, text: str) -> _Operation:
+        match = _RESULTS.match(text)
+        body = match[2] if match else text
+        found = _OPERATION.match(body)
+        name = found[1] if found else "?"
+        operands = (
+            [] if name in ("scf.for", "scf.while") else [self._value(use) for use in _USE.findall(_without_text(body))]
+        )
+        control = tuple(v for region in self.regions if region.operation for v in region.operation.operands[:1]
+                        if region.operation.name in ("scf.if", "scf.while", "cf.cond_br"))  # fmt: skip
+        operation = _Operation(name, body, operands, [], control)
+        if match is not None:
+            operation.results = self._results(match[1])
+        self.function.operations.append(operation)
+        self._terminate(operation)
+        return operation
+
+    def _results(self, names: str) -> list[int]:
+        numbers: list[int] = []
+        for part in names.split(", "):
+            name, _, count = part.partition(":")
+            first = self._define(name, int(count or 1))
+            numbers.extend(range(first, first + int(count or 1)))
+        return numbers
+
+    def _open(self, operation: _Operation, before: list[int]) -> None:
+        """Begin a region. Loop variables get their first values here; `before` are the previous region's arguments."""
+        bindings = _BINDING.findall(operation.text) if operation.name in ("scf.for", "scf.while") else []
+        if operation.name == "scf.for" and not before:
+            header = operation.text.split("iter_args")[0]
+            operation.operands = [self._value(use) for use in _USE.findall(header)[1:]]
+            bindings = _BINDING.findall(operation.text.partition("iter_args")[2])
+        sources = [self._value(source) for _, source in bindings] if not before else []
+        self.regions.append(_Open(operation, {}))
+        if operation.name == "scf.for" and not before:
+            self._define((_FOR.match(operation.text) or ["", "%?"])[1])
+        if not before:
+            arguments = [self._define(name) for name, _ in bindings]
+            self.function.moves += [
+                *zip(arguments, sources, strict=True),
+                *zip(operation.results, sources, strict=False),
+            ]
+            self.regions[-1].arguments = arguments
+        else:
+            self.regions[-1].arguments = before
+
+    def _label(self, name: str, arguments: str) -> None:
+        region = self.regions[-1]
+        numbers = [self._define(use) for use in _USE.findall(arguments)]
+        operation = region.operation
+        if operation is not None and operation.name == "scf.while":
+            # The second region's block takes what `scf.condition` passed: the same values as the results.
+            self.function.moves += zip(numbers, operation.results, strict=False)
+        elif operation is not None and name == "^bb0":
+            self.function.moves += [(number, operand) for number in numbers for operand in operation.operands]
+        region.blocks[name] = numbers
+        for target, values in self._pending:
+            if target == name:
+                self.function.moves += zip(numbers, values, strict=False)
+
+    def _terminate(self, operation: _Operation) -> None:
+        region = self.regions[-1]
+        owner = region.operation
+        if operation.name in ("cf.br", "cf.cond_br"):
+            for target, values in _BRANCH.findall(operation.text):
+                numbers = [self._value(use) for use in _USE.findall(values)]
+                self._pending.append((target, numbers))
+                self.function.moves += zip(region.blocks.get(target, []), numbers, strict=False)
+        elif (
+            operation.name in ("scf.yield", "tt.reduce.return", "tt.scan.return", "tt.map_elementwise.return") and owner
+        ):
+            targets = [] if owner.name == "scf.while" else owner.results
+            self.function.moves += zip(targets, operation.operands, strict=False)
+            self.function.moves += zip(region.arguments, operation.operands, strict=False)
+        elif operation.name == "scf.condition" and owner:
+            self.function.moves += zip(owner.results, operation.operands[1:], strict=False)
+            owner.operands = operation.operands[:1]
+
+
+def _without_text(body: str) -> str:
+    return re.sub(r'"[^"]*"', "", body) if '"' in body and not body.startswith('"') else body
+
+
+# Flow: for every value, three sets of arguments, as bits: the pointer's origin, memory moved in, memory computed with.
+
+
+@dataclass
+class _Summary:
+    reads: set[int]
+    writes: dict[int, Written]
+    certain: bool = True
+
+
+class _Sets:
+    def __init__(self, count: int) -> None:
+        self.origin, self.copied, self.computed = [0] * count, [0] * count, [0] * count
+
+    def data(self, value: int) -> int:
+        return self.copied[value] | self.computed[value]
+
+    def move(self, to: int, source: int) -> bool:
+        return self._join(to, self.origin[source], self.copied[source], self.computed[source])
+
+    def compute(self, to: int, source: int) -> bool:
+        return self._join(to, self.origin[source], 0, self.data(source))
+
+    def load(self, to: int, pointer: int) -> bool:
+        return self._join(to, 0, self.origin[pointer], self.data(pointer))
+
+    def _join(self, to: int, origin: int, copied: int, computed: int) -> bool:
+        before = (self.origin[to], self.copied[to], self.computed[to])
+        self.origin[to] |= origin
+        self.copied[to] |= copied
+        self.computed[to] |= computed
+        return before != (self.origin[to], self.copied[to], self.computed[to])
+
+
+def _some(parts: list[bool]) -> bool:
+    """Whether any is true; a list, so that all have been carried out."""
+    return any(parts)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    number = 0
+    while mask:
+        if mask & 1:
+            yield number
+        mask, number = mask >> 1, number + 1
+
+
+def _summarise(function: _Function, functions: Mapping[str, _Function], callers: frozenset[str]) -> _Summary:
+    sets = _Sets(function.values)
+    for number, argument in enumerate(function.arguments):
+        sets.origin[argument] = 1 << number if function.pointers[number] else 0
+    constants = _constants(function)
+    summary = _Summary(set(), {})
+    changed = True
+    while changed:
+        changed = False
+        for to, source in function.moves:
+            changed |= sets.move(to, source)
+        for operation in function.operations:
+            changed |= _transfer(operation, sets, constants, summary, functions, callers | {function.name})
+    return summary
+
+
+def _constants(function: _Function) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for operation in function.operations:
+        match = _CONSTANT.match(operation.text) if operation.name == "arith.constant" else None
+        if match is not None and operation.results:
+            value = _number(match[1])
+            if value is not None:
+                found[operation.results[0]] = value
+    return found
+
+
+_INFINITIES = {
+    **dict.fromkeys(("0xFF800000", "0xFC00", "0xFF80", "0xFFF0000000000000"), float("-inf")),
+    **dict.fromkeys(("0x7F800000", "0x7C00", "0x7F80", "0x7FF0000000000000"), float("inf")),
+}
+"""How MLIR prints infinities of the usual widths."""
+
+
+def _number(text: str) -> float | None:
+    try:
+        return _INFINITIES[text] if text in _INFINITIES else float(text)
+    except ValueError:
+        return None
+
+
+def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float], summary: _Summary,
+              functions: Mapping[str, _Function], callers: frozenset[str]) -> bool:  # fmt: skip
+    """Let one operation act on the sets; True where something changed."""
+    name, operands, results = operation.name, operation.operands, operation.results
+    if name in _HARMLESS or name.startswith(("scf.", "cf.")) or name.endswith(".return"):
+        return False
+    if name in _LOADS and operands:
+        summary.reads.update(_bits(sets.origin[operands[0]]))
+        changed = _some([sets.load(result, operands[0]) for result in results])
+        return _some([sets.compute(result, operand) for result in results for operand in operands[1:]]) or changed
+    if name in _STORES or name in _ATOMICS:
+        return _store(operation, sets, summary)
+    if name == "tt.call":
+        return _call(operation, sets, summary, functions, callers)
+    neutral = _without_neutral(operation, constants)
+    if name in _MOVES or neutral is not None:
+        return _some([sets.move(result, operand) for result in results for operand in neutral or operands])
+    if name not in _COMPUTING and not name.startswith(_KNOWN_DIALECTS):
+        # An operation nobody has looked at may do anything to the memory that it is given.
+        summary.certain = False
+        everything = _Operation("tt.store", "", [*operands, *operands], [], operation.control)
+        if any(sets.origin[operand] for operand in operands):
+            _store(everything, sets, summary)
+    return _some([sets.compute(result, operand) for result in results for operand in operands])
+
+
+def _without_neutral(operation: _Operation, constants: Mapping[int, float]) -> list[int] | None:
+    """The operand that matters, where the other is a constant that changes nothing; None where both matter."""
+    if operation.name not in _NEUTRAL or len(operation.operands) != 2:
+        return None
+    value, first_too = _NEUTRAL[operation.name]
+    first, second = operation.operands
+    if constants.get(second) == value:
+        return [first]
+    return [second] if first_too and constants.get(first) == value else None
+
+
+def _store(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
+    if not operation.operands:
+        return False
+    pointer, *values = operation.operands
+    if operation.name.endswith("descriptor_store") or operation.name == "tt.descriptor_scatter":
+        values = values[-1:] + values[:-1]
+    deciding = [*values[1:], *operation.control]
+    copied = sets.copied[values[0]] if values else 0
+    computed = (sets.computed[values[0]] if values else 0) | sets.data(pointer)
+    for value in deciding:
+        computed |= sets.data(value)
+    if operation.name in _ATOMICS:
+        summary.reads.update(_bits(sets.origin[pointer]))
+        computed, copied = computed | copied, 0
+    changed = False
+    for target in _bits(sets.origin[pointer]):
+        before = summary.writes.get(target)
+        written = before or Written()
+        written = Written(written.copied | frozenset(_bits(copied)), written.computed | frozenset(_bits(computed)))
+        summary.writes[target] = written
+        changed |= written != before
+    if operation.name in _ATOMICS:
+        changed |= _some([sets.load(result, pointer) for result in operation.results])
+    return changed
+
+
+def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapping[str, _Function],
+          callers: frozenset[str]) -> bool:  # fmt: skip
+    match = _CALLEE.match(operation.text)
+    callee = functions.get(match[1]) if match else None
+    changed = _some([sets.compute(result, operand) for result in operation.results for operand in operation.operands])
+    if callee is None or callee.name in callers or len(callee.arguments) > len(operation.operands):
+        summary.certain = False
+        everything = _Operation("tt.store", "", [*operation.operands, *operation.operands], [], operation.control)
+        return _store(everything, sets, summary) or changed
+    inner = _summarise(callee, functions, callers)
+    for number in inner.reads:
+        summary.reads.update(_bits(sets.origin[operation.operands[number]]))
+        changed |= _some([sets.load(result, operation.operands[number]) for result in operation.results])
+    for target, written in inner.writes.items():
+        changed |= _write_from_call(operation, sets, summary, target, written)
+    return changed
+
+
+def _write_from_call(operation: _Operation, sets: _Sets, summary: _Summary, target: int, written: Written) -> bool:
+    def outer(numbers: frozenset[int]) -> frozenset[int]:
+        return frozenset(i for number in numbers for i in _bits(sets.origin[operation.operands[number]]))
+
+    data = frozenset(i for operand in operation.operands for i in _bits(sets.data(operand)))
+    changed = False
+    for number in _bits(sets.origin[operation.operands[target]]):
+        before = summary.writes.get(number)
+        known = before or Written()
+        joined = Written(known.copied | outer(written.copied), known.computed | outer(written.computed) | data)
+        summary.writes[number] = joined
+        changed |= joined != before
+    return changed
