@@ -9,11 +9,9 @@ from __future__ import annotations
 import ast
 import copy
 import linecache
-import random
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
@@ -22,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tritonrl_core.bench.ambient import default_dtype, ieee, placed, seeded
 from tritonrl_core.bench.constants import rebind
 from tritonrl_core.bench.values import is_restricted, lay_out, randomise_state, redistribute
 from tritonrl_core.errors import InfraError, TaskError
@@ -63,13 +62,13 @@ class Materials:
         double-precision form the working dtype is used instead and `fp64_fallback` says why. Raises `TaskError`.
         """
         if precision == "native":
-            return self._run(copy.deepcopy(self.model), [_map(value, torch.clone) for value in self.inputs])
+            return self._run(copy.deepcopy(self.model), [map_tensors(value, torch.clone) for value in self.inputs])
         if precision != "fp64":
             raise ValueError(f"precision is 'native' or 'fp64', not {precision!r}")
         self.fp64_fallback = ""
         try:
             double = copy.deepcopy(self.model).to(torch.float64)
-            return self._run(double, [_map(value, _double) for value in self.inputs], torch.float64)
+            return self._run(double, [map_tensors(value, _double) for value in self.inputs], torch.float64)
         except TaskError as error:
             # The reference fixed a dtype of its own, or an operator has no such kernel: the native run decides which
             # of the two it was, by raising as well where the reference is broken.
@@ -78,10 +77,10 @@ class Materials:
             return outputs
 
     def _run(self, model: nn.Module, inputs: list[Any], dtype: torch.dtype | None = None) -> list[Tensor]:
-        with _seeded(self.case.seed, self.device), _ieee(self.device), _default_dtype(dtype), torch.no_grad():
+        with seeded(self.case.seed, self.device), ieee(self.device), default_dtype(dtype), torch.no_grad():
             with blame(self.task, "forward"):
                 outputs = model(*inputs)
-            return [tensor.detach() for tensor in _outputs(outputs, self.task)]
+            return [tensor.detach() for tensor in flat_outputs(outputs, self.task)]
 
 
 class Reference:
@@ -90,7 +89,9 @@ class Reference:
     def __init__(self, task: Task) -> None:
         self.task = task
         self._restricted = is_restricted(task.source)
-        self._execute({}, torch.device("cpu"), seed=0)
+        cpu = torch.device("cpu")
+        with seeded(0, cpu), default_dtype():
+            self._execute({}, cpu)
 
     def materialise(self, case: InputCase, device: str | torch.device = "cpu") -> Materials:
         """Make a case's inputs and the model on `device`: the same for the same case on the same kind of device.
@@ -98,20 +99,32 @@ class Reference:
         The global random state is as before afterwards. Raises `TaskError` where the reference does not run.
         """
         place = torch.device(device)
-        with _seeded(case.seed, place), _default_dtype(None):
-            namespace = self._execute(case.dims, place, seed=None)
-            with torch.no_grad(), place if place.type != "cpu" else nullcontext():
-                with blame(self.task, "get_init_inputs"):
-                    init_inputs = list(namespace["get_init_inputs"]())
-                with torch.enable_grad(), blame(self.task, "Model(...)"):
-                    model = namespace["Model"](*init_inputs)
-                with blame(self.task, "get_inputs"):
-                    inputs = list(namespace["get_inputs"]())
+        with seeded(case.seed, place), default_dtype():
+            model, init_inputs, inputs = self.build(case.dims, place)
             model = self._prepare(model, case, place)
-            inputs = [_map(value, lambda tensor: self._dress(tensor, case, place)) for value in inputs]
+            inputs = [map_tensors(value, lambda tensor: self._dress(tensor, case, place)) for value in inputs]
         return Materials(self.task, case, place, init_inputs, inputs, model)
 
-    def _execute(self, dims: Mapping[str, int], device: torch.device, seed: int | None) -> dict[str, Any]:
+    def build(self, dims: Mapping[str, int], device: torch.device) -> tuple[nn.Module, list[Any], list[Any]]:
+        """Model, arguments of `Model(...)` and arguments of `forward`, as the source itself makes them.
+
+        Neither seeded nor made random: for who looks at shapes and operators only. Raises `TaskError`.
+        """
+        namespace = self._execute(dims, device)
+        with torch.no_grad(), placed(device):
+            with blame(self.task, "get_init_inputs"):
+                init_inputs = list(namespace["get_init_inputs"]())
+            with torch.enable_grad(), blame(self.task, "Model(...)"):
+                model = namespace["Model"](*init_inputs)
+            with blame(self.task, "get_inputs"):
+                inputs = list(namespace["get_inputs"]())
+        if not isinstance(model, nn.Module):
+            raise TaskError(f"{where(self.task)}: `Model` is not a torch.nn.Module", remedy=REQUIRED["Model"])
+        if self.task.mode != "as_is":
+            model.train(self.task.mode == "train")
+        return model, init_inputs, inputs
+
+    def _execute(self, dims: Mapping[str, int], device: torch.device) -> dict[str, Any]:
         filename = _filename(self.task)
         with blame(self.task, "module"):
             code, missing = _compiled(self.task.source, filename, tuple(sorted(dims.items())))
@@ -121,8 +134,7 @@ class Reference:
                 remedy="`vary` can only name constants that the source assigns as `NAME = 123`.",
             )
         namespace: dict[str, Any] = {"__name__": "reference", "__file__": filename}
-        placed = device if device.type != "cpu" else nullcontext()
-        with nullcontext() if seed is None else _seeded(seed, device), placed, blame(self.task, "module"):
+        with placed(device), blame(self.task, "module"):
             exec(code, namespace)
         for name, remedy in REQUIRED.items():
             if not callable(namespace.get(name)):
@@ -130,15 +142,9 @@ class Reference:
         return namespace
 
     def _prepare(self, model: nn.Module, case: InputCase, device: torch.device) -> nn.Module:
-        if not isinstance(model, nn.Module):
-            raise TaskError(f"{where(self.task)}: `Model` is not a torch.nn.Module", remedy=REQUIRED["Model"])
         randomise_state(model)
         model = model.to(device)
-        if case.dtype is not None:
-            model = model.to(_float_dtype(case.dtype))
-        if self.task.mode != "as_is":
-            model.train(self.task.mode == "train")
-        return model
+        return model if case.dtype is None else model.to(_float_dtype(case.dtype))
 
     def _dress(self, tensor: Tensor, case: InputCase, device: torch.device) -> Tensor:
         """One input as the case wants it. Integers keep the range that the reference drew them from."""
@@ -209,70 +215,29 @@ def _double(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
 
 
-def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+def map_tensors(value: Any, function: Callable[[Tensor], Any]) -> Any:
     """Apply to the tensors in a value that may be a tensor, a scalar, or lists, tuples and dicts of such."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, list | tuple):
-        return type(value)(_map(part, function) for part in value)
+        return type(value)(map_tensors(part, function) for part in value)
     if isinstance(value, dict):
-        return {key: _map(part, function) for key, part in value.items()}
+        return {key: map_tensors(part, function) for key, part in value.items()}
     return value
 
 
-def _outputs(value: Any, task: Task) -> list[Tensor]:
+def flat_outputs(value: Any, task: Task) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, bool | int | float):
         return [torch.tensor(value)]
     if isinstance(value, list | tuple):
-        return [tensor for part in value for tensor in _outputs(part, task)]
+        return [tensor for part in value for tensor in flat_outputs(part, task)]
     if isinstance(value, dict):
-        return [tensor for part in value.values() for tensor in _outputs(part, task)]
+        return [tensor for part in value.values() for tensor in flat_outputs(part, task)]
     if value is None:
         return []
     raise TaskError(
         f"{where(task)}: forward returned a {type(value).__name__}",
         remedy="Return a tensor, or a tuple, list or dict of tensors.",
     )
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed every generator that a reference may draw from, and put the old states back afterwards."""
-    numpy = sys.modules.get("numpy")
-    before = random.getstate(), numpy.random.get_state() if numpy else None, torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    random.seed(seed)
-    torch.default_generator.manual_seed(seed)
-    if numpy:
-        numpy.random.seed(seed % 2**32)
-    if cuda is not None:
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        torch.set_rng_state(before[2])
-        if numpy:
-            numpy.random.set_state(before[1])
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, device)
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype | None) -> Iterator[None]:
-    """Run with this default dtype (None: as it is), and undo what the reference itself may set."""
-    before = torch.get_default_dtype()
-    if dtype is not None:
-        torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def _ieee(device: torch.device) -> Any:
-    """No TF32 in convolutions (matrix products have none unless someone asks)."""
-    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()
