@@ -1,0 +1,178 @@
+"""The compile worker: TTIR in, a binary for the target out. Runs in a confined child and sees no candidate Python.
+
+Triton's own stages after TTIR are called one by one, in memory; its cache, its driver and its launcher are not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from triton import knobs
+from triton._C.libtriton import ir
+from triton.backends.compiler import Language
+from triton.compiler.compiler import make_backend
+
+from tritonrl_core.bench.compile_request import (
+    Built,
+    BuildFailure,
+    CompiledKernel,
+    DescriptorLayout,
+    built_bytes,
+    compile_data,
+)
+from tritonrl_core.bench.plan import Kernel
+from tritonrl_core.bench.targets import GpuProperties, gpu_for
+from tritonrl_core.bench.triton_internals import gpu_target
+from tritonrl_core.errors import InfraError
+
+_REGISTERS = re.compile(r"Used (\d+) registers")
+_SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
+_NOISE = re.compile(r"^(Repro command|Please|please|=+$|`ptxas` stderr:|ptxas info|\s*$)")
+_PATHS = re.compile(r"(/[\w.+-]+){2,}/?")
+
+_WARM_TTIR = """
+module {
+  tt.func public @warm(%arg0: !tt.ptr<f32> {tt.divisibility = 16 : i32}) attributes {noinline = false} {
+    %0 = tt.make_range {end = 128 : i32, start = 0 : i32} : tensor<128xi32>
+    %1 = tt.splat %arg0 : !tt.ptr<f32> -> tensor<128x!tt.ptr<f32>>
+    %2 = tt.addptr %1, %0 : tensor<128x!tt.ptr<f32>>, tensor<128xi32>
+    %3 = tt.load %2 : tensor<128x!tt.ptr<f32>>
+    tt.store %2, %3 : tensor<128x!tt.ptr<f32>>
+    tt.return
+  }
+}
+"""
+
+
+def warm() -> None:
+    """Compile one kernel, so that a forked child finds the compiler loaded."""
+    kernel = Kernel("warm", "warm", _WARM_TTIR, {}, ())
+    built = json.loads(_answer(compile_data([kernel], gpu_for("sm_90"))))
+    if "failure" in built[0]:
+        raise InfraError(f"the compiler does not work here: {built[0]['failure']}")
+
+
+def run(request: int) -> bytes:
+    """One job of a warm worker: `request` is a descriptor that holds `compile_data`."""
+    return _answer(os.pread(request, os.fstat(request).st_size, 0))
+
+
+def _answer(data: bytes) -> bytes:
+    job = json.loads(data)
+    gpu = GpuProperties(**{part.name: job["gpu"][part.name] for part in fields(GpuProperties)})
+    return built_bytes([compile_kernel(item["ttir"], item["options"], gpu) for item in job["kernels"]])
+
+
+def compile_kernel(ttir: str, options: Mapping[str, Any], gpu: GpuProperties) -> Built:
+    """Compile one kernel's TTIR for a card. The boundary around all that the compiler raises.
+
+    Compilers print: Python's standard output is taken, and the process's standard error while MLIR runs its passes.
+    """
+    begun = time.perf_counter()
+    output, log = io.StringIO(), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    try:
+        with contextlib.redirect_stdout(output), _standard_error(log.fileno()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kernel, binary = _stages(ttir, options, gpu)
+    except Exception as error:  # noqa: BLE001 - whatever stops a compiler is the kernel's fault
+        log.seek(0)
+        return BuildFailure(cut(f"{error}\n{log.read().decode('utf-8', 'replace')}"))
+    finally:
+        log.close()
+    return _checked(kernel, binary, output.getvalue(), gpu, time.perf_counter() - begun)
+
+
+@contextlib.contextmanager
+def _standard_error(fd: int) -> Any:
+    before = os.dup(2)
+    os.dup2(fd, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def _stages(ttir: str, options: Mapping[str, Any], gpu: GpuProperties) -> tuple[dict[str, Any], bytes]:
+    target = gpu_target(gpu)
+    backend = make_backend(target)
+    chosen = backend.parse_options(dict(options))
+    context = ir.context()
+    ir.load_dialects(context)
+    backend.load_dialects(context)
+    with tempfile.NamedTemporaryFile("w", suffix=".ttir") as file:
+        file.write(ttir)
+        file.flush()
+        module: Any = ir.parse_mlir_module(file.name, context)
+    module.context = context
+    stages: dict[str, Any] = {}
+    backend.add_stages(stages, chosen, Language.TRITON)
+    metadata: dict[str, Any] = {"target": target, **chosen.__dict__}
+    if gpu.backend == "cuda":
+        knobs.nvidia.dump_ptxas_log = True
+    for name, stage in stages.items():
+        if name != "ttir":
+            module = stage(module, metadata)
+    return metadata, bytes(module)
+
+
+def _checked(kernel: Mapping[str, Any], binary: bytes, log: str, gpu: GpuProperties, seconds: float) -> Built:
+    """What the card cannot run is a failure here, as Triton's own launcher would say it."""
+    shared, warps = int(kernel.get("shared") or 0), int(kernel["num_warps"])
+    if shared > gpu.shared_per_block:
+        return BuildFailure(
+            f"out of resources: shared memory, {shared} bytes needed, {gpu.target} has {gpu.shared_per_block}. "
+            "Reduce block sizes or num_stages."
+        )
+    if warps * gpu.warp_size > 1024:
+        return BuildFailure(f"out of resources: {warps} warps are {warps * gpu.warp_size} threads, 1024 are allowed")
+    registers, spills = _REGISTERS.search(log), _SPILLS.search(log)
+    return CompiledKernel(
+        name=kernel["name"],
+        binary=binary,
+        shared=shared,
+        num_warps=warps,
+        num_ctas=int(kernel.get("num_ctas") or 1),
+        global_scratch=int(kernel.get("global_scratch_size") or 0),
+        global_scratch_align=int(kernel.get("global_scratch_align") or 1),
+        profile_scratch=int(kernel.get("profile_scratch_size") or 0),
+        profile_scratch_align=int(kernel.get("profile_scratch_align") or 1),
+        cooperative=bool(kernel.get("launch_cooperative_grid")),
+        launch_pdl=bool(kernel.get("launch_pdl")),
+        registers=int(registers[1]) if registers else -1,
+        spill_bytes=int(spills[1]) + int(spills[2]) if spills else -1,
+        descriptors=tuple(_layout(item) for item in kernel.get("tensordesc_meta") or ()),
+        seconds=seconds,
+    )
+
+
+def _layout(item: Mapping[str, Any]) -> DescriptorLayout:
+    return DescriptorLayout(
+        swizzle=int(item["swizzle"]),
+        elem_size=int(item["elem_size"]),
+        elem_type=int(item["elem_type"]),
+        block_size=tuple(int(size) for size in item["block_size"]),
+        fp4_padded=bool(item.get("fp4_padded", False)),
+    )
+
+
+def cut(message: str, lines: int = 8, width: int = 240) -> str:
+    """The lines of a compiler's message that say something, without paths, repeated source and requests to report."""
+    kept: list[str] = []
+    for line in message.splitlines():
+        text = _PATHS.sub(lambda match: Path(match[0]).name, line.strip())[:width]
+        if text and not _NOISE.match(text) and text not in kept:
+            kept.append(text)
+    errors = [line for line in kept if "error" in line.lower() or "fail" in line.lower()]
+    return "\n".join((errors or kept)[:lines]) or "the compiler failed without a message"
