@@ -1,6 +1,6 @@
 """Binaries of kernels, compiled in confined children and kept: the same TTIR and options compile once.
 
-For the trusted side. It runs no compiler itself; a compiler that dies is the kernel's fault, one that is lost twice ours.
+For the trusted side. It runs no compiler itself; a compiler that dies is the kernel's fault, a worker lost twice ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from tritonrl_core.bench import wire
-from tritonrl_core.bench.compile_request import Built, BuildFailure, binary_key, compile_data, read_built
+from tritonrl_core.bench.compile_request import BuildFailure, Built, binary_key, compile_data, read_built
 from tritonrl_core.bench.forkserver import ForkServer, WorkerKind, retry_once
 from tritonrl_core.bench.plan import Kernel
 from tritonrl_core.bench.targets import GpuProperties

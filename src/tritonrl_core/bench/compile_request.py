@@ -99,13 +99,18 @@ def _built_data(built: Built) -> dict[str, Any]:
     return {**asdict(built), "binary": base64.b64encode(built.binary).decode()}
 
 
+_NUMBERS = (
+    "shared", "num_warps", "num_ctas", "global_scratch", "global_scratch_align", "profile_scratch",
+    "profile_scratch_align", "registers", "spill_bytes",
+)  # fmt: skip
+
+
 def _read(part: Mapping[str, Any]) -> Built:
     if set(part) == {"failure"}:
         return BuildFailure(str(part["failure"])[:2000])
     if set(part) != {field.name for field in fields(CompiledKernel)}:
         raise ValueError("unknown fields")
-    numbers = {name: part[name] for name in ("shared", "num_warps", "num_ctas", "global_scratch", "global_scratch_align",
-               "profile_scratch", "profile_scratch_align", "registers", "spill_bytes")}  # fmt: skip
+    numbers = {name: part[name] for name in _NUMBERS}
     if not all(type(value) is int and -1 <= value <= 1 << 32 for value in numbers.values()):
         raise ValueError("a number out of range")
     if not 1 <= numbers["num_warps"] <= 64 or not 1 <= numbers["num_ctas"] <= 16 or numbers["shared"] < 0:

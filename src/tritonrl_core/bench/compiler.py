@@ -24,8 +24,8 @@ from triton.backends.compiler import Language
 from triton.compiler.compiler import make_backend
 
 from tritonrl_core.bench.compile_request import (
-    Built,
     BuildFailure,
+    Built,
     CompiledKernel,
     DescriptorLayout,
     built_bytes,

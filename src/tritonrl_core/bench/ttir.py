@@ -386,12 +386,19 @@ def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float]
     if name in _MOVES or neutral is not None:
         return _some([sets.move(result, operand) for result in results for operand in neutral or operands])
     if name not in _COMPUTING and not name.startswith(_KNOWN_DIALECTS):
-        # An operation nobody has looked at may do anything to the memory that it is given.
         summary.certain = False
-        everything = _Operation("tt.store", "", [*operands, *operands], [], operation.control)
-        if any(sets.origin[operand] for operand in operands):
-            _store(everything, sets, summary)
+        _touch_all(operation, sets, summary)
     return _some([sets.compute(result, operand) for result in results for operand in operands])
+
+
+def _touch_all(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
+    """An operation nobody has looked at may read and write all memory that it is given, from all that it is given."""
+    parts = []
+    for operand in operation.operands:
+        summary.reads.update(_bits(sets.origin[operand]))
+        store = _Operation("tt.store", "", [operand, *operation.operands, *operation.operands], [], operation.control)
+        parts.append(_store(store, sets, summary))
+    return _some(parts)
 
 
 def _without_neutral(operation: _Operation, constants: Mapping[int, float]) -> list[int] | None:
@@ -438,8 +445,7 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
     changed = _some([sets.compute(result, operand) for result in operation.results for operand in operation.operands])
     if callee is None or callee.name in callers or len(callee.arguments) > len(operation.operands):
         summary.certain = False
-        everything = _Operation("tt.store", "", [*operation.operands, *operation.operands], [], operation.control)
-        return _store(everything, sets, summary) or changed
+        return _touch_all(operation, sets, summary) or changed
     inner = _summarise(callee, functions, callers)
     for number in inner.reads:
         summary.reads.update(_bits(sets.origin[operation.operands[number]]))
