@@ -9,17 +9,16 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from tritonrl_core.bench import warm, wire
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     control = socket.socket(fileno=int(arguments[0]))
     control.set_inheritable(False)
     config, _ = wire.receive(control)
     warm.serve(control, config["entry"], config["profile"], _sandbox(config["preset"]))
-    return 0
 
 
 def _sandbox(preset: Mapping[str, Any]) -> warm.Sandbox:
@@ -35,4 +34,4 @@ def _sandbox(preset: Mapping[str, Any]) -> warm.Sandbox:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

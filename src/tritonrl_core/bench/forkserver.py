@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 START_S = 180.0
 """Importing torch and Triton takes seconds; on a machine that is swapping, minutes."""
 
+STOP_S = 5.0
+
 GRACE_S = 20.0
 """How long after a job's own deadline a dispatcher may take to answer before it counts as lost."""
 
@@ -163,7 +165,7 @@ class _Dispatcher:
 
     def usable(self) -> bool:
         """Whether an idle dispatcher is still there: it never speaks first, so anything to read is the end."""
-        return not select.select([self.connection], [], [], 0)[0]
+        return self.warm.alive() and not select.select([self.connection], [], [], 0)[0]
 
     def close(self) -> None:
         self.connection.close()
@@ -185,6 +187,9 @@ class _Warm:
         self.served = False
         self._finalizer = weakref.finalize(self, _stop, self._process, self._control, self._errors)
         wire.send(self._control, dict(config))
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def close(self) -> None:
         self._finalizer()
@@ -243,10 +248,9 @@ def _environment(kind: WorkerKind) -> dict[str, str]:
 
 
 def _stop(process: subprocess.Popen[bytes], control: socket.socket, errors: IO[bytes]) -> None:
-    control.close()
-    process.terminate()
+    control.close()  # which it takes as the sign to end its dispatchers, and then itself
     try:
-        process.wait(2)
+        process.wait(STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -31,6 +31,8 @@ ALIGN = 256
 
 MOST_BYTES = 8 << 30
 
+Array = np.ndarray[Any, np.dtype[np.uint8]]
+
 Layout = tuple[tuple[int, int], ...]
 """(offset, bytes) of each buffer."""
 
@@ -39,7 +41,7 @@ Layout = tuple[tuple[int, int], ...]
 class Packer:
     """Turns values into JSON, collecting the memory behind tensors; tensors that share memory go on sharing it."""
 
-    buffers: list[np.ndarray[Any, np.dtype[np.uint8]]] = field(default_factory=list)
+    buffers: list[Array] = field(default_factory=list)
     _known: dict[int, int] = field(default_factory=dict)
 
     def encode(self, value: Any) -> Any:
@@ -77,7 +79,7 @@ class Packer:
 class Arena:
     """The parent's end. Closes its descriptor and mapping in `close`, or at the end of a `with` block."""
 
-    def __init__(self, buffers: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], output_bytes: int) -> None:
+    def __init__(self, buffers: Sequence[Array], output_bytes: int) -> None:
         self._originals = list(buffers)
         self.layout, self.size = lay_out([buffer.nbytes for buffer in buffers], output_bytes)
         if self.size > MOST_BYTES:
@@ -240,7 +242,7 @@ def _storage(memory: mmap.mmap, offset: int, size: int) -> Tensor:
     return torch.frombuffer(memory, dtype=torch.uint8, count=size, offset=offset)
 
 
-def _view(data: np.ndarray[Any, np.dtype[np.uint8]], offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def _view(data: Array, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     size = math.prod(shape) * dtype.itemsize
     if size == 0:
         return torch.empty(shape, dtype=dtype)

@@ -43,8 +43,8 @@ REWORK = {
 }
 """`r` in units of the dtype's epsilon; 2 for the 8-bit floats. For float64 the reference has no better one to go by."""
 
-TF32_REWORK = 4 * 2.0**-10
-"""`r` for float32 where the preset allows TF32 (10 bits of mantissa, cut off rather than rounded)."""
+LOWERED = {"tf32": 4 * 2.0**-10, "half": 4 * 2.0**-8}
+"""`r` for float32 where the preset allows TF32 inside (10 bits of mantissa, the rest cut off) or bfloat16."""
 
 SUMMATION = 256.0
 OWN_ERROR = 4.0
@@ -80,8 +80,8 @@ def compare(
     """Compare a candidate's outputs with the reference's, in order; the worst of them is the answer.
 
     `criterion` is `default` (above) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or 1e-2 in half
-    precision). `precision` is `ieee` or `tf32`; with `tf32` float32 outputs are held to TF32's epsilon only. The task's
-    `tolerance` replaces `r` and the sum's bound. All tensors of one output must be on one device.
+    precision). `precision` is `ieee`, `tf32` or `half`: what float32 outputs are held to. The task's `tolerance`
+    replaces `r`, and the bound on sums with it. All tensors of one output must be on one device.
     """
     if criterion not in ("default", "kernelbench"):
         raise ValueError(f"criterion is 'default' or 'kernelbench', not {criterion!r}")
@@ -100,13 +100,14 @@ def compare(
 def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee") -> Tensor:
     """How far each element may be from `exact` (float64), by the default criterion. Non-finite elements count as 0."""
     eps = float(torch.finfo(native.dtype).eps)
-    tf32 = precision == "tf32" and native.dtype == torch.float32
-    r = tolerance if tolerance is not None else TF32_REWORK if tf32 else REWORK.get(native.dtype, 2.0) * eps
+    lowered = LOWERED.get(precision) if native.dtype == torch.float32 else None
+    r = tolerance or lowered or REWORK.get(native.dtype, 2.0) * eps
     e = _finite(exact)
-    own = (_finite(native.to(torch.float64)) - e).abs()
-    own[~(torch.isfinite(exact) & torch.isfinite(native))] = 0
+    n = native.to(torch.float64)
+    own = (n - e).abs()
+    own[~(torch.isfinite(exact) & torch.isfinite(n))] = 0
     scale, q, m = _row_scale(e), _row_rms(own), _row_max(own)
-    if native.dtype == torch.float64 or tf32 or tolerance is not None:
+    if native.dtype == torch.float64 or lowered or tolerance:
         summation = r * scale  # the reference's own error says nothing here, or something else was asked for
     else:
         summation = torch.minimum(r * scale, SUMMATION * q)

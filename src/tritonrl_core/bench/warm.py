@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from tritonrl_core.bench import wire
-from tritonrl_core.bench.process import become_subreaper, close_all_but, die_with_parent, thread_count
+from tritonrl_core.bench.process import become_subreaper, close_all_but, die_with_parent, kill_descendants, thread_count
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
 
 Sandbox = Callable[[SandboxJob], SandboxResult]
 
 HEARTBEAT_MS = 1000
+CLOSE_S = 5.0
 
 
 class Entry(Protocol):
@@ -40,7 +41,7 @@ class Entry(Protocol):
         """Do one job in the child: descriptors as the parent sent them, bytes to send back. Untrusted from here."""
 
 
-def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sandbox) -> None:
+def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sandbox) -> NoReturn:
     """Warm up, say so, then fork dispatchers on demand until the parent is gone."""
     entry: Entry = cast(Entry, importlib.import_module(entry_module))
     parent = os.getppid()
@@ -53,7 +54,11 @@ def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sand
         raise InfraError(f"the warm {profile} worker has {threads} threads, it must have one to fork safely")
     become_subreaper()
     wire.send(control, {"ready": True, "pid": os.getpid()})
-    _Warm(control, entry, profile, sandbox, parent).loop()
+    try:
+        _Warm(control, entry, profile, sandbox, parent).loop()
+    finally:
+        kill_descendants(CLOSE_S)
+    os._exit(0)  # taking torch down in order costs a second and has no one to do it for
 
 
 @dataclass

@@ -1,0 +1,91 @@
+"""The local bench: programs run on this machine, in forked children of warm worker processes."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+
+from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
+from tritonrl_core.bench.program import LocalProgram, MakeCases
+from tritonrl_core.bench.references import References
+from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.errors import UsageError
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Limits, Task
+
+MOST_MEMORY = 4 << 30
+"""What one candidate may use, in bytes, where the machine has plenty."""
+
+RECORD_BYTES = 4 << 20
+
+
+def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> LocalBench:
+    """Open the bench that a resolved spec describes. Workers start in the background. Raises `UsageError`."""
+    if spec.device != "cpu":
+        raise UsageError(
+            f"there is no local bench for device {spec.device!r} yet",
+            remedy="Use `--device cpu` (or `--set verifier.device=cpu`): kernels are interpreted, speed is estimated.",
+        )
+    return LocalBench(spec, make_cases)
+
+
+class LocalBench:
+    """Programs on this machine's CPU. Close it to end its workers."""
+
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
+        self.spec = spec
+        self._gpu = gpu_for(spec.target)
+        self._make_cases = make_cases
+        self._references = References()
+        self._limits = Limits(
+            wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=memory_for(spec.cpu_workers),
+            output_bytes=RECORD_BYTES,
+        )  # fmt: skip
+        self._server = ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset)
+
+    def program(self, task: Task, candidate: Candidate) -> LocalProgram:
+        """A candidate on this bench; nothing runs yet."""
+        return LocalProgram(
+            task, candidate, self.spec, self._gpu, self._limits, self._server, self._references, self._make_cases
+        )
+
+    def describe(self) -> Mapping[str, str]:
+        """Device, target, sandbox and versions. Waits until the workers are warm: the sandbox is asked there."""
+        import torch
+        import triton
+
+        probe = Task(id="probe", level=1, source=PROBE)
+        result = self.program(probe, Candidate.from_code("")).run(self._make_cases(probe, CaseRequest())[0])
+        return {
+            "device": "cpu (Triton's interpreter)",
+            "target": f"{self.spec.target} ({self._gpu.name})",
+            "speed": "estimated",
+            "sandbox": result.sandbox,
+            "workers": str(self.spec.cpu_workers),
+            "torch": torch.__version__,
+            "triton": triton.__version__,
+            "python": platform.python_version(),
+        }
+
+    def close(self) -> None:
+        """End all workers; safe to call twice."""
+        self._server.close()
+
+
+PROBE = """
+import torch
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x
+def get_inputs():
+    return [torch.zeros(1)]
+def get_init_inputs():
+    return []
+"""
+"""The smallest task: what `describe` sends through the sandbox to learn what it is."""
+
+
+def memory_for(workers: int) -> int:
+    """Memory for one candidate: a share of half the machine's, and no more than 4 GiB."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(MOST_MEMORY, machine // 2 // workers)

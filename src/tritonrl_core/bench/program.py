@@ -1,0 +1,232 @@
+"""A candidate on the local CPU bench: run on cases in the interpreter, compared and judged here, in the trusted parent.
+
+A candidate's code never runs in this process. What its own process says is checked (`bench.report`) and believed only
+where it costs the candidate something; the outputs are taken from shared memory after that process is dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tritonrl_core.bench import aten_watch, estimate, report, wire
+from tritonrl_core.bench.forkserver import ForkServer, retry_once
+from tritonrl_core.bench.memory import Arena, dtype_of, output_bytes
+from tritonrl_core.bench.references import Prepared, References, named_inputs
+from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import (
+    BenchSpec,
+    Candidate,
+    CaseRequest,
+    CaseResult,
+    InputCase,
+    Limits,
+    SandboxResult,
+    Stage,
+    Status,
+    Task,
+    Timing,
+    TimingProtocol,
+    content_key,
+)
+
+MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
+
+UNCHECKED = (
+    "races between programs and the order of atomics",
+    "the device's own precision (TF32, fast math)",
+    "the device's limits (shared memory, registers)",
+    "that every tensor is on the GPU",
+    "what the candidate's own process says of its launches and ATen calls",
+)
+"""What the interpreter cannot see, in every verdict that it gives."""
+
+STEP_NAMES = ("before it started", "while it was imported", "in ModelNew(...)", "in forward", "after forward")
+"""By a child's progress (`bench.interpreter.STEPS`)."""
+
+
+class LocalProgram:
+    """One candidate for one task. Results are kept per case and criterion; safe to call from several threads."""
+
+    def __init__(
+        self, task: Task, candidate: Candidate, spec: BenchSpec, gpu: GpuProperties, limits: Limits,
+        server: ForkServer, references: References, make_cases: MakeCases,
+    ) -> None:  # fmt: skip
+        self._task, self._candidate, self._spec, self._gpu, self._limits = task, candidate, spec, gpu, limits
+        self._server, self._references, self._make_cases = server, references, make_cases
+        self._results: dict[str, CaseResult] = {}
+        self._lock = threading.Lock()
+
+    def cases(self, request: CaseRequest) -> Sequence[InputCase]:
+        """Cases of the task, the one most likely to fail first."""
+        return self._make_cases(self._task, request)
+
+    def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
+        """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
+        key = content_key(case.name, case.signature, case.distribution, case.seed, criterion)
+        with self._lock:
+            if key not in self._results:
+                began = time.perf_counter()
+                prepared = self._references.prepare(self._task, case)
+                result = retry_once(lambda: self._attempt(case, prepared, criterion))
+                self._results[key] = replace(result, seconds=time.perf_counter() - began)
+            return self._results[key]
+
+    def compile(self, case: InputCase) -> CaseResult:
+        """Whether the candidate imports, constructs and its kernels pass Triton's front end in the interpreter.
+
+        The case is run, and its outputs are not looked at. Compiling for the target is listed as not checked.
+        """
+        result = self.run(case)
+        unchecked = (*result.unchecked, f"compilation for {self._spec.target}")
+        if result.status is Status.WRONG:
+            return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=result.facts, unchecked=unchecked,
+                              sandbox=result.sandbox, seconds=result.seconds)  # fmt: skip
+        stage = Stage.COMPILE if result.status is Status.PASSED else result.stage
+        return replace(result, stage=stage, error=None, worst=None, unchecked=unchecked)
+
+    def time(self, protocol: TimingProtocol) -> Timing:
+        """Estimated times of candidate and reference on the target (see `bench.estimate`), for the task as written.
+
+        Raises `InfraError` where the candidate does not pass, because then there is nothing to time.
+        """
+        case = self._make_cases(self._task, CaseRequest(count=1))[0]
+        result = self.run(case)
+        if result.status is not Status.PASSED:
+            raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
+        prepared = self._references.prepare(self._task, case)
+        moved = [value for value in (*prepared.materials.inputs, *prepared.native) if hasattr(value, "nbytes")]
+        return estimate.estimate(result.facts["launches"], prepared.eager_work, moved, self._gpu)
+
+    def plan(self, case: InputCase) -> Mapping[str, Any]:
+        """What the candidate launches and calls on this case, as the interpreter saw it."""
+        facts = self.run(case).facts
+        return {name: facts.get(name, []) for name in ("launches", "aten")}
+
+    def _attempt(self, case: InputCase, prepared: Prepared, criterion: str) -> CaseResult:
+        """One run in a child. Everything it needs is made anew, because a lost worker may have changed it."""
+        with Arena(prepared.buffers, output_bytes(prepared.wanted)) as arena:
+            request = wire.memfd("tritonrl-request", self._request(case, prepared, arena))
+            try:
+                result = self._server.run([request, arena.fd], self._limits)
+            finally:
+                os.close(request)
+            judged = self._judge(case, prepared, arena, result, criterion)
+        return replace(judged, sandbox=result.sandbox)
+
+    def _request(self, case: InputCase, prepared: Prepared, arena: Arena) -> bytes:
+        request = {
+            "code": self._candidate.code, "seed": case.seed, "training": prepared.materials.model.training,
+            "target": self._spec.target, "layout": arena.layout, **prepared.values,
+        }  # fmt: skip
+        return json.dumps(request).encode()
+
+    def _judge(
+        self, case: InputCase, prepared: Prepared, arena: Arena, result: SandboxResult, criterion: str
+    ) -> CaseResult:
+        def verdict(status: Status, reason: str = "", stage: Stage = Stage.FULL, **more: Any) -> CaseResult:
+            return CaseResult(case, status, stage, reason, **more)
+
+        ended = _ended(result, arena.progress(), self._limits)
+        if ended is not None:
+            return verdict(*ended)
+        try:
+            record = report.read(result.payload)
+        except report.UnreadableError as error:
+            return verdict(Status.RUNTIME_ERROR, str(error))
+        facts = _facts(record, self._gpu)
+        if record.status is not None:
+            return verdict(record.status, record.reason, record.stage, facts=facts)
+        rule = self._broken_rule(record)
+        if rule:
+            return verdict(Status.REJECTED, rule, Stage.RECORD, facts=facts)
+        comparison = self._compare(case, prepared, arena, record, criterion)
+        status = Status.PASSED if comparison.ok else Status.WRONG
+        reason = "" if comparison.ok else "; ".join(filter(None, [comparison.reason, record.match]))
+        libdevice = (f"digits of libdevice functions ({', '.join(record.libdevice)})",) if record.libdevice else ()
+        return verdict(
+            status, reason, facts=facts, error=comparison.error, worst=comparison.worst, unchecked=UNCHECKED + libdevice
+        )
+
+    def _broken_rule(self, record: report.Record) -> str:
+        if not record.launch_count:
+            return "no Triton kernel was launched"
+        return aten_watch.objection(record.aten, self._task.policy.delegation or self._spec.delegation)
+
+    def _compare(
+        self, case: InputCase, prepared: Prepared, arena: Arena, record: report.Record, criterion: str
+    ) -> Comparison:
+        if not arena.guards_hold():
+            return Comparison(False, None, reason="memory beside its tensors was written to")
+        changed = self._wrong_changes(prepared, arena)
+        if changed:
+            return Comparison(False, None, reason=f"changed {changed}, which the reference leaves alone")
+        claimed = [(shape, dtype_of(name)) for shape, name in record.outputs]
+        shapes = [(shape, dtype) for shape, dtype in claimed if dtype is not None]
+        differs = "" if len(shapes) == len(claimed) else "an output has a dtype that is none"
+        differs = differs or mismatch(shapes, prepared.wanted)
+        if differs:
+            return Comparison(False, None, reason=differs)
+        left = self._left_behind(prepared, arena)
+        if not left.ok:
+            return left
+        got = arena.outputs(prepared.wanted)
+        return compare(
+            got, prepared.exact, prepared.native, self._task, case, criterion=criterion, precision=self._spec.precision
+        )
+
+    def _wrong_changes(self, prepared: Prepared, arena: Arena) -> str:
+        """The inputs and parameters that were changed and must not be, in words; "" where none was."""
+        mutable = {f"parameter {name}" for name in self._task.mutated_buffers}
+        names = [prepared.owners[index] for index in arena.changed()]
+        wrong = [name for name in names if name not in mutable and name not in prepared.after]
+        return ", ".join(wrong).replace("input ", "its input ", 1) if wrong else ""
+
+    def _left_behind(self, prepared: Prepared, arena: Arena) -> Comparison:
+        """Whether inputs that the reference changes are left as it leaves them."""
+        changed = [name for index in arena.changed() if (name := prepared.owners[index]).startswith("input")]
+        if not changed and not any(name.startswith("input") for name in prepared.after):
+            return Comparison(True, 0.0)
+        now = named_inputs(arena.decode(prepared.values["inputs"]))
+        expected = [value for name, value in prepared.after.items() if name.startswith("input")]
+        got = [now[name] for name in prepared.after if name.startswith("input")]
+        compared = compare(got, [value.double() for value in expected], expected, precision=self._spec.precision)
+        return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
+
+
+def _ended(result: SandboxResult, progress: int, limits: Limits) -> tuple[Status, str, Stage] | None:
+    """Status, reason and stage where the child gave no record; None where it gave one."""
+    where = STEP_NAMES[progress] if progress < len(STEP_NAMES) else "somewhere"
+    stage = Stage.FULL if progress >= 3 else Stage.RECORD
+    match result.outcome:
+        case "ok":
+            return None
+        case "timeout":
+            return Status.TIMEOUT, f"{report.clean(result.detail)} (verifier.timeout_s), {where}", stage
+        case "memory":
+            return Status.RUNTIME_ERROR, f"out of memory: {report.clean(result.detail)}, {where}", stage
+        case "output":
+            return Status.RUNTIME_ERROR, f"too much output: {report.clean(result.detail)}", stage
+        case "died":
+            return Status.RUNTIME_ERROR, f"its process ended {where}: {report.clean(result.detail)}", stage
+    raise InfraError(f"the sandbox refused to run: {result.detail}", remedy="See `tritonrl doctor`.")
+
+
+def _facts(record: report.Record, gpu: GpuProperties) -> dict[str, Any]:
+    work = [estimate.work_of(launch) for launch in record.launches]
+    return {
+        "launch_count": record.launch_count,
+        "unique_bytes": sum(item.unique_bytes for item in work),
+        "total_bytes": sum(item.bytes for item in work),
+        "stray_reads": sum(launch["stray_reads"] for launch in record.launches),
+        "estimated_us": estimate.microseconds(work, gpu),
+        "aten": dict(record.aten),
+        "launches": [dict(launch) for launch in record.launches],
+    }

@@ -1,0 +1,108 @@
+"""From a preset's verifier section to a `BenchSpec` with no `auto` left: what does this machine have?
+
+Asks the NVIDIA driver's own tool, not torch: importing torch costs seconds, and touching CUDA before a fork spoils it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.types import BenchSpec
+
+if TYPE_CHECKING:
+    from tritonrl_core.preset import Preset
+
+DEFAULT_TARGET = "sm_90"
+QUERY_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU that the driver shows: its index and capability, such as `sm_90`."""
+
+    index: int
+    target: str
+
+
+def resolve_spec(preset: Preset) -> BenchSpec:
+    """Resolve device, target, workers and GPUs for this machine.
+
+    Raises `UsageError` where the preset asks for a GPU that is not there.
+    """
+    settings = preset.verifier
+    gpus = visible_gpus() if settings.device != "cpu" else ()
+    device = ("cuda" if gpus else "cpu") if settings.device == "auto" else settings.device
+    if device == "cuda" and not gpus:
+        raise UsageError(
+            "verifier.device is `cuda` and the NVIDIA driver shows no GPU",
+            remedy="Use `--device cpu`, or check `nvidia-smi` and CUDA_VISIBLE_DEVICES.",
+        )
+    chosen = _chosen(settings.gpus, gpus) if device == "cuda" else ()
+    target = settings.target
+    if target == "auto":
+        target = chosen[0].target if chosen else DEFAULT_TARGET
+    memory = None if settings.gpu_memory == "auto" else settings.gpu_memory
+    return BenchSpec(
+        device=device, target=target,
+        cpu_workers=len(os.sched_getaffinity(0)) if settings.cpu_workers == "auto" else settings.cpu_workers,
+        gpus=tuple(gpu.index for gpu in chosen), gpu_memory_bytes=memory, timeout_s=settings.timeout_s,
+        delegation=settings.delegation, precision=settings.precision, worker_preset=worker_preset(preset),
+    )  # fmt: skip
+
+
+def worker_preset(preset: Preset) -> dict[str, Any]:
+    """What a worker process may know of the preset: its plugins. No seed, from which inputs follow, and no path."""
+    data = preset.dump()
+    data["seed"] = 0
+    data["tasks"] = {}
+    return data
+
+
+def visible_gpus() -> tuple[Gpu, ...]:
+    """GPUs that the driver shows and `CUDA_VISIBLE_DEVICES` leaves; () where there is no driver."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=index,uuid,compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=QUERY_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return visible(answer, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def visible(answer: str, limit: str | None) -> tuple[Gpu, ...]:
+    """The GPUs of an answer of `nvidia-smi`, in the order that `CUDA_VISIBLE_DEVICES` gives (None: all of them).
+
+    Indices count the visible ones, as CUDA does.
+    """
+    rows = [[cell.strip() for cell in line.split(",")] for line in answer.splitlines() if line.count(",") == 2]
+    targets = [(index, uuid, f"sm_{capability.replace('.', '')}") for index, uuid, capability in rows]
+    if limit is None:
+        return tuple(Gpu(place, target) for place, (_, _, target) in enumerate(targets))
+    found: list[Gpu] = []
+    for name in (part.strip() for part in limit.split(",") if part.strip()):
+        match = next((t for index, uuid, t in targets if index == name or uuid.startswith(name)), None)
+        if match is None:
+            break  # CUDA stops at the first name that it does not know
+        found.append(Gpu(len(found), match))
+    return tuple(found)
+
+
+def _chosen(wanted: str | Sequence[int], gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
+    if isinstance(wanted, str):
+        return tuple(gpus)
+    known = {gpu.index: gpu for gpu in gpus}
+    missing = [index for index in wanted if index not in known]
+    if missing:
+        raise UsageError(
+            f"verifier.gpus names GPU {missing[0]}, and the driver shows {sorted(known)}",
+            remedy="Use indices that `nvidia-smi` lists, or `auto`.",
+        )
+    return tuple(known[index] for index in wanted)
