@@ -101,12 +101,23 @@ def _offset(tensor: Tensor) -> Tensor:
     return window.copy_(tensor)
 
 
+def _strided(tensor: Tensor) -> Tensor:
+    # What lies between is NaN: a kernel that reads beside the tensor shows it.
+    if tensor.dim() < 2:
+        beside = tensor.new_full((3 * tensor.numel() + 1,), float("nan"))
+        return beside[1::3].copy_(tensor) if tensor.dim() else tensor
+    *batch, rows, columns = tensor.shape
+    beside = tensor.new_full((*batch, columns, rows + 3), float("nan"))
+    return beside[..., 2:-1].transpose(-1, -2).copy_(tensor)
+
+
 def _expanded(tensor: Tensor) -> Tensor:
     return tensor[:1].contiguous().expand_as(tensor) if tensor.dim() >= 2 else tensor
 
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda tensor: tensor,
+    "strided": _strided,
     "transposed": _transposed,
     "offset": _offset,
     "expanded": _expanded,

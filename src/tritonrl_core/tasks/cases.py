@@ -6,8 +6,9 @@ Cases are data. Tensors are made from them by `bench.reference`, on the device t
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from random import Random
 
 from tritonrl_core.bench.constants import integer_constants
@@ -16,9 +17,9 @@ from tritonrl_core.types import CaseRequest, InputCase, Task
 DISTRIBUTIONS = ("normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "infinities")
 """Value distributions of floating inputs. `normal` is what the reference itself draws."""
 
-LAYOUTS = ("contiguous", "transposed", "offset", "expanded")
-"""Memory layouts of floating inputs: as made, last two dimensions swapped in memory, a window of a larger buffer (not
-aligned), and one row repeated with stride 0."""
+LAYOUTS = ("contiguous", "strided", "transposed", "offset", "expanded")
+"""Memory layouts of floating inputs: as made; last two dimensions swapped in memory, in a window of a larger buffer, so
+that no assumption about strides holds; swapped alone; a window alone (not aligned); one row repeated with stride 0."""
 
 DEFINED_AT_INFINITY = frozenset({"softmax"})
 """Families whose references are defined where some inputs are minus infinity."""
@@ -31,12 +32,14 @@ _SIGNATURE_SPAN = 5
 def make_cases(task: Task, request: CaseRequest) -> list[InputCase]:
     """Cases for a request, the one most likely to fail first. The same request gives the same cases everywhere.
 
-    Each case's seed is a hash of the request's seed, the task's key and its place, so that it repeats only where all
-    three do. The first five cases use at most two (shape, dtype, layout) signatures: the task as written, and one in
-    which everything that may vary varies together. Without variation every case is the task as written.
+    Each case's seed is a hash of the request's seed, the task's key and what the case is, so it repeats only where all
+    three do; and the task as written, say, is the same case whoever asks for it, and is run once. The first five cases
+    use at most two (shape, dtype, layout) signatures: the task as written, and one in which everything that may vary
+    varies together. Without variation every case is the task as written.
     """
     signatures = _signatures(task, request)
     values = _distributions(task, request)
+    seen: Counter[str] = Counter()
     cases = []
     for index in range(request.count):
         place = index % _SIGNATURE_SPAN
@@ -45,7 +48,8 @@ def make_cases(task: Task, request: CaseRequest) -> list[InputCase]:
         dims, dtype, layout = varied if place in (0, 2) else _as_written(task, request)
         distribution = next(values)
         name = _name(dims, dtype, layout, distribution)
-        cases.append(InputCase(name, _seed(task, request, index), dims, dtype, distribution, layout))
+        seen[name] += 1
+        cases.append(InputCase(name, _seed(task, request, f"{name}#{seen[name]}"), dims, dtype, distribution, layout))
     return cases
 
 
@@ -64,8 +68,9 @@ def _as_written(task: Task, request: CaseRequest) -> Signature:
 
 
 def _signatures(task: Task, request: CaseRequest) -> Iterator[Signature]:
-    rng = Random(_seed(task, request, -1))
-    layouts = cycle(rng.sample(LAYOUTS[1:], len(LAYOUTS) - 1))
+    rng = Random(_seed(task, request, "signatures"))
+    # Strided first: it shows what the others would, but for an input that is written to.
+    layouts = chain(("strided",), cycle(rng.sample(LAYOUTS[2:], len(LAYOUTS) - 2)))
     dtypes: tuple[str | None, ...] = (None, *task.dtypes)
     while True:
         dims = {name: rng.choice(list(values)) for name, values in sorted(task.vary.items()) if values}
@@ -81,7 +86,7 @@ def _distributions(task: Task, request: CaseRequest) -> Iterator[str]:
     if not request.values:
         return cycle(["normal"])
     special = _SPECIAL + (("infinities",) if task.family in DEFINED_AT_INFINITY else ())
-    start = Random(_seed(task, request, -2)).randrange(len(special))
+    start = Random(_seed(task, request, "distributions")).randrange(len(special))
     rotating = islice(cycle(special), start, None)
     order = cycle(("normal", "large", "tiny", "special", "normal"))
     return (next(rotating) if name == "special" else name for name in order)
@@ -93,6 +98,6 @@ def _name(dims: dict[str, int], dtype: str | None, layout: str, distribution: st
     return " ".join(parts) or "as written"
 
 
-def _seed(task: Task, request: CaseRequest, index: int) -> int:
-    text = f"{request.seed}/{task.key}/{index}"
+def _seed(task: Task, request: CaseRequest, what: str) -> int:
+    text = f"{request.seed}/{task.key}/{what}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
