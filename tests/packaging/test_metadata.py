@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import tritonrl_core
-from tritonrl_core.discovery import SHIPPED, distribution_name
+from tritonrl_core.session.discovery import SHIPPED, distribution_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))

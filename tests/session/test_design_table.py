@@ -2,11 +2,11 @@
 
 import pytest
 
-from tritonrl_core.discovery import SHIPPED, installed_plugins, load_plugin
 from tritonrl_core.hookspecs import RULES, Kind
-from tritonrl_core.implementations import implementations
 from tritonrl_core.preset import available_presets, load_preset
 from tritonrl_core.session import Session
+from tritonrl_core.session.discovery import SHIPPED, installed_plugins, load_plugin
+from tritonrl_core.session.implementations import implementations
 
 HOOKS = {
     "generate_tasks": (Kind.COLLECT, "fusion"),

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from tritonrl_core.discovery import SHIPPED, installed_plugins, load_problem, missing_plugins, pip_hint
 from tritonrl_core.errors import PluginError, PresetError
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session import Session, explain
+from tritonrl_core.session.discovery import SHIPPED, installed_plugins, load_problem, missing_plugins, pip_hint
 
 GOOD = """
 class Mine(Plugin):
@@ -50,7 +50,7 @@ def test_installed_is_not_enabled(install):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_one_of_ours_that_is_not_installed_gives_the_pip_line(name, monkeypatch):
-    monkeypatch.setattr("tritonrl_core.discovery.entry_points", lambda **_: [])
+    monkeypatch.setattr("tritonrl_core.session.discovery.entry_points", lambda **_: [])
     error = failure(load_preset("all_extensions", [f"plugins=[{name}]"]))
     assert f"plugin {name!r} is not installed" in error.message
     assert f"--set plugins=[{name}]" in error.message
@@ -59,7 +59,7 @@ def test_one_of_ours_that_is_not_installed_gives_the_pip_line(name, monkeypatch)
 
 def test_missing_plugins_are_named_by_distribution(monkeypatch):
     assert missing_plugins(load_preset("easy_combo")) == []
-    monkeypatch.setattr("tritonrl_core.discovery.entry_points", lambda **_: [])
+    monkeypatch.setattr("tritonrl_core.session.discovery.entry_points", lambda **_: [])
     assert missing_plugins(load_preset("easy_combo")) == [
         "tritonrl-plugin-multi-input", "tritonrl-plugin-curriculum", "tritonrl-plugin-funnel",
     ]  # fmt: skip

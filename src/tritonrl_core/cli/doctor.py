@@ -57,7 +57,7 @@ def _bench() -> list[tuple[str, str, str]]:
 
 
 def _plugins() -> list[tuple[str, str, str]]:
-    from tritonrl_core.discovery import SHIPPED, installed_plugins, pip_hint
+    from tritonrl_core.session.discovery import SHIPPED, installed_plugins, pip_hint
 
     found = installed_plugins()
     rows = [(f"plugin {name}", f"{item.distribution} {item.version}", "") for name, item in sorted(found.items())]

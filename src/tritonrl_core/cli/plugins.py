@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="List plugins and explain who answe
 @app.command("list")
 def list_plugins() -> None:
     """Every installed plugin, and why one could not be loaded."""
-    from tritonrl_core.discovery import SHIPPED, installed_plugins, load_problem, pip_hint
+    from tritonrl_core.session.discovery import SHIPPED, installed_plugins, load_problem, pip_hint
 
     found = installed_plugins()
     rows = table("plugin", "distribution", "version", "summary", "state")

@@ -60,8 +60,8 @@ def verify(
 
 def choose_preset(name: str | None, overrides: list[str]) -> Preset:
     """The preset asked for; without one the strictest that this installation has, and say so."""
-    from tritonrl_core.discovery import missing_plugins
     from tritonrl_core.preset import load_preset
+    from tritonrl_core.session.discovery import missing_plugins
 
     if name is not None:
         return load_preset(name, overrides)

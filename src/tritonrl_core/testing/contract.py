@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from tritonrl_core.discovery import InstalledPlugin, check_plugin_class, installed_plugins, load_plugin
 from tritonrl_core.errors import PluginError
-from tritonrl_core.guard import Owner, guarded
-from tritonrl_core.implementations import implementations
 from tritonrl_core.plugin import Plugin
 from tritonrl_core.preset import load_preset
 from tritonrl_core.session import Session
+from tritonrl_core.session.discovery import InstalledPlugin, check_plugin_class, installed_plugins, load_plugin
+from tritonrl_core.session.guard import Owner, guarded
+from tritonrl_core.session.implementations import implementations
 from tritonrl_core.testing.samples import hook_arguments, sample_group
 from tritonrl_core.testing.sessions import session_with
 from tritonrl_core.types import SandboxResult

@@ -15,15 +15,15 @@ from typing import Any, Self
 import pluggy
 
 from tritonrl_core import __version__, hookspecs
-from tritonrl_core.assembly import check_owners, find, start
-from tritonrl_core.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
 from tritonrl_core.errors import PluginError, TritonRLError
-from tritonrl_core.explain import Explanation, HookExplanation, Problem, Who, idle_plugins
-from tritonrl_core.guard import Owner, guarded, guarded_wrapper
 from tritonrl_core.hookspecs import HOOK_API, PROJECT, RULES
-from tritonrl_core.implementations import implementations
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.session.assembly import check_owners, find, start
+from tritonrl_core.session.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
+from tritonrl_core.session.explanation import Explanation, HookExplanation, Problem, Who, idle_plugins
+from tritonrl_core.session.guard import Owner, guarded, guarded_wrapper
+from tritonrl_core.session.implementations import implementations
 from tritonrl_core.types import (
     Bench,
     BenchSpec,

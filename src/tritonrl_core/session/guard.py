@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
-from tritonrl_core.discovery import BASE, boundary, shown
 from tritonrl_core.errors import HookFailure, InfraError, UsageError
 from tritonrl_core.hookspecs import RULES, Kind
 from tritonrl_core.plugin import Plugin
+from tritonrl_core.session.discovery import BASE, boundary, shown
 from tritonrl_core.types import (
     VERDICT_RANK,
     Bench,

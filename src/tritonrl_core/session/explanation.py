@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from tritonrl_core.discovery import InstalledPlugin, installed_plugins
 from tritonrl_core.hookspecs import Kind
+from tritonrl_core.session.discovery import InstalledPlugin, installed_plugins
 
 
 @dataclass(frozen=True, slots=True)

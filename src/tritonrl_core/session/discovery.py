@@ -13,8 +13,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from tritonrl_core.errors import PluginError, TritonRLError, did_you_mean
 from tritonrl_core.hookspecs import HOOK_API
-from tritonrl_core.implementations import check_implementations
 from tritonrl_core.plugin import Plugin, PluginOptions
+from tritonrl_core.session.implementations import check_implementations
 
 if TYPE_CHECKING:
     from tritonrl_core.preset import Preset

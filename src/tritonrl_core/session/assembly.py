@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from tritonrl_core.discovery import (
+from tritonrl_core.errors import PluginError, PresetError, did_you_mean
+from tritonrl_core.hookspecs import RULES, Kind
+from tritonrl_core.plugin import Plugin, PluginContext
+from tritonrl_core.preset import Preset
+from tritonrl_core.preset.messages import Path, describe_errors
+from tritonrl_core.session.discovery import (
     BASE,
     InstalledPlugin,
     boundary,
@@ -15,13 +20,8 @@ from tritonrl_core.discovery import (
     load_plugin,
     shown,
 )
-from tritonrl_core.errors import PluginError, PresetError, did_you_mean
-from tritonrl_core.guard import Owner, report_to
-from tritonrl_core.hookspecs import RULES, Kind
-from tritonrl_core.implementations import implementations
-from tritonrl_core.plugin import Plugin, PluginContext
-from tritonrl_core.preset import Preset
-from tritonrl_core.preset.messages import Path, describe_errors
+from tritonrl_core.session.guard import Owner, report_to
+from tritonrl_core.session.implementations import implementations
 
 
 def find(
