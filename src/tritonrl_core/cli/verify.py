@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.padding import Padding
+from rich.text import Text
 
-from tritonrl_core.cli.output import status_text, stderr, stdout, table
+from tritonrl_core.cli.output import status_text, stderr, stdout
 from tritonrl_core.errors import UsageError
 from tritonrl_core.types import Candidate, Score, Status
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_NOT_PASSED = 1
 EXIT_INFRA = 3
+STATUS_WIDTH = 15
 
 
 def verify(
@@ -121,18 +124,31 @@ def record(path: Path, score: Score) -> dict[str, Any]:
 
 
 def show(paths: list[Path], scores: list[Score]) -> None:
-    """A table for people: one row a candidate, then what they should know about it."""
-    rows = table("candidate", "status", "stage", "cases", "speedup", "reason")
+    """For people: a line a candidate, its reason below it, and at the end what this machine could not check."""
+    console = stdout()
+    width = max(len(str(path)) for path in paths)
     for path, score in zip(paths, scores, strict=True):
-        verdict = score.verdict
-        cases = f"{verdict.cases_passed}/{verdict.cases_total}" if verdict.cases_total else "–"
-        rows.add_row(
-            str(path), status_text(verdict.status), verdict.stage.value, cases, speed_text(score), verdict.reason
-        )
-    stdout().print(rows)
+        line = status_text(score.verdict.status)
+        line.pad_right(STATUS_WIDTH - len(line))
+        line.append(f"{path!s:<{width}}  ", style="default not bold")
+        line.append(figures_text(score), style="dim not bold")
+        console.print(line)
+        if score.verdict.reason:
+            console.print(Padding(Text(score.verdict.reason), (0, 0, 0, STATUS_WIDTH)), soft_wrap=False)
     unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
     if unchecked:
-        stderr().print(f"[dim]not checked on this machine: {', '.join(unchecked)}[/]", highlight=False)
+        stderr().print(f"[dim]not checked on this machine: {'; '.join(unchecked)}[/]", highlight=False)
+
+
+def figures_text(score: Score) -> str:
+    """`full · 5 of 5 cases · 1.52× estimated`."""
+    verdict = score.verdict
+    parts = [f"stage {verdict.stage.value}"]
+    if verdict.cases_total:
+        parts.append(f"{verdict.cases_passed} of {verdict.cases_total} cases")
+    if score.timing is not None:
+        parts.append(speed_text(score))
+    return " · ".join(parts)
 
 
 def speed_text(score: Score) -> str:
