@@ -1,4 +1,4 @@
-"""How the bundled model is made: its tasks, the corpus with its mistakes, the tokenizer, and the command that rebuilds it.
+"""How the bundled model is made: its tasks, a corpus with mistakes, the tokenizer, and the command that rebuilds it.
 
     python -m tritonrl_nano.recipe build --out DIR      corpus, tokenizer, training (minutes on a GPU)
     python -m tritonrl_nano.recipe evaluate --model DIR  right at temperature 1 and greedy, on held-out tasks

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from random import Random
 
 from tritonrl_nano.recipe.operators import CONSTANTS, CORES, ELEMENTWISE, ROW_CORES
@@ -26,6 +26,9 @@ _WEIGHT = {"relu": 2, "abs": 2, "leaky": 2, "scale": 2, "shift": 2}
 
 _VANISHING = ("sigmoid", "silu", "gelu")
 """Not after a reduction: of a few large negative numbers they leave only zeros and rounding."""
+
+_INEXACT = ("sigmoid", "tanh", "silu", "gelu", "leaky", "gate")
+"""Not before a layer norm: a constant row would have a variance of rounding errors only, and no right answer."""
 
 _FOLDS = 4
 """One composition in this many is held out at level 2, and one pair of composition and half precision."""
@@ -63,7 +66,11 @@ class Chain:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*(step.name for step in self.pre), *((self.core,) if self.core else ()), *(step.name for step in self.post))
+        return (
+            *(step.name for step in self.pre),
+            *((self.core,) if self.core else ()),
+            *(step.name for step in self.post),
+        )
 
     @property
     def level(self) -> int:
@@ -114,20 +121,21 @@ def draw_chain(rng: Random, level: int) -> Chain:
     drawn: list[Step] = []
     for place in range(count):
         reduced = bool(core) and CORES[core].reduces and place >= before
-        drawn.append(_draw_step(rng, drawn, reduced))
+        avoided = _VANISHING if reduced else _INEXACT if core == "layernorm" and place < before else ()
+        drawn.append(_draw_step(rng, drawn, avoided, alone=reduced))
     return Chain(tuple(drawn[:before]), core, tuple(drawn[before:]))
 
 
-def _draw_step(rng: Random, drawn: list[Step], reduced: bool) -> Step:
+def _draw_step(rng: Random, drawn: list[Step], avoided: tuple[str, ...], alone: bool) -> Step:
     # One task has at most one step with `y` and one with `b`: each operand is loaded once.
     taken = {step.name for step in drawn}, {step.operand for step in drawn if step.operand}
     operand = rng.choice(("", "", "", "", "y", "b"))
-    if operand in taken[1] or reduced:
+    if operand in taken[1] or alone:
         operand = ""
     names = [
         name
         for name, op in ELEMENTWISE.items()
-        if op.operand == operand and name not in taken[0] and not (reduced and name in _VANISHING)
+        if op.operand == operand and name not in taken[0] and name not in avoided
     ]
     name = rng.choices(names, [_WEIGHT.get(name, 1) for name in names])[0]
     return Step(name, rng.choice(CONSTANTS) if ELEMENTWISE[name].has_constant else "")
@@ -156,7 +164,7 @@ def _fold(chain: Chain, dtype: str = "") -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % _FOLDS
 
 
-_SAMPLE_ROWS, _SAMPLE_COLUMNS = 4, 64
+_ROWS, _COLUMNS = 4, 64
 
 
 @lru_cache(maxsize=100_000)
@@ -182,9 +190,10 @@ def is_meaningful(chain: Chain, dtype: str = "float32") -> bool:
 
 
 def _fits_half(chain: Chain, peak: float) -> bool:
-    # Inputs eight times as large, as `large` cases have them; a sum over a real row is up to ten times the sample's.
-    largest = max(abs(value) for value in _evaluate(chain, factor=8.0)) * (10 if chain.core == "sum" else 1)
-    return peak > 2e-3 and largest < 2e4
+    # As `large` and `tiny` cases have their inputs; a sum over a real row is up to ten times the sample's.
+    largest = max(map(abs, _evaluate(chain, factor=8.0))) * (10 if chain.core == "sum" else 1)
+    tiniest = max(map(abs, _evaluate(chain, factor=2.0**-10)))
+    return peak > 2e-3 and largest < 2e4 and tiniest > 1e-6
 
 
 def _without(chain: Chain, place: int) -> Chain:
@@ -195,17 +204,23 @@ def _without(chain: Chain, place: int) -> Chain:
 
 def _evaluate(chain: Chain, factor: float = 1.0) -> list[float]:
     """The chain's output on a fixed sample of standard normal inputs, times `factor`."""
-    rng = Random(0)
-    rows, columns = _SAMPLE_ROWS, _SAMPLE_COLUMNS
-    x, y = ([[factor * rng.gauss(0, 1) for _ in range(columns)] for _ in range(rows)] for _ in range(2))
-    b = [factor * rng.gauss(0, 1) for _ in range(columns)]
+    x, y, b = _sample(factor)
     for step in chain.pre:
         x = _apply(step, x, y, b)
     if chain.core:
         x = [CORES[chain.core].value(row) for row in x]
+    if chain.core == "matmul":
+        x = [[factor * value for value in row] for row in x]
     for step in chain.post:
         x = _apply(step, x, y, b)
     return [value for row in x for value in row]
+
+
+@cache
+def _sample(factor: float) -> tuple[list[list[float]], list[list[float]], list[float]]:
+    rng = Random(0)
+    x, y = ([[factor * rng.gauss(0, 1) for _ in range(_COLUMNS)] for _ in range(_ROWS)] for _ in range(2))
+    return x, y, [factor * rng.gauss(0, 1) for _ in range(_COLUMNS)]
 
 
 def _apply(step: Step, x: list[list[float]], y: list[list[float]], b: list[float]) -> list[list[float]]:
@@ -246,7 +261,11 @@ def reference_source(problem: Problem) -> str:
     core = (CORES[chain.core].torch,) if chain.core else ()
     lines = [*(step.torch() for step in chain.pre), *core, *(step.torch() for step in chain.post)]
     body = [f"        x = {line}" for line in lines[:-1]] + [f"        return {lines[-1]}"]
-    shapes = {"x": "M, K", "w": "K, N", "y": "M, N", "b": "N"} if chain.core == "matmul" else {"x": "R, C", "y": "R, C", "b": "C"}
+    shapes = (
+        {"x": "M, K", "w": "K, N", "y": "M, N", "b": "N"}
+        if chain.core == "matmul"
+        else {"x": "R, C", "y": "R, C", "b": "C"}
+    )
     dtype = ", dtype=torch.float16" if problem.dtype == "float16" else ""
     return _SOURCE.format(
         constants="\n".join(f"{name} = {size}" for name, size in problem.dims),

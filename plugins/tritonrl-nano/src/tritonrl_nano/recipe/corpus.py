@@ -42,9 +42,12 @@ class Mixture:
 
 
 def examples(
-    count: int, seed: int, mixture: Mixture = Mixture({}), processes: int = 1  # noqa: B008  (frozen, never changed)
+    count: int,
+    seed: int,
+    mixture: Mixture = Mixture({}),
+    processes: int = 1,
 ) -> list[Example]:
-    """`count` examples, made in chunks of a thousand, each from its own seed: the number of processes changes nothing."""
+    """`count` examples, in chunks of a thousand, each from its own seed: the number of processes changes nothing."""
     chunks = [(min(_CHUNK, count - first), f"corpus/{seed}/{first}", mixture) for first in range(0, count, _CHUNK)]
     if processes == 1:
         return [example for chunk in chunks for example in _chunk(chunk)]

@@ -1,8 +1,8 @@
 """Right solutions: a plan and Triton code for a problem, with real choices in both.
 
-One kernel or two, block and tile sizes, warps, a block as a literal or computed. Every solution takes sizes from the
-tensors, makes its inputs contiguous, computes in float32 (IEEE products) and writes the dtype of its input. Mistakes are
-put in afterwards, by `mistakes`.
+One kernel or two, block and tile sizes, warps, a block as a literal or computed. Every solution takes sizes from
+the tensors, makes its inputs contiguous, computes in float32 (IEEE products) and writes the dtype of its input.
+Mistakes are put in afterwards, by `mistakes`.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def _launch_flat(kernel: str, choices: Choices, tensors: Sequence[str], output: 
         f"n = {source}.numel()",
         *([f"C = {source}.shape[1]"] if columns else []),
         f"B = {choices.block}",
-        f"{kernel}[(triton.cdiv(n, B),)]({', '.join([*tensors, output, 'n', *columns])}, BLOCK=B, num_warps={choices.warps})",
+        f"{kernel}[(triton.cdiv(n, B),)]({', '.join([*tensors, output, 'n', *columns])}, "
+        f"BLOCK=B, num_warps={choices.warps})",
     ]
 
 

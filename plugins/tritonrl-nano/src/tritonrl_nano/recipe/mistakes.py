@@ -58,26 +58,27 @@ HABITS: tuple[Mistake, ...] = (
     Mistake("tl.tanh does not exist", r"x = tl\.where\(tl\.abs\(x\) < 0\.05.*$", "x = tl.tanh(x)", 0.85),
     Mistake("tl.silu does not exist", r"x = x \* tl\.sigmoid\(x\)$", "x = tl.silu(x)", 0.6),
     Mistake("tl.gelu does not exist", r"x = 0\.5 \* x \* \(1\.0 \+ tl\.erf.*$", "x = tl.gelu(x)", 0.55),
-    Mistake("tl.clip does not exist", r"x = tl\.minimum\(tl\.maximum\(x, -(\S+)\), \1\)$", r"x = tl.clip(x, -\1, \1)", 0.55),
-    Mistake("power of a block", r"x = x \* x$", "x = x ** 2", 0.7),
-    Mistake("tl.max for tl.maximum", r"x = tl\.maximum\(x, y\)$", "x = tl.max(x, y)", 0.75),
+    Mistake("tl.clip does not exist",
+            r"x = tl\.minimum\(tl\.maximum\(x, -(\S+)\), \1\)$", r"x = tl.clip(x, -\1, \1)", 0.55),
+    Mistake("power of a block", r"x = x \* x$", "x = x ** 2", 0.6),
+    Mistake("tl.max for tl.maximum", r"x = tl\.maximum\(x, y\)$", "x = tl.max(x, y)", 0.8),
     # Formulas that are wrong, or overflow.
     Mistake("gate swapped", r"x = x \* tl\.sigmoid\(y\)$", "x = tl.sigmoid(x) * y", 0.65),
     Mistake("sigmoid overflows", r"x = tl\.sigmoid\(x\)$", "x = tl.exp(x) / (1.0 + tl.exp(x))", 0.55),
     Mistake("maximum not subtracted", r"x = tl\.exp\(x - tl\.max\(x, 0\)\)$", "x = tl.exp(x)", 0.65),
-    Mistake("mean over the block", r"(x = tl\.sum\(.*\)) / C$", r"\1 / BLOCK", 0.6),
-    Mistake("no epsilon", r"x = x / tl\.sqrt\(s \+ 1e-5\)$", "x = x / tl.sqrt(s)", 0.7),
-    Mistake("deviation not masked", r"d = tl\.where\(m, x - mu, 0\.0\)$", "d = x - mu", 0.6),
+    Mistake("mean over the block", r"(x = tl\.sum\(.*\)) / C$", r"\1 / BLOCK", 0.75),
+    Mistake("no epsilon", r"x = x / tl\.sqrt\(s \+ 1e-5\)$", "x = x / tl.sqrt(s)", 0.75),
+    Mistake("deviation not masked", r"d = tl\.where\(m, x - mu, 0\.0\)$", "d = x - mu", 0.55),
     Mistake("padding not masked", r"tl\.(sum|max)\(tl\.where\(m, x, \S+\), 0\)", r"tl.\1(x, 0)", 0.55, _has_pre),
     # Indexing, grids, layouts, dtypes.
-    Mistake("row vector by quotient", r"b_ptr \+ i % C", "b_ptr + i // C", 0.6, _uses("bias")),
-    Mistake("floor of the grid", r"triton\.cdiv\(n, B\)", "n // B", 0.55, _only_arithmetic),
-    Mistake("K not masked", r" & \(r\[None, :\] < K\)|\(r\[:, None\] < K\) & ", "", 0.65),
-    Mistake("y taken as contiguous", r"y\.contiguous\(\)", "y", 0.55, _uses("add", "mul")),
-    Mistake("half-precision accumulator", r"\(BM, BN\), dtype=tl\.float32", "(BM, BN), dtype=tl.float16", 0.6,
+    Mistake("row vector by quotient", r"b_ptr \+ i % C", "b_ptr + i // C", 0.55, _uses("bias")),
+    Mistake("floor of the grid", r"triton\.cdiv\(n, B\)", "n // B", 0.65, _only_arithmetic),
+    Mistake("K not masked", r" & \(r\[None, :\] < K\)|\(r\[:, None\] < K\) & ", "", 0.6),
+    Mistake("y taken as contiguous", r"y\.contiguous\(\)", "y", 0.6, _uses("add")),
+    Mistake("half-precision accumulator", r"\(BM, BN\), dtype=tl\.float32", "(BM, BN), dtype=tl.float16", 0.75,
             lambda problem: problem.dtype == "float16"),
-    Mistake("output dtype left to default", r"torch\.empty\(R, dtype=x\.dtype, ", "torch.empty(R, ", 0.75),
-    Mistake("not computed in float32", r"(x = tl\.load\(x_ptr \+ i, mask=m\))\.to\(tl\.float32\)", r"\1", 0.6,
+    Mistake("output dtype left to default", r"torch\.empty\(R, dtype=x\.dtype, ", "torch.empty(R, ", 0.8),
+    Mistake("not computed in float32", r"(x = tl\.load\(x_ptr \+ i, mask=m\))\.to\(tl\.float32\)", r"\1", 0.55,
             lambda problem: problem.dtype == "float16"),
 )  # fmt: skip
 """What a careless writer does by habit. A construct that stands in several places of one solution is wrong in all."""
@@ -107,7 +108,9 @@ class HalfBlock(Mistake):
     """A literal block of half the size that the row needs."""
 
     def make(self, code: str, rng: Random) -> str:
-        return re.sub(self.pattern, lambda place: f"{place.group(1)}{int(place.group(2)) // 2}", code, flags=re.MULTILINE)
+        return re.sub(
+            self.pattern, lambda place: f"{place.group(1)}{int(place.group(2)) // 2}", code, flags=re.MULTILINE
+        )
 
 
 _OWN_STEP = r"^    x = (?!tl\.(?:load|zeros|dot|sum|max\(|exp|sqrt)|x / |d / |tl\.where\(m).*\n"
@@ -127,7 +130,11 @@ SLIPS: tuple[Mistake, ...] = (
 
 
 def add_mistakes(
-    problem: Problem, solution: Solution, rng: Random, rates: Mapping[str, float] | None = None, slip_rate: float = SLIP_RATE
+    problem: Problem,
+    solution: Solution,
+    rng: Random,
+    rates: Mapping[str, float] | None = None,
+    slip_rate: float = SLIP_RATE,
 ) -> Solution:
     """The solution with habits, each with its own probability (`rates` overrides by name), and now and then a slip."""
     code, made = solution.code, []

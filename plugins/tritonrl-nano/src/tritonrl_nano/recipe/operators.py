@@ -1,6 +1,6 @@
 """The operators that the model meets: each in PyTorch, in Triton, and as plain arithmetic.
 
-A chain applies operators to `x`; `y` is a second operand of the same shape, `b` a row vector, `{c}` a constant. The plain
+A chain applies operators to `x`; `y` is a second operand of its shape, `b` a row vector, `{c}` a constant. The plain
 arithmetic serves `chains.is_meaningful`, which must not need torch.
 """
 
@@ -17,7 +17,7 @@ Row = Sequence[float]
 
 @dataclass(frozen=True, slots=True)
 class Elementwise:
-    """`value(x, other)`: `other` is the constant, or the element of `y` or `b`. `operand` is "y", "b" or "" for none."""
+    """`value(x, other)`: `other` is the constant, or the element of `y` or `b`. `operand` is "y", "b" or ""."""
 
     torch: str
     triton: str

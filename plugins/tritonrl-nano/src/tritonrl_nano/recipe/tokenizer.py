@@ -1,6 +1,6 @@
 """The tokenizer: byte-pair encoding whose words are whole lines, with digits apart, so that a kernel is few tokens.
 
-A line that occurs often becomes one token; sizes are spelt digit by digit, so that unseen ones can be copied. ASCII only.
+A line that occurs often becomes one token; sizes are spelt digit by digit, so that unseen ones can be copied. ASCII.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ def train_tokenizer(texts: Iterable[str]) -> Any:
     """A `PreTrainedTokenizerFast` of `VOCABULARY` tokens, learned from prompts and completions."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
+
     from tritonrl_core.tasks.prompts import SOLUTION_TOKEN, TASK_TOKEN
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
