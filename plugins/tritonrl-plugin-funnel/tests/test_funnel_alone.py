@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tritonrl_plugin_funnel import FunnelPlugin
+from tritonrl_plugin_funnel.sizes import shrinks, tiny_case
 
 from tritonrl_core.testing import FakeProgram, sample_candidate, sample_score, sample_task, session_with
 from tritonrl_core.testing.fakes import COMPILED
@@ -26,7 +27,7 @@ def not_compiling() -> FakeProgram:
 def test_what_passes_every_stage_is_not_objected_to() -> None:
     program = FakeProgram()
     assert funnel().objection(TASK, RIGHT, program) is None
-    assert [case.dims for case in program.ran] == [{"N": 4}]
+    assert [case.dims for case in program.ran] == [{"N": 4}]  # N is 64 as written
 
 
 def test_a_mistake_in_the_source_runs_nothing() -> None:
@@ -132,3 +133,12 @@ def test_a_right_candidate_stays_far_above_the_partly_right() -> None:
     *wrong, right = session.assign_credit([*group()[:3], sample_score()])
     assert right.code > 2 * max(credit.code for credit in wrong)
     assert isinstance(right, Credit)
+
+
+def test_the_tiny_case_is_the_task_as_written_unless_much_smaller_is_declared() -> None:
+    assert shrinks(TASK.source, {"N": 4}) == 16
+    assert shrinks(TASK.source, {"N": 32}) == 2
+    assert shrinks(TASK.source, {}) == shrinks("def (", {"N": 4}) == shrinks("N = 0", {"M": 3}) == 1
+    large = replace(TASK, source=TASK.source.replace("N = 64", "N = 24"))
+    assert tiny_case(large, FakeProgram()).dims == {}
+    assert tiny_case(TASK, FakeProgram()).dims == {"N": 4}

@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 from tritonrl_plugin_multi_input import MultiInputPlugin
 
-from tritonrl_core.plugin import PluginContext
 from tritonrl_core.testing import FakeProgram, sample_task, session_with
 from tritonrl_core.testing.fakes import PASSED
 from tritonrl_core.types import CaseRequest, CaseResult, InputCase, Status
@@ -35,8 +34,8 @@ def failing_at(place: int, status: Status = Status.WRONG, reason: str = "output[
     return Asked([PASSED] * place + [replace(PASSED, status=status, reason=reason, error=3.0)])
 
 
-def plugin(preset_seed: int = 0, /, **options: object) -> MultiInputPlugin:
-    return MultiInputPlugin(MultiInputPlugin.Options(**options), PluginContext(seed=preset_seed))
+def plugin(**options: object) -> MultiInputPlugin:
+    return MultiInputPlugin(MultiInputPlugin.Options(**options))
 
 
 def test_a_right_kernel_passes_all_five() -> None:
@@ -73,12 +72,6 @@ def test_options_become_the_request() -> None:
     assert program.requests == [CaseRequest(count=3, dtypes=True, seed=11)]
     plugin().check_correctness(TASK, program)
     assert program.requests[1] == CaseRequest(count=5, shapes=True, values=True, layouts=True)
-
-
-def test_inputs_follow_the_presets_seed_unless_given_one() -> None:
-    assert plugin(5).request().seed == 5
-    own = MultiInputPlugin(MultiInputPlugin.Options(seed=11), PluginContext(seed=5))
-    assert own.request().seed == 11
 
 
 def test_the_criterion_is_passed_on() -> None:

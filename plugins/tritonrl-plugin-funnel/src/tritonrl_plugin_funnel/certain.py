@@ -1,4 +1,4 @@
-"""Which parts of a source are certain to run, which names it binds, and what dotted names its imports stand for.
+"""Which parts of a source are certain to run, which names it binds, and what its imports stand for.
 
 Reads generously: what might be skipped (a branch, a loop's body, anything under `try`, what comes after a conditional
 return) is not certain, and what might bind a name binds it. So what is called certain here is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 DYNAMIC = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "import_module"})
 """With one of these in the source, names say nothing for certain."""
@@ -69,10 +69,10 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return list(ast.iter_child_nodes(node))
 
 
-def bound_names(tree: ast.AST) -> frozenset[str] | None:
-    """Every name that anything in the source may bind, builtins included; None where that can't be told."""
+def bound_names(nodes: Iterable[ast.AST]) -> frozenset[str] | None:
+    """Every name that any of a source's nodes may bind, builtins included; None where that can't be told."""
     found = set(_MODULE_NAMES)
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if name in DYNAMIC:
                 return None
@@ -97,29 +97,21 @@ def bound_names(tree: ast.AST) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def aliases(tree: ast.Module) -> dict[str, str]:
+def aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Name → dotted name that it stands for, of imports whose name nothing else in the source binds."""
     found: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                short = alias.asname or alias.name.split(".")[0]
-                found.setdefault(short, set()).add(alias.name if alias.asname else short)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
-    rebound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    rebound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    rebound |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    rebound: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Import():
+                for alias in node.names:
+                    short = alias.asname or alias.name.split(".")[0]
+                    found.setdefault(short, set()).add(alias.name if alias.asname else short)
+            case ast.ImportFrom(module=str(module), level=0):
+                for alias in node.names:
+                    found.setdefault(alias.asname or alias.name, set()).add(f"{module}.{alias.name}")
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                rebound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                rebound.add(name)
     return {name: next(iter(meant)) for name, meant in found.items() if len(meant) == 1 and name not in rebound}
-
-
-def dotted(node: ast.AST, known: dict[str, str]) -> str:
-    """The full dotted name of an expression such as `t.compile`; "" where it is none, or starts from no import."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name) or node.id not in known:
-        return ""
-    return ".".join([known[node.id], *reversed(parts)])

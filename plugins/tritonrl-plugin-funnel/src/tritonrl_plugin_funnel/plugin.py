@@ -10,7 +10,6 @@ from typing import Any
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import (
     Candidate,
-    CaseRequest,
     CaseResult,
     Credit,
     Objection,
@@ -22,6 +21,7 @@ from tritonrl_core.types import (
 )
 from tritonrl_plugin_funnel.partial import with_partial_credit
 from tritonrl_plugin_funnel.rules import source_objection
+from tritonrl_plugin_funnel.sizes import tiny_case
 
 Credits = Sequence[Credit] | None
 STAGES = ("ast", "compile", "tiny_run")
@@ -64,8 +64,8 @@ class FunnelPlugin(Plugin):
         """The first objection of the funnel's own stages, cheapest first; None where there is none."""
         stages: dict[str, Callable[[], Objection | None]] = {
             "ast": lambda: source_objection(task, candidate.code),
-            "compile": lambda: _ended(program.compile(_tiny(program))),
-            "tiny_run": lambda: _ended(program.run(_tiny(program))),
+            "compile": lambda: _ended(program.compile(tiny_case(task, program))),
+            "tiny_run": lambda: _ended(program.run(tiny_case(task, program))),
         }
         for name, ask in stages.items():
             if getattr(self.options, name):
@@ -113,11 +113,6 @@ class FunnelPlugin(Plugin):
             self._stopped[stage] += objection is not None
             self._seconds[stage] += spent
         return objection
-
-
-def _tiny(program: Program) -> Any:
-    """The task's smallest case."""
-    return program.cases(CaseRequest(count=1, small=True))[0]
 
 
 def _ended(result: CaseResult) -> Objection | None:

@@ -20,8 +20,9 @@ class MultiInputPlugin(Plugin):
     class Options(PluginOptions):
         """How many inputs (`num_tests`) and what they vary; shapes and dtypes only as far as the task declares them.
 
-        `seed` of the inputs: None takes the preset's. `criterion`: `default` is the project's own (docs/design.md),
-        `kernelbench` is `allclose` as KernelBench does it, for comparable tables.
+        `seed` of the inputs; with 0, the task as written is the very case that the base and the funnel ask for, and is
+        run once. `criterion`: `default` is the project's own (docs/design.md), `kernelbench` is `allclose` as KernelBench
+        does it, for comparable tables.
         """
 
         num_tests: int = Field(default=5, ge=1)
@@ -29,7 +30,7 @@ class MultiInputPlugin(Plugin):
         values: bool = True
         dtypes: bool = False
         layouts: bool = True
-        seed: int | None = Field(default=None, ge=0)
+        seed: int = Field(default=0, ge=0)
         criterion: Literal["default", "kernelbench"] = "default"
 
     options: Options
@@ -43,7 +44,7 @@ class MultiInputPlugin(Plugin):
             values=own.values,
             dtypes=own.dtypes,
             layouts=own.layouts,
-            seed=self.context.seed if own.seed is None else own.seed,
+            seed=own.seed,
         )
 
     @hookimpl

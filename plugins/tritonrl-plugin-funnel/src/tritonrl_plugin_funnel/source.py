@@ -1,0 +1,89 @@
+"""A candidate's source as the rules see it: what is certain to run or to be compiled, what names mean. Read once."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+
+from tritonrl_plugin_funnel.certain import aliases, bound_names, certain_nodes
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parsed candidate."""
+
+    tree: ast.Module
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def executed(self) -> list[ast.AST]:
+        """Nodes that are certain to run when the module is imported and `ModelNew` is made and called."""
+        found = list(certain_nodes(self.tree.body))
+        for name in ("__init__", "forward"):
+            function = self.method(name)
+            if function is not None:
+                found += certain_nodes(function.body)
+        return found
+
+    @cached_property
+    def kernels(self) -> list[ast.FunctionDef]:
+        """Plain `@triton.jit` functions of the module that are certain to be launched as `name[grid](...)`."""
+        launched = {launched_name(node) for node in self.executed}
+        functions = [node for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name in launched]
+        names = [function.name for function in functions]
+        return [
+            function
+            for function in functions
+            if names.count(function.name) == 1 and [ast.unparse(d) for d in function.decorator_list] == ["triton.jit"]
+        ]
+
+    @cached_property
+    def compiled(self) -> list[ast.AST]:
+        """Nodes of kernels that are certain to be compiled."""
+        return [node for kernel in self.kernels for node in certain_nodes(kernel.body)]
+
+    @cached_property
+    def bound(self) -> frozenset[str] | None:
+        """Every name that anything binds, builtins included; None where that can't be told."""
+        return bound_names(self.nodes)
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        return aliases(self.nodes)
+
+    def dotted(self, node: ast.AST) -> str:
+        """The full dotted name of an expression such as `t.compile`; "" where it is none, or starts from no import."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id not in self._aliases:
+            return ""
+        return ".".join([self._aliases[node.id], *reversed(parts)])
+
+    def method(self, name: str) -> Function | None:
+        """`ModelNew`'s one method of that name, in its own body and undecorated; None where that can't be told."""
+        model = self._model
+        if model is None:
+            return None
+        same = [node for node in model.body if isinstance(node, Function) and node.name == name]
+        assigned = any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(model))
+        return same[0] if len(same) == 1 and not same[0].decorator_list and not assigned else None
+
+    @cached_property
+    def _model(self) -> ast.ClassDef | None:
+        same = [node for node in self.nodes if isinstance(node, ast.ClassDef) and node.name == "ModelNew"]
+        return same[0] if len(same) == 1 and same[0] in self.tree.body and not same[0].decorator_list else None
+
+
+def launched_name(node: ast.AST) -> str:
+    """`name` of a call `name[grid](...)`, else ""."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
+        return node.func.value.id
+    return ""
