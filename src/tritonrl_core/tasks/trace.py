@@ -76,10 +76,22 @@ def trace(task: Task, *, decompose: bool = False) -> Trace:
 def mutated_buffers(task: Task) -> tuple[str, ...]:
     """Names of the buffers that the reference's own forward writes to. Raises `TaskError`."""
     with fake_reference(task) as (model, inputs), torch.no_grad():
-        before = {name: buffer._version for name, buffer in model.named_buffers()}
-        with blame(task, "forward"):
+        recorder = _Recorder({})
+        before = {name: (recorder.value(buffer), buffer._version) for name, buffer in model.named_buffers()}
+        with recorder, blame(task, "forward"):
             model(*inputs)
-        return tuple(name for name, buffer in model.named_buffers() if buffer._version != before.get(name))
+        # Batch normalisation in training writes its running statistics without telling torch's version counter.
+        training = [operation for operation in recorder.operations if _updates_statistics(operation)]
+        silent = {value for operation in training for value in operation.operands}
+        return tuple(
+            name
+            for name, buffer in model.named_buffers()
+            if name not in before or buffer._version != before[name][1] or before[name][0] in silent
+        )
+
+
+def _updates_statistics(operation: Operation) -> bool:
+    return "batch_norm" in operation.name and next((x for x in operation.operands if isinstance(x, bool)), False)
 
 
 @contextmanager
@@ -125,7 +137,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         count = flop_registry.get(func._overloadpacket)
         flops = int(count(*args, **kwargs, out_val=result)) if count else 0
         name = func._overloadpacket.__name__.rstrip("_")
-        self.operations.append(Operation(name, operands, results, flops, _is_free(func)))
+        self.operations.append(Operation(name, operands, results, flops, not results or _is_free(func)))
         return result
 
     def _operands(self, arguments: list[Any]) -> Iterator[Value | bool | str]:

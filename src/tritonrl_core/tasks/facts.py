@@ -1,0 +1,92 @@
+"""How much work a task is: operations, bytes, operators, launches, and the least time it can take on a GPU.
+
+Counted on fake tensors, so full sizes cost nothing; times are computed from data sheets, never measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from tritonrl_core.bench.estimate import Work, microseconds
+from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.tasks.trace import Operation, Value, trace
+from tritonrl_core.types import Task
+
+_KINDS = {torch.float64: "fp64", torch.float16: "fp16", torch.bfloat16: "fp16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One task at the size as written.
+
+    `flops`: multiplications and additions of products, and one operation an element of everything else. `bytes`:
+    inputs, parameters and outputs once, which is what perfect fusion moves; `eager_bytes`: every operator's operands
+    and results. `launches`: operators that move data when PyTorch runs them one by one. `roofline_us` is the least
+    time on `target`, `eager_us` the estimate for PyTorch (`bench.estimate`).
+    """
+
+    flops: int
+    bytes: int
+    eager_bytes: int
+    operators: Mapping[str, int]
+    launches: int
+    roofline_us: float
+    eager_us: float
+    target: str
+
+    @property
+    def saving(self) -> float:
+        """Share of the eager traffic that perfect fusion saves, between 0 and 1."""
+        return max(0.0, 1 - self.bytes / self.eager_bytes) if self.eager_bytes else 0.0
+
+
+def task_facts(task: Task, target: str = "sm_90") -> Facts:
+    """Count a task's work. Raises `TaskError` where the reference cannot be traced, `UsageError` for a bad target."""
+    traced = trace(task)
+    gpu = gpu_for(target)
+    working = [operation for operation in traced.operations if not operation.free]
+    moved = _bytes((*traced.inputs, *traced.state, *traced.outputs))
+    flops: Counter[str] = Counter()
+    for operation in working:
+        flops[_kind(operation)] += operation.flops or _elements(operation)
+    seconds = [amount / gpu.flops[kind] for kind, amount in flops.items()]
+    work = [_work(operation) for operation in working]
+    return Facts(
+        flops=sum(flops.values()),
+        bytes=moved,
+        eager_bytes=sum(item.bytes for item in work),
+        operators=dict(Counter(operation.name for operation in working)),
+        launches=len(working),
+        roofline_us=max(moved / gpu.dram_bandwidth, *seconds, 0.0) * 1e6,
+        eager_us=microseconds(work, gpu),
+        target=target,
+    )
+
+
+def _work(operation: Operation) -> Work:
+    size = _bytes(_values(operation)) + _bytes(operation.results)
+    return Work(size, size, {_kind(operation): operation.flops or _elements(operation)})
+
+
+def _kind(operation: Operation) -> str:
+    """The kind of arithmetic, by the name that `bench.targets` gives its rate. Elementwise work is fp32's."""
+    if not operation.flops or not operation.results:
+        return "fp32"
+    return _KINDS.get(operation.results[0].dtype, "fp32")
+
+
+def _elements(operation: Operation) -> int:
+    return max((prod(value.shape) for value in (*_values(operation), *operation.results)), default=0)
+
+
+def _values(operation: Operation) -> list[Value]:
+    return [operand for operand in operation.operands if isinstance(operand, Value)]
+
+
+def _bytes(values: Iterable[Value]) -> int:
+    return sum(value.nbytes for value in values)

@@ -1,0 +1,57 @@
+"""The same task at a smaller size, for what must run on a CPU: its integer constants divided by a power of two.
+
+Only what the source names as a constant can shrink; sizes written into calls stay as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from tritonrl_core.bench.constants import integer_constants, rebind
+from tritonrl_core.errors import TaskError
+from tritonrl_core.tasks.facts import task_facts
+from tritonrl_core.types import Task
+
+KEPT = 16
+"""Constants up to this are kept: kernel sizes, strides, groups, heads."""
+
+FACTORS = (2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def affordable(task: Task, flops: float, nbytes: float) -> Task | None:
+    """The task itself, or the largest smaller one that needs at most `flops` and `nbytes`; None where there is none.
+
+    A task that cannot be traced is given back as it is, since nothing is known of its size.
+    """
+    try:
+        facts = task_facts(task)
+    except TaskError:
+        return task
+    if facts.flops <= flops and facts.eager_bytes <= nbytes:
+        return task
+    for factor in FACTORS:
+        smaller = divided(task, factor)
+        try:
+            facts = task_facts(smaller)
+        except TaskError:  # the constants do not fit together at this size
+            continue
+        if facts.flops <= flops and facts.eager_bytes <= nbytes:
+            return smaller
+    return None
+
+
+def divided(task: Task, factor: int) -> Task:
+    """The task with all constants above `KEPT`, and the values they may take, divided by `factor`."""
+    large = {name: value for name, value in integer_constants(task.source).items() if value > KEPT}
+    tree = ast.parse(task.source)
+    rebind(tree, {name: _divide(value, factor) for name, value in large.items()})
+    vary = {
+        name: tuple(_divide(value, factor) for value in values) if name in large else values
+        for name, values in task.vary.items()
+    }
+    return replace(task, source=ast.unparse(tree), vary=vary)
+
+
+def _divide(value: int, factor: int) -> int:
+    return max(value // factor, KEPT) if value > KEPT else value
