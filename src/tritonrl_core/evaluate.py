@@ -74,6 +74,18 @@ class EvalReport:
     scores: Sequence[Score] = field(default=(), repr=False)
 
 
+def suite_tasks(suite: str) -> list[Task]:
+    """Tasks of a suite: `builtin` (held out), `builtin:train`, `builtin:all`, or a path as `load_tasks` takes it.
+
+    Raises `UsageError` or `TaskError` where there is no such suite.
+    """
+    from tritonrl_core.tasks.loaders import load_tasks
+    from tritonrl_core.tasks.suite import builtin_tasks
+
+    name, _, split = suite.partition(":")
+    return builtin_tasks(split or "held_out") if name == "builtin" else load_tasks(suite)
+
+
 def evaluate_policy(
     policy: Sampler,
     tasks: Sequence[Task],

@@ -74,6 +74,7 @@ def tiny_preset(policy: Path, tasks: Path) -> Preset:
             **data,
             "tasks": {"suite": "none", "paths": [str(tasks)]},
             "levels": {1: 1.0},
+            "eval": {"suite": str(tasks), "samples": 2},
             "train": {"model": str(policy), "sft": sft, "grpo": grpo},
         }
     )
@@ -88,11 +89,13 @@ def run(
     resume: Path | None = None,
     die_after: int = -1,
     pause_s: float = 0.0,
+    **options: Any,
 ) -> RunSummary:
+    def open_scorer(preset: Preset, session: Any, known: Sequence[Score]) -> HashScorer:
+        return HashScorer(known, log, die_after, pause_s)
+
     preset = None if resume else tiny_preset(policy, tasks)
-    return train(
-        preset, out=out, resume=resume, open_scorer=lambda p, s, known: HashScorer(known, log, die_after, pause_s)
-    )
+    return train(preset, out=out, resume=resume, open_scorer=open_scorer, **options)
 
 
 def outcome(root: Path) -> list[tuple[Any, ...]]:

@@ -82,6 +82,42 @@ def test_the_same_run_again_gives_the_same_scores(
     assert len({row[3] for row in kit.outcome(whole)}) > 20  # samples differ, or nothing would be shown
 
 
+class Listener:
+    """Keeps what is said and which stages were begun."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.stages: list[str] = []
+
+    def begin(self, stage: str, total: int) -> None:
+        self.stages.append(f"{stage} {total}")
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def update(self, report: StepReport) -> None:
+        assert 0 < report.step <= report.total
+
+
+def test_an_evaluation_before_and_after_changes_no_score_and_is_said_last(
+    kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    listener = Listener()
+    summary = kit.run(
+        tiny_policy, tmp_path / "log", task_folder, out=tmp_path / "run", evaluate=True, progress=listener
+    )
+    assert kit.outcome(tmp_path / "run") == kit.outcome(whole)
+    assert listener.stages == ["held out, before 9", "rl 6", "held out, after 9"]
+    assert summary.before is not None
+    assert summary.after is not None
+    assert (summary.after.sampled.samples, summary.after.greedy.samples) == (6, 3)
+    gain = 100 * (summary.after.sampled.correct - summary.before.sampled.correct)
+    assert listener.said[-1].startswith(f"gain: {gain:+.1f} points at temperature 1")
+    evaluated = [row for row in read_metrics(tmp_path / "run") if row["stage"] == "eval"]
+    assert [(row["when"], row["step"]) for row in evaluated] == [("before", 0), ("after", 6)]
+    assert evaluated[1]["sampled/correct"] == summary.after.sampled.correct
+
+
 @pytest.mark.parametrize("die_after", [3, 19, 41])
 def test_resumed_in_the_middle_of_a_batch(
     kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path, die_after: int

@@ -42,6 +42,13 @@ class Policy:
         """What this model is asked for a task."""
         return chat_messages(task, delegation) if self.chat else compact_prompt(task)
 
+    def to_device(self) -> None:
+        """To the GPU, where there is one; a trainer would do so too."""
+        import torch
+
+        if torch.cuda.is_available():
+            self.model.to("cuda")
+
     def sample(
         self,
         prompts: Sequence[Prompt],

@@ -20,6 +20,7 @@ from tritonrl_core.types import Score, Task
 
 if TYPE_CHECKING:
     from tritonrl_core.session import Session
+    from tritonrl_core.train.evaluation import HeldOut
     from tritonrl_core.train.grpo import Scorer
     from tritonrl_core.train.model import Policy
 
@@ -33,13 +34,17 @@ OpenScorer = Callable[[Preset, "Session", Sequence[Score]], "Scorer"]
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What came of a run: its folder, the trained model's folder, optimiser steps of each stage, wall seconds."""
+    """What came of a run: its folder, the trained model's folder, optimiser steps of each stage, wall seconds, and what
+    the held-out suite says before and after reinforcement (None where nobody asked).
+    """
 
     folder: Path
     model: Path
     sft_steps: int
     rl_steps: int
     seconds: float
+    before: HeldOut | None = None
+    after: HeldOut | None = None
 
 
 def train(
@@ -49,11 +54,13 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     stage: str = "all",
+    evaluate: bool = False,
     progress: Progress | None = None,
     open_scorer: OpenScorer | None = None,
 ) -> RunSummary:
     """Train `model` (the preset's, if None) as the preset says. With `resume`, the run in that folder goes on instead,
-    under the preset that it was started with.
+    under the preset that it was started with. `evaluate` measures the held-out suite before and after reinforcement,
+    and says the result last.
 
     `open_scorer` puts something else in the verifier's place (a service, say); it is closed at the end if it can be.
     Raises `UsageError` and its kin for what the user can mend.
@@ -66,15 +73,21 @@ def train(
         if stage in ("sft", "all"):
             training.cold_start()
         if stage in ("rl", "all"):
-            training.reinforce()
+            training.reinforce(evaluate)
     finally:
         training.close()
+    from tritonrl_core.train.evaluation import gain_lines
+
+    for line in gain_lines(training.held_out.get("before"), training.held_out.get("after")):
+        training.progress.say(line)
     return RunSummary(
         folder=training.run.paths.root,
         model=training.model_folder,
         sft_steps=training.steps["sft"],
         rl_steps=training.steps["rl"],
         seconds=time.perf_counter() - began,
+        before=training.held_out.get("before"),
+        after=training.held_out.get("after"),
     )
 
 
@@ -98,6 +111,7 @@ class _Training:
         self.resumed = resumed
         self.progress = progress
         self.steps = {"sft": 0, "rl": 0}
+        self.held_out: dict[str, HeldOut] = {}
         self.model_folder = Path()
         self._open_scorer = open_scorer
         self._scorer: Scorer | None = None
@@ -151,7 +165,7 @@ class _Training:
         train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint)
         self._finish("sft", policy)
 
-    def reinforce(self) -> None:
+    def reinforce(self, evaluate: bool) -> None:
         """The GRPO stage, from the cold start's model where there is one."""
         from transformers import PrinterCallback
 
@@ -165,6 +179,8 @@ class _Training:
             self.model_folder = self._final("rl")
             return
         policy = self._policy(self._final("sft") if self._final("sft").is_dir() else self._source())
+        if evaluate:
+            self._evaluate("before", policy)
         checkpoint = self._take_up("rl")
         trainer = KernelGRPOTrainer(
             model=policy.model,
@@ -188,6 +204,8 @@ class _Training:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         self.steps["rl"] = trainer.state.global_step
         self._finish("rl", policy)
+        if evaluate:
+            self._evaluate("after", policy)
 
     def close(self) -> None:
         close = getattr(self._scorer, "close", None)
@@ -209,6 +227,16 @@ class _Training:
         if self._scorer is None:
             self._scorer = self._open_scorer(self.preset, self.session, self.run.known_scores())
         return self._scorer
+
+    def _evaluate(self, when: str, policy: Policy) -> None:
+        from tritonrl_core.train.evaluation import evaluate_held_out
+
+        if self._ranks.is_main_process:
+            policy.to_device()
+            held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
+            self.held_out[when] = held_out
+            self.run.append_metrics("eval", self.steps["rl"], {"when": when, **held_out.figures()})
+        self._ranks.wait_for_everyone()
 
     def _take_up(self, stage: str) -> Path | None:
         """The checkpoint to go on from, after saying on disk that what came behind it does not count."""
