@@ -326,6 +326,24 @@ class ModelNew(nn.Module):
     assert plan.kernels[0].params[0].type == "*fp16"
 
 
+def test_batch_norms_keep_their_counter(recorded):
+    code = SCALE + """
+class ModelNew(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bn = nn.BatchNorm1d(32)
+    def forward(self, x):
+        out = torch.empty_like(self.bn.running_mean)
+        scale[(1,)](self.bn.running_mean, out, 32, 1.5, BLOCK=32)
+        self.bn.num_batches_tracked.add_(1)
+        return out
+"""
+    count = TensorSpec((), (), 0, "int64", 8)
+    state = {**{f"bn.{name}": VECTOR for name in ("weight", "bias", "running_mean")}, "bn.num_batches_tracked": count}
+    plan = plan_of(recorded(code, X, state=state, training=True))
+    assert set(plan.parameters) == {"bn.running_mean", "bn.num_batches_tracked"}
+
+
 CACHES = {
     "by call": "self.out if getattr(self, 'out', None) is not None else self.compute(x)",
     "by shape": "self.cache[x.shape] if x.shape in self.cache else self.cache.setdefault(x.shape, self.compute(x))",

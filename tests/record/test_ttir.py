@@ -31,7 +31,7 @@ def softmax(x, o, n, B: tl.constexpr):
 def product(x, y, o, n, B: tl.constexpr):
     i = tl.arange(0, B)
     acc = tl.zeros((B, B), tl.float32)
-    for k in range(0, n):
+    for k in range(n):
         acc += tl.dot(tl.load(x + i[:, None] * B + i[None, :] + k), tl.load(y + i[:, None] * B + i[None, :]))
     tl.store(o + i[:, None] * B + i[None, :], acc)
 
@@ -119,14 +119,18 @@ def descriptors_inside(x, o, n, B: tl.constexpr):
     b.store([0, 0], a.load([0, 0]))
 
 
-P, I, C = "*fp32", "i32", "constexpr"
+P, N, C = "*fp32", "i32", "constexpr"
 D = "tensordesc<fp32[16, 16]>"
 CASES = {
-    softmax: ({"x": P, "o": P, "n": I}, {"x"}, {"o": (set(), {"x"})}),
-    product: ({"x": P, "y": P, "o": P, "n": I}, {"x", "y"}, {"o": (set(), {"x", "y"})}),
-    conditional: ({"x": P, "y": P, "o": P, "n": I}, {"x", "y"}, {"o": ({"x"}, {"x", "y"})}),
-    waiting: ({"x": P, "o": P, "lock": "*i32", "n": I}, {"x", "o", "lock"}, {"o": (set(), {"x"}), "lock": (set(), set())}),
-    gather: ({"x": P, "o": P, "index": "*i32", "n": I}, {"x", "index"}, {"o": ({"x"}, {"index"})}),
+    softmax: ({"x": P, "o": P, "n": N}, {"x"}, {"o": (set(), {"x"})}),
+    product: ({"x": P, "y": P, "o": P, "n": N}, {"x", "y"}, {"o": (set(), {"x", "y"})}),
+    conditional: ({"x": P, "y": P, "o": P, "n": N}, {"x", "y"}, {"o": ({"x"}, {"x", "y"})}),
+    waiting: (
+        {"x": P, "o": P, "lock": "*i32", "n": N},
+        {"x", "o", "lock"},
+        {"o": (set(), {"x"}), "lock": (set(), set())},
+    ),
+    gather: ({"x": P, "o": P, "index": "*i32", "n": N}, {"x", "index"}, {"o": ({"x"}, {"index"})}),
     cast: ({"x": P, "o": P}, {"x"}, {"o": ({"x"}, set())}),
     nothing_added: ({"x": P, "o": P}, {"x"}, {"o": ({"x"}, set())}),
     decoration: ({"x": P, "y": P, "o": P}, {"x", "y"}, {"y": (set(), {"y"}), "o": ({"x"}, set())}),
@@ -135,7 +139,7 @@ CASES = {
     masked_by_data: ({"x": P, "m": P, "o": P}, {"x", "m"}, {"o": ({"x"}, {"m"})}),
     calling: ({"x": P, "o": P, "u": P}, {"x"}, {"o": (set(), {"x"}), "u": ({"x"}, set())}),
     descriptors: ({"x": D, "o": D}, {"x"}, {"o": (set(), {"x"})}),
-    descriptors_inside: ({"x": P, "o": P, "n": I}, {"x"}, {"o": ({"x"}, set())}),
+    descriptors_inside: ({"x": P, "o": P, "n": N}, {"x"}, {"o": ({"x"}, set())}),
 }
 
 

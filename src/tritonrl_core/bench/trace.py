@@ -248,6 +248,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         lifted = name.startswith("aten.lift_fresh")
         if not lifted:
             args, kwargs = tree_map(self._faked, args), tree_map(self._faked, kwargs)
+        if torch.device(kwargs.get("device") or "cpu").type == "cuda":
+            # Fake tensors carry small constants along and would compute with them, on a device that is not there.
+            tree_map(_forget_value, (args, kwargs))
         try:
             out = func(*args, **kwargs)
         except torch._subclasses.fake_tensor.DataDependentOutputException:
@@ -282,6 +285,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.trace.knows(fake) or isinstance(real, FakeTensor):
             return
         self.trace.storage(fake, "constant", _bytes(real))
+
+
+def _forget_value(value: Any) -> None:
+    if isinstance(value, FakeTensor):
+        value.constant = None
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

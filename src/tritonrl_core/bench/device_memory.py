@@ -1,0 +1,91 @@
+"""Memory of a replay: every buffer of a plan in one arena on the device, poisoned, with guard zones around each.
+
+Nothing else of ours is mapped while a candidate's kernels run, except what `resident` lists. The arena is made anew for
+every replay; what it held is overwritten before it is freed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench.plan import TensorRef
+
+GUARD = 4096
+"""Bytes on each side of a buffer that nobody may write."""
+
+ALIGNMENT = 512
+POISONS = (0xFF, 0x47)
+"""Bytes that fresh memory is filled with: all ones is NaN in every floating type, the other a finite number in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a buffer lies in the arena, in bytes."""
+
+    start: int
+    nbytes: int
+
+
+class Arena:
+    """Buffers in one allocation. Raises `torch.OutOfMemoryError` where the device has not enough."""
+
+    def __init__(self, sizes: Sequence[int | None], device: torch.device, poison: int = POISONS[0]) -> None:
+        """`sizes` in bytes by buffer number; None for a buffer that lies elsewhere."""
+        self.poison = poison
+        self.slots: list[Slot | None] = []
+        place = GUARD
+        for size in sizes:
+            self.slots.append(None if size is None else Slot(place, size))
+            if size is not None:
+                place = -(-(place + size + GUARD) // ALIGNMENT) * ALIGNMENT
+        self.memory = torch.full((place + GUARD,), poison, dtype=torch.uint8, device=device)
+
+    def tensor(self, ref: TensorRef) -> torch.Tensor:
+        """The tensor that a reference means."""
+        slot = self.slots[ref.buffer]
+        if slot is None:
+            raise KeyError(ref.buffer)
+        return strided(self.memory.untyped_storage(), ref, slot.start)
+
+    def bytes_of(self, buffer: int) -> torch.Tensor:
+        """A buffer's bytes."""
+        slot = self.slots[buffer]
+        if slot is None:
+            raise KeyError(buffer)
+        return self.memory[slot.start : slot.start + slot.nbytes]
+
+    def guards_hold(self) -> bool:
+        """Whether every byte outside the buffers is as it was."""
+        edges = [0]
+        for slot in self.slots:
+            if slot is not None:
+                edges += [slot.start, slot.start + slot.nbytes]
+        edges.append(self.memory.numel())
+        gaps = [self.memory[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        return not bool(torch.stack([(gap != self.poison).any() for gap in gaps]).any())
+
+    def repoison(self, poison: int) -> None:
+        """Fill everything with another byte."""
+        self.poison = poison
+        self.memory.fill_(poison)
+
+
+def strided(storage: Any, ref: TensorRef, start: int = 0) -> torch.Tensor:
+    """A tensor in a storage; `start` is where its buffer begins, in bytes (a multiple of 16)."""
+    dtype = getattr(torch, ref.dtype)
+    empty = torch.empty(0, dtype=dtype, device=storage.device)
+    return empty.set_(storage, start // dtype.itemsize + ref.offset, ref.shape, ref.stride)
+
+
+def wipe(tensors: Iterable[torch.Tensor]) -> None:
+    """Overwrite what tensors hold, so that nobody finds it in freed memory."""
+    for tensor in tensors:
+        if tensor.numel():
+            raw = tensor.untyped_storage()
+            torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,)).fill_(
+                POISONS[1]
+            )

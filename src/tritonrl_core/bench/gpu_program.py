@@ -1,0 +1,234 @@
+"""The bench with a GPU: candidates are recorded and compiled on the CPU, and only their plans reach the device.
+
+For the trusted parent. It holds no tensor and touches no GPU itself; `replay_worker` processes do.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Any
+
+from tritonrl_core.bench.plan import as_data
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
+from tritonrl_core.bench.replay_pool import Answer, ReplayPool
+from tritonrl_core.bench.replay_worker import job_bytes
+from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.errors import InfraError, TaskError
+from tritonrl_core.types import (
+    BenchSpec,
+    Candidate,
+    CaseRequest,
+    CaseResult,
+    InputCase,
+    Stage,
+    Status,
+    Task,
+    Timing,
+    TimingProtocol,
+    WorstElement,
+    content_key,
+)
+
+DOUBT_CASES = 4
+"""On how many more cases doing nothing must be right before the kernels count as decoration."""
+
+
+class GpuBench:
+    """Programs on this machine's GPUs. Close it to end its workers."""
+
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
+        self.spec = spec
+        self._make_cases = make_cases
+        self._pool = ReplayPool(spec.gpus)
+        self._preparation = Preparation(spec, gpu_for(spec.target), make_cases)
+
+    def program(self, task: Task, candidate: Candidate) -> GpuProgram:
+        """A candidate on this bench; nothing runs yet."""
+        return GpuProgram(task, candidate, self.spec, self._preparation, self._pool, self._make_cases)
+
+    def describe(self) -> Mapping[str, str]:
+        """Device, target and versions. Waits until the first GPU is ready."""
+        import torch
+        import triton
+
+        said = self._pool.describe()
+        return {
+            "device": f"{said['name']} ({len(self.spec.gpus)})",
+            "target": self.spec.target,
+            "speed": "measured",
+            "workers": str(self.spec.cpu_workers),
+            "torch": torch.__version__,
+            "triton": triton.__version__,
+            "python": platform.python_version(),
+        }
+
+    def close(self) -> None:
+        self._pool.close()
+        self._preparation.close()
+
+
+class GpuProgram:
+    """One candidate for one task. Plans are kept by signature, results by case; safe to call from several threads."""
+
+    def __init__(
+        self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Preparation, pool: ReplayPool,
+        make_cases: MakeCases,
+    ) -> None:  # fmt: skip
+        self._task, self._candidate, self._spec = task, candidate, spec
+        self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
+        self._prepared: dict[str, Ready | Stop] = {}
+        self._results: dict[str, CaseResult] = {}
+        self._lock = threading.RLock()
+
+    def cases(self, request: CaseRequest) -> Sequence[InputCase]:
+        """Cases of the task, the one most likely to fail first."""
+        return self._make_cases(self._task, request)
+
+    def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
+        """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
+        key = content_key(case.name, case.signature, case.distribution, case.seed, criterion)
+        with self._lock:
+            if key not in self._results:
+                began = time.perf_counter()
+                result = self._attempt(case, criterion)
+                self._results[key] = replace(result, seconds=time.perf_counter() - began)
+            return self._results[key]
+
+    def compile(self, case: InputCase) -> CaseResult:
+        """Record and compile for the target; nothing runs."""
+        prepared = self._prepare(case)
+        if isinstance(prepared, Stop):
+            return _stopped(case, prepared)
+        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=_compiled(prepared), sandbox=prepared.sandbox)
+
+    def time(self, protocol: TimingProtocol) -> Timing:
+        """Times of candidate and baselines for the task as written, on one GPU by itself.
+
+        Raises `InfraError` where the candidate does not pass, because then there is nothing to time.
+        """
+        case = self._make_cases(self._task, CaseRequest(count=1))[0]
+        prepared = self._prepare(case)
+        if isinstance(prepared, Stop):
+            raise InfraError(
+                f"only a program that passes can be timed; this one is {prepared.status}: {prepared.reason}"
+            )
+        answer = self._replay("time", case, prepared, "default", protocol)
+        if answer.outcome != "ok" or "candidate_us" not in answer.data:
+            raise InfraError(f"timing failed: {answer.outcome} {answer.detail}{answer.data.get('infra', '')}")
+        if answer.data["status"] != Status.PASSED:
+            raise InfraError(f"the last timed output is {answer.data['status']}: {answer.data['reason']}")
+        return timing_of(answer.data, protocol, str(self._pool.describe()["name"]))
+
+    def plan(self, case: InputCase) -> Mapping[str, Any]:
+        """The launch plan as plain data; {} where there is none."""
+        prepared = self._prepare(case)
+        return as_data(prepared.plan) if isinstance(prepared, Ready) else {}
+
+    def _prepare(self, case: InputCase) -> Ready | Stop:
+        key = content_key(case.signature)
+        with self._lock:
+            if key not in self._prepared:
+                self._prepared[key] = self._preparation.prepare(self._task, self._candidate, case)
+            return self._prepared[key]
+
+    def _attempt(self, case: InputCase, criterion: str) -> CaseResult:
+        prepared = self._prepare(case)
+        if isinstance(prepared, Stop):
+            return _stopped(case, prepared)
+        result = self._judge(case, prepared, self._replay("check", case, prepared, criterion))
+        if result.facts.get("right_without_launches") and self._decoration(case, criterion):
+            reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
+            return replace(result, status=Status.CHEATED, reason=reason)
+        return result
+
+    def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
+                protocol: TimingProtocol | None = None) -> Answer:  # fmt: skip
+        job = job_bytes(do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol)
+        answer = self._pool.run(job, self._spec.timeout_s)
+        if answer.outcome == "died" or answer.data.get("fault") == "ours":
+            # A worker that dies without a word may be the machine's fault: once more, on the spare.
+            answer = self._pool.run(job, self._spec.timeout_s)
+        return answer
+
+    def _judge(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:
+        def verdict(status: Status, reason: str, **more: Any) -> CaseResult:
+            return CaseResult(case, status, Stage.FULL, reason, sandbox=prepared.sandbox, **more)
+
+        data = answer.data
+        if answer.outcome == "timeout":
+            return verdict(Status.TIMEOUT, f"{answer.detail} (verifier.timeout_s)")
+        if answer.outcome == "died":
+            raise InfraError(f"the replay worker died twice: {answer.detail}")
+        if "task_error" in data:
+            raise TaskError(data["task_error"], remedy=data["remedy"])
+        if "infra" in data:
+            raise InfraError(data["infra"])
+        if answer.outcome == "fault":
+            return verdict(Status.RUNTIME_ERROR, f"on the GPU: {answer.detail}")
+        if "memory" in data:
+            raise InfraError(f"the GPU ran out of memory: {data['memory']}", remedy="Set verifier.gpu_memory lower.")
+        worst = (
+            None if data["worst"] is None else WorstElement(**{**data["worst"], "index": tuple(data["worst"]["index"])})
+        )
+        facts = {**data["facts"], **_compiled(prepared), "stage_seconds": data["seconds"]}
+        if data.get("withheld_right"):
+            facts["right_without_launches"] = True
+        return verdict(Status(data["status"]), data["reason"], error=data["error"], worst=worst, facts=facts)
+
+    def _decoration(self, case: InputCase, criterion: str) -> bool:
+        """Whether leaving all launches out is right on every other case too, whatever the values."""
+        request = CaseRequest(count=DOUBT_CASES + 1, values=True, seed=case.seed + 1)
+        for other in self._make_cases(self._task, request):
+            prepared = self._prepare(other)
+            if isinstance(prepared, Stop):
+                return False
+            result = self._judge(other, prepared, self._replay("check", other, prepared, criterion))
+            if not result.facts.get("right_without_launches"):
+                return False
+        return True
+
+
+def _stopped(case: InputCase, stop: Stop) -> CaseResult:
+    return CaseResult(case, stop.status, stop.stage, stop.reason, sandbox=stop.sandbox)
+
+
+def _compiled(prepared: Ready) -> dict[str, Any]:
+    kernels = [kernel for kernel in prepared.built if kernel is not None]
+    lines: dict[str, int] = {}
+    for call in prepared.plan.aten_calls():
+        lines.setdefault(call.name, call.line)
+    return {
+        "launch_count": len(prepared.plan.launches()),
+        "registers": max((kernel.registers for kernel in kernels), default=-1),
+        "spill_bytes": max((kernel.spill_bytes for kernel in kernels), default=-1),
+        "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
+        "aten": lines,
+        "prepare_seconds": dict(prepared.seconds),
+    }
+
+
+def timing_of(data: Mapping[str, Any], protocol: TimingProtocol, device: str) -> Timing:
+    """Statistics of raw samples: trimmed means, and the interval of their ratio by the delta method."""
+    mine = data["candidate_us"]
+    theirs = {name: tuple(samples) for name, samples in data["baseline_us"].items()}
+    first = theirs[protocol.baselines[0]]
+    (a, da), (b, db) = _mean(mine, protocol.trim), _mean(first, protocol.trim)
+    speedup = b / a
+    half = 1.96 * speedup * ((da / a) ** 2 + (db / b) ** 2) ** 0.5
+    return Timing(
+        candidate_us=tuple(mine), baseline_us=theirs, speedup=speedup, speedup_low=max(0.0, speedup - half),
+        speedup_high=speedup + half, device=device, method=protocol.method, clock="events",
+    )  # fmt: skip
+
+
+def _mean(samples: Sequence[float], trim: float) -> tuple[float, float]:
+    """Trimmed mean and its standard error."""
+    ordered = sorted(samples)
+    cut = int(len(ordered) * trim)
+    kept = ordered[cut : len(ordered) - cut] or ordered
+    return fmean(kept), (stdev(kept) / len(kept) ** 0.5 if len(kept) > 1 else 0.0)

@@ -1,0 +1,175 @@
+"""What happens to a candidate before a device is needed: record, check the rules, compile. The same on every bench.
+
+For the trusted side. A `Ready` plan may be replayed; anything else is a `Stop` with status, stage and reason.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tritonrl_core.bench import aten_ops, aten_watch
+from tritonrl_core.bench.binaries import Binaries
+from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
+from tritonrl_core.bench.flow import unearned_output
+from tritonrl_core.bench.plan import Launch, LaunchPlan, Step, Tune
+from tritonrl_core.bench.plan_check import PlanLimits
+from tritonrl_core.bench.record_request import RecordFailure
+from tritonrl_core.bench.recordings import Recordings
+from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
+
+MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
+
+DEFAULT_MEMORY = 24 << 30
+"""What a plan's buffers may take, in bytes, where the spec names no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A verdict before anything ran on the device."""
+
+    status: Status
+    stage: Stage
+    reason: str
+    sandbox: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A plan that may be replayed, with its binaries in the order of its kernels."""
+
+    plan: LaunchPlan
+    built: tuple[CompiledKernel | None, ...]
+    sandbox: str
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Preparation:
+    """Recorders and compilers of one bench. Safe to use from many threads; close it to end its workers."""
+
+    def __init__(self, spec: BenchSpec, gpu: GpuProperties, make_cases: MakeCases) -> None:
+        self._spec = spec
+        self._make_cases = make_cases
+        limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=8 << 30, output_bytes=20 << 20)
+        memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
+        self._recordings = Recordings(
+            gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset
+        )
+        self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset)
+        self._moving: dict[str, bool] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop:
+        """Record and compile for one case. Raises `TaskError` for a broken reference, `InfraError` for our faults."""
+        others = self._make_cases(task, CaseRequest(count=3, shapes=True)) if task.vary else []
+        recording = self._recordings.record(task, candidate, case, others)
+        if isinstance(recording.plan, RecordFailure):
+            failure = recording.plan
+            return Stop(failure.status, failure.stage, failure.reason, recording.sandbox)
+        plan = recording.plan
+        stop = self._broken_rule(task, plan)
+        if stop is not None:
+            return replace(stop, sandbox=recording.sandbox)
+        built = self._binaries.build(plan.kernels, plan.triton)
+        plan, reason = without_failures(plan, built)
+        if reason:
+            return Stop(Status.BUILD_ERROR, Stage.COMPILE, reason, recording.sandbox)
+        kernels = tuple(part if isinstance(part, CompiledKernel) else None for part in built)
+        compiling = sum(kernel.seconds for kernel in kernels if kernel is not None)
+        return Ready(plan, kernels, recording.sandbox, {"record": recording.seconds, "compile": compiling})
+
+    def close(self) -> None:
+        self._recordings.close()
+        self._binaries.close()
+
+    def _broken_rule(self, task: Task, plan: LaunchPlan) -> Stop | None:
+        if not plan.launches():
+            return Stop(Status.REJECTED, Stage.RECORD, "no Triton kernel was launched")
+        lines: dict[str, int] = {}
+        for call in plan.aten_calls(prologue=not task.policy.packed_weights):
+            lines.setdefault(call.name, call.line)
+        objection = aten_watch.objection(lines, task.policy.delegation or self._spec.delegation)
+        if objection:
+            return Stop(Status.REJECTED, Stage.RECORD, objection)
+        unearned = unearned_output(plan, computes=not self._only_moves(task))
+        return Stop(Status.CHEATED, Stage.RECORD, unearned) if unearned else None
+
+    def _only_moves(self, task: Task) -> bool:
+        """Whether the reference itself does no arithmetic: then a kernel that moves data does the work."""
+        with self._lock:
+            key = content_key(task.source)
+            if key not in self._moving:
+                self._moving[key] = reference_only_moves(
+                    task, self._make_cases(task, CaseRequest(count=1, small=True))[0]
+                )
+            return self._moving[key]
+
+
+def without_failures(plan: LaunchPlan, built: Sequence[Built]) -> tuple[LaunchPlan, str]:
+    """The plan without alternatives that did not compile, and a reason where something else did not."""
+    failed = {number: part.reason for number, part in enumerate(built) if isinstance(part, BuildFailure)}
+    if not failed:
+        return plan, ""
+
+    def broken(steps: Sequence[Any]) -> str:
+        for step in steps:
+            if isinstance(step, Launch) and step.kernel in failed:
+                kernel = plan.kernels[step.kernel]
+                return (
+                    f"line {step.line}: kernel {kernel.name} does not compile for {plan.target}: {failed[step.kernel]}"
+                )
+        return ""
+
+    def kept(steps: Sequence[Step]) -> tuple[tuple[Step, ...], str]:
+        left: list[Step] = []
+        for step in steps:
+            if not isinstance(step, Tune):
+                if broken([step]):
+                    return (), broken([step])
+                left.append(step)
+                continue
+            variants = tuple(variant for variant in step.variants if not broken(variant))
+            if not variants:
+                return (), broken(step.variants[0])
+            left.append(replace(step, variants=variants))
+        return tuple(left), ""
+
+    prologue, reason = kept(plan.prologue)
+    steps, other = kept(plan.steps)
+    return replace(plan, prologue=prologue, steps=steps), reason or other
+
+
+class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Names of the operators that run inside and are no views."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if not func.is_view:
+            self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def reference_only_moves(task: Task, case: InputCase) -> bool:
+    """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection."""
+    materials = Reference(task).materialise(case)
+    seen = _Names()
+    with torch.no_grad(), seen:
+        materials.model(*materials.inputs)
+    moves = {"flip", "roll", "gather", "index", "index_select", "embedding", "tril", "triu", "repeat_interleave",
+             "index_put", "_unsafe_index", "scatter", "take", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+             "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d"}  # fmt: skip
+    return all(
+        aten_ops.kind(name) in ("layout", "allocation") or aten_ops.base_name(name) in moves for name in seen.names
+    )

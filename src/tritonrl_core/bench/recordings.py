@@ -1,0 +1,146 @@
+"""Launch plans of candidates, recorded in confined children, each from the text of the candidate and nothing else.
+
+For the trusted side. Together with `binaries` it is all that happens to a candidate before a device is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench import wire
+from tritonrl_core.bench.forkserver import RECORD, ForkServer, retry_once
+from tritonrl_core.bench.plan import LaunchPlan
+from tritonrl_core.bench.plan_check import PlanLimits
+from tritonrl_core.bench.record_request import (
+    Arguments,
+    RecordFailure,
+    RecordRequest,
+    TensorSpec,
+    read_recording,
+    request_data,
+    specify,
+    tensor_spec,
+)
+from tritonrl_core.bench.reference import Materials, Reference
+from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import Candidate, InputCase, Limits, SandboxResult, Stage, Status, Task, content_key
+
+_reference_lock = threading.Lock()
+"""Held while a reference runs: it draws from the process's generators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A plan or the reason why there is none, the isolation it was made under and how long it took."""
+
+    plan: LaunchPlan | RecordFailure
+    sandbox: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    arguments: Arguments
+    state: Mapping[str, TensorSpec]
+    training: bool
+
+
+class Recordings:
+    """Records candidates. Safe to use from many threads, as many at a time as there are workers."""
+
+    def __init__(self, gpu: GpuProperties, workers: int, limits: Limits, plan_limits: PlanLimits,
+                 preset: Mapping[str, Any] | None = None) -> None:  # fmt: skip
+        self.gpu = gpu
+        self._limits, self._plan_limits = limits, plan_limits
+        self._server = ForkServer(RECORD, workers, preset)
+        self._lock = threading.Lock()
+        self._shapes: OrderedDict[str, _Shapes] = OrderedDict()
+        self._references: OrderedDict[str, Reference] = OrderedDict()
+
+    def record(self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = ()) -> Recording:
+        """Record a candidate for a case; of `others` the first of another shape is called in between.
+
+        Raises `TaskError` for a broken reference, `InfraError` for faults of ours.
+        """
+        request = self.request(task, candidate, case, others)
+        fd = wire.memfd("tritonrl-record", json.dumps(request_data(request)).encode())
+        try:
+            result = retry_once(lambda: self._server.run([fd], self._limits))
+        finally:
+            os.close(fd)
+        plan = self._ended(result) or read_recording(result.payload, self._plan_limits)
+        return Recording(plan, result.sandbox, result.seconds)
+
+    def request(
+        self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = ()
+    ) -> RecordRequest:
+        """What the recording child is told: code and shapes, no values."""
+        shapes = self._shapes_of(task, case)
+        other = next((item for item in others if item.dims != case.dims), None)
+        return RecordRequest(
+            code=candidate.code,
+            arguments=shapes.arguments,
+            state=shapes.state,
+            gpu=self.gpu,
+            training=shapes.training if task.mode != "as_is" else None,
+            dtype=case.dtype,
+            other=None if other is None else self._shapes_of(task, other).arguments,
+        )
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _ended(self, result: SandboxResult) -> RecordFailure | None:
+        """What the way a child ended says, where it gave no answer."""
+        match result.outcome:
+            case "ok":
+                return None
+            case "timeout":
+                return RecordFailure(Status.TIMEOUT, Stage.RECORD, f"its Python took too long: {result.detail}")
+            case "memory":
+                return RecordFailure(
+                    Status.RUNTIME_ERROR, Stage.RECORD, f"its Python ran out of memory: {result.detail}"
+                )
+            case "output":
+                return RecordFailure(Status.UNSUPPORTED, Stage.RECORD, f"its launch plan is too large: {result.detail}")
+            case "refused":
+                raise InfraError(f"the sandbox refused to run: {result.detail}", remedy="See `tritonrl doctor`.")
+        return RecordFailure(Status.RUNTIME_ERROR, Stage.RECORD, f"its process ended: {result.detail}")
+
+    def _shapes_of(self, task: Task, case: InputCase) -> _Shapes:
+        key = content_key(task.key, case.signature)
+        with self._lock:
+            known = self._shapes.get(key)
+            if known is None:
+                known = self._shapes[key] = _shapes(self._materials(task, case))
+                if len(self._shapes) > 4096:
+                    self._shapes.popitem(last=False)
+            return known
+
+    def _materials(self, task: Task, case: InputCase) -> Materials:
+        """Materials without memory where the reference can be made so, real ones where it needs values."""
+        if task.key not in self._references:
+            self._references[task.key] = Reference(task)
+            if len(self._references) > 256:
+                self._references.popitem(last=False)
+        reference, plain = self._references[task.key], replace(case, distribution="normal")
+        with _reference_lock:
+            try:
+                return reference.materialise(plain, "meta")
+            except Exception:  # noqa: BLE001 - any operator may lack a form without memory; the real one decides
+                return reference.materialise(plain, "cpu")
+
+
+def _shapes(materials: Materials) -> _Shapes:
+    arguments = Arguments(tuple(specify(materials.init_inputs)), tuple(specify(materials.inputs)))
+    state = {name: tensor_spec(tensor) for name, tensor in materials.state.items() if isinstance(tensor, torch.Tensor)}
+    return _Shapes(arguments, state, materials.model.training)

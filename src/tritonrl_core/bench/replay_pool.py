@@ -1,0 +1,185 @@
+"""The parent's side of replaying: one worker process a GPU, a warm spare beside each, deadlines, replacement.
+
+A worker that faults, hangs or dies is replaced at once; the job that it had gets the answer that fits, and the next job
+never notices. Nothing of a candidate's runs in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tritonrl_core.bench import wire
+from tritonrl_core.errors import InfraError
+
+log = logging.getLogger(__name__)
+
+START_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a job ended: `ok` with the worker's data, `timeout`, `fault` (of the device, in `detail`) or `died`."""
+
+    outcome: str
+    data: Mapping[str, Any]
+    detail: str = ""
+
+
+class ReplayPool:
+    """Workers for some GPUs. `run` may be called from many threads; each call has one GPU to itself."""
+
+    def __init__(self, gpus: Sequence[int], *, spares: bool = True) -> None:
+        self._slots: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
+        self._all = [_Slot(gpu, spares) for gpu in gpus]
+        for slot in self._all:
+            self._slots.put(slot)
+
+    def run(self, job: bytes, deadline_s: float) -> Answer:
+        """Run one job on whichever GPU is free. Raises `InfraError` where no worker can be started."""
+        slot = self._slots.get()
+        try:
+            return slot.run(job, deadline_s)
+        finally:
+            self._slots.put(slot)
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the first worker said of its GPU; waits until it is ready."""
+        slot = self._slots.get()
+        try:
+            return slot.worker().ready()
+        finally:
+            self._slots.put(slot)
+
+    def close(self) -> None:
+        """End all workers; safe to call twice."""
+        for slot in self._all:
+            slot.close()
+
+
+class _Slot:
+    """One GPU: the worker in use and the one that stands by."""
+
+    def __init__(self, gpu: int, spares: bool) -> None:
+        self.gpu = gpu
+        self._spares = spares
+        self._worker: _Worker | None = _Worker(gpu)
+        self._spare: _Worker | None = None
+        self._closed = False
+
+    def worker(self) -> _Worker:
+        if self._closed:
+            raise InfraError("the bench is closed")
+        if self._worker is None:
+            self._worker, self._spare = self._spare or _Worker(self.gpu), None
+        return self._worker
+
+    def run(self, job: bytes, deadline_s: float) -> Answer:
+        worker = self.worker()
+        worker.ready()
+        if self._spares and self._spare is None:
+            self._spare = _Worker(self.gpu)
+        answer = worker.run(job, deadline_s)
+        if answer.outcome != "ok" or answer.data.get("replace_worker"):
+            log.info("the worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
+            worker.close()
+            self._worker = None
+        return answer
+
+    def close(self) -> None:
+        self._closed = True
+        for worker in (self._worker, self._spare):
+            if worker is not None:
+                worker.close()
+
+
+class _Worker:
+    """One process and its connection."""
+
+    def __init__(self, gpu: int) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._control, theirs = wire.pair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tritonrl_core.bench.replay_worker", str(theirs.fileno())],
+                env=_environment(gpu), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
+                pass_fds=(theirs.fileno(),), start_new_session=True,
+            )  # fmt: skip
+        self._said: Mapping[str, Any] | None = None
+        self._lock = threading.Lock()
+        self._end = weakref.finalize(self, _stop, self._process, self._control)
+
+    def ready(self) -> Mapping[str, Any]:
+        """Wait until the worker has its context. Raises `InfraError` with its last words."""
+        with self._lock:
+            if self._said is None:
+                self._control.settimeout(START_S)
+                try:
+                    self._said, _ = wire.receive(self._control)
+                except (wire.Disconnected, TimeoutError) as error:
+                    raise InfraError(
+                        f"the replay worker did not start: {self._last_words() or error}",
+                        remedy="Run `tritonrl doctor`; is the GPU free and visible?",
+                    ) from error
+            return self._said
+
+    def run(self, job: bytes, deadline_s: float) -> Answer:
+        fd = wire.memfd("tritonrl-job", job)
+        try:
+            self._control.settimeout(deadline_s)
+            wire.send(self._control, {"job": True}, [fd])
+            _, received = wire.receive(self._control)
+        except TimeoutError:
+            return Answer("timeout", {}, f"more than {deadline_s:g} s on the GPU")
+        except wire.Disconnected:
+            return Answer("died", {}, self._last_words())
+        finally:
+            os.close(fd)
+        try:
+            data = json.loads(wire.content(received[0]))
+        finally:
+            for part in received:
+                os.close(part)
+        if data.get("fault"):
+            return Answer("fault", data, str(data["fault"]))
+        return Answer("ok", data)
+
+    def close(self) -> None:
+        self._end()
+        self._errors.close()
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
+
+
+def _environment(gpu: int) -> dict[str, str]:
+    """This process's, with one GPU in sight and an allocator that gives memory back."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    name = visible[gpu] if gpu < len(visible) and visible[gpu] else str(gpu)
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": name,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:False",
+        "CUDA_MODULE_LOADING": "LAZY",
+    }
+
+
+def _stop(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Kill at once: a kernel that never ends does not listen, and the driver frees the device with the process."""
+    control.close()
+    process.kill()
+    process.wait()

@@ -1,0 +1,334 @@
+"""Replay of a launch plan on the device: buffers, ATen calls and launches, and nothing of a candidate's Python.
+
+Runs in the trusted worker that owns the GPU. It carries out plans that `plan_check` has let through; it does not
+compare results, choose cases or decide a verdict (see `replay_check`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench import cuda_driver
+from tritonrl_core.bench.compile_request import CompiledKernel
+from tritonrl_core.bench.cuda_driver import LoadedKernel, PreparedLaunch
+from tritonrl_core.bench.device_memory import Arena, strided
+from tritonrl_core.bench.flow import access
+from tritonrl_core.bench.plan import (
+    AtenCall,
+    Descriptor,
+    Launch,
+    LaunchArg,
+    LaunchPlan,
+    Param,
+    Step,
+    TensorRef,
+    Tune,
+    Word,
+    plain_steps,
+    tensors_in,
+)
+
+
+class MaterialsDifferError(Exception):
+    """The inputs made here do not lie as the plan was recorded for: our fault."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a case brings: input tensors in order, constructor tensors, and the reference's state by name."""
+
+    inputs: Sequence[torch.Tensor]
+    init_inputs: Sequence[torch.Tensor]
+    state: Mapping[str, torch.Tensor]
+
+
+class Replay:
+    """A plan with its kernels loaded. `close` unloads them."""
+
+    def __init__(self, plan: LaunchPlan, built: Sequence[CompiledKernel | None], device: torch.device) -> None:
+        self.plan = plan
+        self.device = device
+        self._loaded: list[LoadedKernel | None] = []
+        try:
+            for kernel in built:
+                self._loaded.append(None if kernel is None else cuda_driver.load(kernel))
+        except cuda_driver.CudaError:
+            self.close()
+            raise
+        self.picks = {
+            number: self._usable(step)[0] for number, step in enumerate(self._all()) if isinstance(step, Tune)
+        }
+        self._in_arena = _kept_in_arena(plan)
+
+    @property
+    def kernels(self) -> list[LoadedKernel]:
+        return [kernel for kernel in self._loaded if kernel is not None]
+
+    def close(self) -> None:
+        for kernel in self._loaded:
+            if kernel is not None:
+                kernel.unload()
+        self._loaded = []
+
+    def place(self, given: Given, poison: int) -> Placed:
+        """Memory for one run: inputs, state and constants in place, all else poisoned."""
+        return Placed(self, given, poison)
+
+    def tune(self, placed: Placed, trials: int = 5) -> None:
+        """Let the device's clock pick among the alternatives of each tuning group, on this memory."""
+        for number, step in enumerate(self._all()):
+            if not isinstance(step, Tune):
+                continue
+            usable = self._usable(step)
+            if len(usable) > 1:
+                self.picks[number] = min(usable, key=lambda pick: placed.seconds(step.variants[pick], trials))
+
+    def _all(self) -> list[Step]:
+        return [*self.plan.prologue, *self.plan.steps]
+
+    def _usable(self, step: Tune) -> list[int]:
+        usable = [n for n, variant in enumerate(step.variants)
+                  if all(self._loaded[part.kernel] for part in variant if isinstance(part, Launch))]  # fmt: skip
+        return usable or [0]
+
+    def chosen(self, *, prologue: bool) -> list[AtenCall | Launch]:
+        """The steps of one part, with the picked alternative of each tuning group."""
+        first = 0 if prologue else len(self.plan.prologue)
+        part = self.plan.prologue if prologue else self.plan.steps
+        return [
+            plain
+            for number, step in enumerate(part, first)
+            for plain in plain_steps((step,), self.picks.get(number, 0))
+        ]
+
+    def loaded(self, number: int) -> LoadedKernel:
+        kernel = self._loaded[number]
+        if kernel is None:
+            raise KeyError(number)
+        return kernel
+
+
+def _kept_in_arena(plan: LaunchPlan) -> list[bool]:
+    """Which buffers get guarded memory of ours: all but ATen results that no kernel writes into."""
+    written: set[int] = set()
+    for step in [*plan.prologue, *plan.steps]:
+        parts = [part for variant in step.variants for part in variant] if isinstance(step, Tune) else [step]
+        for part in parts:
+            if isinstance(part, Launch):
+                written |= access(part, plan.kernels).writes.keys()
+    return [buffer.role != "aten" or number in written for number, buffer in enumerate(plan.buffers)]
+
+
+class Placed:
+    """A plan's buffers in memory. Runs can be repeated on it; what they leave stays."""
+
+    def __init__(self, replay: Replay, given: Given, poison: int) -> None:
+        self.replay = replay
+        self.plan = replay.plan
+        kept = replay._in_arena
+        sizes = [buffer.nbytes if kept[n] else None for n, buffer in enumerate(self.plan.buffers)]
+        self.arena = Arena(sizes, replay.device, poison)
+        self._storages: dict[int, Any] = {}
+        self._views: dict[TensorRef, torch.Tensor] = {}
+        self._prepared: dict[int, PreparedLaunch] = {}
+        self._scratch: list[torch.Tensor] = []
+        self.fill(given)
+
+    def fill(self, given: Given) -> None:
+        """Put inputs, state and constants where the plan has them. Raises `MaterialsDifferError`."""
+        for refs, tensors, what in ((self.plan.inputs, given.inputs, "input"),
+                                    (self.plan.init_inputs, given.init_inputs, "constructor argument")):  # fmt: skip
+            if len(refs) != len(tensors):
+                raise MaterialsDifferError(f"{len(tensors)} {what}s made, {len(refs)} recorded")
+            for number, (ref, tensor) in enumerate(zip(refs, tensors, strict=True)):
+                self._copy_whole(ref, tensor, f"{what} {number}")
+        for name, ref in self.plan.parameters.items():
+            if name not in given.state or tuple(given.state[name].shape) != ref.shape:
+                raise MaterialsDifferError(f"parameter {name} is not what was recorded")
+            self.tensor(ref).copy_(given.state[name])
+        for number, buffer in enumerate(self.plan.buffers):
+            if buffer.role == "constant" and buffer.nbytes:
+                data = torch.frombuffer(bytearray(buffer.data), dtype=torch.uint8)
+                self.arena.bytes_of(number).copy_(data)
+
+    def reset(self, given: Given, poison: int) -> None:
+        """As fresh memory, with another poison."""
+        self.arena.repoison(poison)
+        self.fill(given)
+
+    def _copy_whole(self, ref: TensorRef, tensor: torch.Tensor, what: str) -> None:
+        same = (tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset(), str(tensor.dtype))
+        if same != (ref.shape, ref.stride, ref.offset, f"torch.{ref.dtype}"):
+            raise MaterialsDifferError(f"{what} is {same}, recorded was {ref}")
+        raw = tensor.untyped_storage()
+        data = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,))
+        self.arena.bytes_of(ref.buffer).copy_(data[: self.plan.buffers[ref.buffer].nbytes])
+
+    def tensor(self, ref: TensorRef) -> torch.Tensor:
+        """The tensor that a reference means now."""
+        if self.replay._in_arena[ref.buffer]:
+            if ref not in self._views:
+                self._views[ref] = self.arena.tensor(ref)
+            return self._views[ref]
+        return strided(self._storages[ref.buffer], ref)
+
+    def run(self, *, launches: bool = True, prologue: bool = True) -> None:
+        """Carry out the plan once on torch's current stream. Raises `CudaError` and what ATen raises."""
+        born: set[int] = set()
+        with torch.no_grad():
+            if prologue:
+                self._steps(self.replay.chosen(prologue=True), born, launches)
+            self._steps(self.replay.chosen(prologue=False), born, launches)
+
+    def outputs(self) -> list[torch.Tensor]:
+        """The outputs, where they lie; a number becomes a tensor."""
+        return [self.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in self.plan.outputs]
+
+    def seconds(self, steps: Sequence[AtenCall | Launch], trials: int) -> float:
+        """Median time of some steps, after one untimed run."""
+        self._steps(steps, set(), True)
+        events = [(timing_event(), timing_event()) for _ in range(trials)]
+        for begin, end in events:
+            begin.record()
+            self._steps(steps, set(), True)
+            end.record()
+        torch.cuda.synchronize()
+        return float(sorted(begin.elapsed_time(end) for begin, end in events)[trials // 2])
+
+    def _steps(self, steps: Sequence[AtenCall | Launch], born: set[int], launches: bool) -> None:
+        stream = torch.cuda.current_stream().cuda_stream
+        for step in steps:
+            if isinstance(step, AtenCall):
+                self._call(step, born)
+            elif launches:
+                self._launch(step)(stream)
+
+    def _call(self, call: AtenCall, born: set[int]) -> None:
+        result = operator(call.name)(
+            *map(self._value, call.args), **{k: self._value(v) for k, v in call.kwargs.items()}
+        )
+        results = list(result) if isinstance(result, list | tuple) else [result]
+        for ref, out in zip(call.outputs, results, strict=False):
+            if ref is None or self.plan.buffers[ref.buffer].role != "aten" or ref.buffer in born:
+                continue
+            born.add(ref.buffer)
+            self._bind(ref, out)
+
+    def _bind(self, ref: TensorRef, out: torch.Tensor) -> None:
+        """Give a new ATen result to its buffer: as it is, or copied where a kernel writes or it lies otherwise."""
+        if self.replay._in_arena[ref.buffer]:
+            self.tensor(ref).copy_(out)
+            return
+        lies = (tuple(out.shape), tuple(out.stride()), out.storage_offset(), out.untyped_storage().nbytes())
+        if lies != (ref.shape, ref.stride, ref.offset, self.plan.buffers[ref.buffer].nbytes):
+            nbytes = self.plan.buffers[ref.buffer].nbytes
+            memory = torch.empty(nbytes, dtype=torch.uint8, device=self.replay.device).untyped_storage()
+            strided(memory, ref).copy_(out)
+            self._storages[ref.buffer] = memory
+        else:
+            self._storages[ref.buffer] = out.untyped_storage()
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, TensorRef):
+            return self.tensor(value)
+        if isinstance(value, Word):
+            return self.replay.device if value.kind == "device" else getattr(torch, value.name)
+        if isinstance(value, tuple):
+            return [self._value(part) for part in value]
+        return value
+
+    def _launch(self, launch: Launch) -> PreparedLaunch:
+        """The launch with its arguments; kept where no address can change."""
+        known = self._prepared.get(id(launch))
+        if known is not None:
+            return known
+        loaded = self.replay.loaded(launch.kernel)
+        kernel = self.plan.kernels[launch.kernel]
+        values: list[Any] = []
+        layouts = list(loaded.kernel.descriptors)
+        for param, arg in zip(kernel.params, launch.args, strict=True):
+            values += self._arguments(param, arg, layouts)
+        values += self._scratch_pointers(loaded.kernel, launch)
+        prepared = PreparedLaunch(loaded, launch.grid, values)
+        if all(self.replay._in_arena[ref.buffer] for ref in tensors_in(launch)):
+            self._prepared[id(launch)] = prepared
+        return prepared
+
+    def _arguments(self, param: Param, arg: LaunchArg, layouts: list[Any]) -> list[Any]:
+        if isinstance(arg, TensorRef):
+            return [ctypes.c_uint64(self._address(arg))]
+        if isinstance(arg, Descriptor):
+            return self._descriptor(arg, layouts.pop(0) if layouts else None)
+        return [scalar(param.type, arg)]
+
+    def _address(self, ref: TensorRef) -> int:
+        slot = self.arena.slots[ref.buffer]
+        if slot is not None:
+            return self.arena.memory.data_ptr() + slot.start + ref.byte_offset
+        return int(self._storages[ref.buffer].data_ptr()) + ref.byte_offset
+
+    def _descriptor(self, arg: Descriptor, layout: Any) -> list[Any]:
+        """What a host-side descriptor becomes: the encoded map, or address, sizes and strides where taken apart."""
+        address = self._address(arg.base)
+        sizes = [ctypes.c_int32(size) for size in arg.shape]
+        strides = [ctypes.c_int64(step) for step in arg.strides]
+        if layout is not None:
+            nan = arg.padding == "nan"
+            encoded = cuda_driver.tensor_map(
+                layout, address, arg.shape, arg.strides, nan_padding=nan, tf32=arg.round_f32_to_tf32
+            )
+            return [encoded, *sizes, *strides]
+        wide = [ctypes.c_int64(size) for size in (*arg.shape, *arg.strides)]
+        flags = [ctypes.c_int8(arg.padding == "nan")]
+        if tuple(int(part) for part in self.plan.triton.split(".")[:2]) >= (3, 7):
+            flags.append(ctypes.c_int8(arg.round_f32_to_tf32))
+        return [ctypes.c_uint64(address), *wide, *flags, *sizes, *strides]
+
+    def _scratch_pointers(self, kernel: CompiledKernel, launch: Launch) -> list[Any]:
+        programs = launch.grid[0] * launch.grid[1] * launch.grid[2] * kernel.num_ctas
+        pointers = []
+        for size in (kernel.global_scratch, kernel.profile_scratch):
+            memory = torch.empty(max(0, size) * programs, dtype=torch.uint8, device=self.replay.device)
+            self._scratch.append(memory)
+            pointers.append(ctypes.c_uint64(memory.data_ptr()))
+        return pointers
+
+
+def timing_event() -> Any:
+    """An event that keeps its time."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def scalar(kind: str, value: int | float) -> Any:
+    """A number as the kernel takes it. A signless integer type takes both signs' bit patterns."""
+    if kind in ("fp16", "bf16"):
+        (bits,) = struct.unpack("<I", struct.pack("<f", float(value)))
+        if kind == "fp16":
+            try:
+                (bits16,) = struct.unpack("<H", struct.pack("<e", float(value)))
+            except OverflowError:
+                bits16 = 0x7C00 if value > 0 else 0xFC00
+            return ctypes.c_uint16(bits16)
+        rounded = bits + 0x7FFF + (bits >> 16 & 1) if bits & 0x7F800000 != 0x7F800000 else bits
+        return ctypes.c_uint16(rounded >> 16)
+    return cuda_driver.SCALARS[kind](float(value) if kind.startswith("f") else int(value))
+
+
+def operator(name: str) -> Any:
+    """The overload that `aten.add.Tensor` names."""
+    _, base, overload = name.split(".")
+    return getattr(getattr(torch.ops.aten, base), overload)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Operators of a plan that draw random numbers draw the same ones each time."""
+    torch.manual_seed(seed)
+    yield
