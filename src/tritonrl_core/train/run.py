@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +147,9 @@ class _Training:
                 progress.say(f"not as the run began: {difference}; scores are judged anew")
         return cls(preset, run, session, resume is not None, progress, open_scorer)
 
-    @property
+    @cached_property
     def tasks(self) -> list[Task]:
+        """The tasks to train on, the same on every rank."""
         return self.session.generate_tasks("train")
 
     def cold_start(self) -> None:
