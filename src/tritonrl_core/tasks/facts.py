@@ -12,7 +12,7 @@ from math import prod
 
 import torch
 
-from tritonrl_core.bench.estimate import Work, microseconds
+from tritonrl_core.bench.estimate import EAGER_ELEMENTS, Work, microseconds
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.tasks.trace import Operation, Value, trace
 from tritonrl_core.types import Task
@@ -70,7 +70,9 @@ def task_facts(task: Task, target: str = "sm_90") -> Facts:
 
 def _work(operation: Operation) -> Work:
     size = _bytes(_values(operation)) + _bytes(operation.results)
-    return Work(size, size, {_kind(operation): operation.flops or _elements(operation)})
+    arithmetic = {_kind(operation): float(operation.flops or _elements(operation))}
+    programs = -(-_elements(operation) // EAGER_ELEMENTS)
+    return Work(bytes=size, unique_bytes=size, flops=arithmetic, programs=programs)
 
 
 def _kind(operation: Operation) -> str:

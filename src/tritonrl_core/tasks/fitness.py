@@ -27,7 +27,7 @@ VERSION = 1
 OFF = 1.1
 """A result that is off by this factor must not pass; where it does, the tolerance means nothing."""
 
-CPU_FLOPS, CPU_BYTES = 1e9, 64e6
+CPU_FLOPS, CPU_BYTES = 1e8, 8e6
 """The most that one run of a reference may need on a CPU; larger tasks are examined at a smaller size."""
 
 VARIED = CaseRequest(count=6, shapes=True, values=True, dtypes=True, layouts=True)

@@ -1,4 +1,7 @@
-"""Level 1: losses. All are means over a batch, unless their summary says otherwise."""
+"""Level 1: losses, one value a row.
+
+Not one for the whole batch: the mean of millions of elements is nearly the same whatever they are, and tells nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,28 @@ def _loss(
 
 
 OPERATORS = (
-    _loss("mse_loss", "Mean squared error.", PAIR, "return F.mse_loss(prediction, target)"),
-    _loss("huber_loss", "Smooth L1 loss.", PAIR, "return F.smooth_l1_loss(prediction, target)"),
+    _loss("mse_loss", "Mean squared error of each row.", PAIR,
+          'return F.mse_loss(prediction, target, reduction="none").mean(dim=1)'),
+    _loss("huber_loss", "Mean smooth L1 loss of each row.", PAIR,
+          'return F.smooth_l1_loss(prediction, target, reduction="none").mean(dim=1)'),
     _loss(
         "hinge_loss",
-        "Hinge loss against targets of -1 and 1.",
+        "Mean hinge loss of each row against its target of -1 or 1.",
         {"prediction": "torch.randn(ROWS, COLS)", "target": "torch.randint(0, 2, (ROWS, 1)) * 2 - 1"},
-        "return torch.clamp(1 - prediction * target, min=0).mean()",
+        "return torch.clamp(1 - prediction * target, min=0).mean(dim=1)",
         held_out=True,
     ),
     _loss(
         "cross_entropy",
-        "Cross-entropy of logits against class indices.",
+        "Cross-entropy of each row of logits against its class index.",
         {"logits": "torch.randn(ROWS, COLS)", "labels": "torch.randint(0, COLS, (ROWS,))"},
-        "return F.cross_entropy(logits, labels)",
+        'return F.cross_entropy(logits, labels, reduction="none")',
     ),
     _loss(
         "bce_with_logits",
-        "Binary cross-entropy of logits against targets between 0 and 1.",
+        "Mean binary cross-entropy of each row of logits against targets between 0 and 1.",
         {"logits": "torch.randn(ROWS, COLS)", "target": "torch.rand(ROWS, COLS)"},
-        "return F.binary_cross_entropy_with_logits(logits, target)",
+        'return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)',
     ),
     _loss(
         "kl_div",

@@ -28,7 +28,15 @@ OPERATORS = (
     _rows("argmax_rows", "Index of the maximum of each row.", "x.argmax(dim=1)"),
     _rows("variance_rows", "Unbiased variance of each row.", "x.var(dim=1)"),
     _rows("norm_rows", "Euclidean norm of each row.", "torch.linalg.vector_norm(x, dim=1)", held_out=True),
-    _rows("sum_all", "Sum of the squares of all elements.", "x.square().sum()"),
+    Operator(
+        "sum_all",
+        "Sum of the squares of all elements.",
+        SMALL,
+        {"ROWS": (2048, 1500), "COLS": (2048, 1301)},  # in a sum of more elements the last few would not show
+        {"x": "torch.randn(ROWS, COLS)"},
+        "return x.square().sum()",
+        family="reduction",
+    ),
     _middle("min_middle", "Minimum over the middle dimension.", "x.amin(dim=1)"),
     _middle("mean_middle", "Mean over the middle dimension.", "x.mean(dim=1)"),
     _middle(
