@@ -5,8 +5,8 @@ For a kernel launch, and alike for each operator that the reference runs eagerly
     overhead + max(unique bytes / DRAM rate, bytes / L2 rate, Σ operations of a kind / peak of that kind) / share
 
 with the target's figures (`bench.targets`). `share` is the share of the GPU's multiprocessors that the launch has
-programs for; an operator of the reference is taken to fill the GPU. Caches across launches, latency, instruction mix
-and occupancy are left out. No total is below what moving the task's inputs and outputs once takes.
+programs for; an operator of the reference is taken to have one for each 1024 elements. Caches across launches, latency,
+instruction mix and occupancy are left out. No total is below what moving the task's inputs and outputs once takes.
 
 What a candidate launched was counted by the interpreter in the candidate's own process: it is a claim.
 """
@@ -32,6 +32,8 @@ LAUNCH_US = 3.0
 FILL = 0.8
 """Share of the data sheet's rates that real kernels reach."""
 
+EAGER_ELEMENTS = 1024
+
 REWARD_ALLOWED = False
 """An estimate may enter a reward only once its rank agreement with measured speedups on a GPU is shown to be 0.6 or
 more (docs/benchmarks.md). It is not shown yet."""
@@ -39,12 +41,12 @@ more (docs/benchmarks.md). It is not shown yet."""
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one launch does: bytes in all, bytes of distinct addresses, operations by kind, programs (None: enough)."""
+    """What one launch does: bytes in all, bytes of distinct addresses, operations by kind, programs."""
 
     bytes: int
     unique_bytes: int
     flops: Mapping[str, float]
-    programs: int | None = None
+    programs: int
 
 
 def work_of(launch: Mapping[str, Any]) -> Work:
@@ -99,12 +101,14 @@ class EagerWork(TorchDispatchMode):  # type: ignore[no-untyped-call]
         moves_nothing = func.is_view or all(tensor.untyped_storage().data_ptr() in known for tensor in outputs)
         if not (moves_nothing and not func._schema.is_mutable) and not _only_allocates(func):
             size = sum(map(_bytes, inputs)) + sum(map(_bytes, outputs))
-            self.work.append(Work(size, size, _flops(func, args, kwargs or {}, result)))
+            elements = max((tensor.numel() for tensor in (*inputs, *outputs)), default=0)
+            programs = -(-elements // EAGER_ELEMENTS)
+            self.work.append(Work(size, size, _flops(func, args, kwargs or {}, result), programs))
         return result
 
 
 def _launch(work: Work, gpu: GpuProperties) -> float:
-    share = 1.0 if work.programs is None else min(1.0, max(work.programs, 1) / gpu.multiprocessors)
+    share = min(1.0, max(work.programs, 1) / gpu.multiprocessors)
     seconds = max(
         work.unique_bytes / (gpu.dram_bandwidth * FILL),
         work.bytes / (gpu.l2_bandwidth * FILL),

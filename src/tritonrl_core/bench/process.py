@@ -73,16 +73,22 @@ def kill_descendants(patience_s: float) -> bool:
     (a pid namespace or no right to fork).
     """
     deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
+    while not _reaped_all():  # what was orphaned is a child of this process by now, so no child means no descendant
+        if time.monotonic() > deadline:
+            return False
         for pid in _descendants(os.getpid()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        except ChildProcessError:
-            return True
         time.sleep(0.001)
+    return True
+
+
+def _reaped_all() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        return True
     return False
 
 

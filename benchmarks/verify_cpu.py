@@ -1,0 +1,68 @@
+"""How many candidates a minute the CPU bench judges: `python benchmarks/verify_cpu.py [COUNT] [WORKERS]`.
+
+Unique candidates (the golden solutions of small elementwise and reduction tasks, each made unique by a comment) on one
+case each, from as many threads as the verifier uses. Prints one line of JSON; the machine's load average is in it,
+because other work on the machine shows in the figure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from tritonrl_core.bench.local import LocalBench, open_local_bench
+from tritonrl_core.tasks.cases import make_cases
+from tritonrl_core.tasks.golden import golden_solutions
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, Task
+
+FAMILIES = ("elementwise", "activation", "reduction", "rows", "softmax", "norm", "loss")
+
+
+def main(count: int, workers: int) -> None:
+    spec = BenchSpec(
+        device="cpu", target="sm_90", cpu_workers=workers, gpus=(), gpu_memory_bytes=None, timeout_s=30.0,
+        delegation="layout_only", precision="ieee", worker_preset={},
+    )  # fmt: skip
+    bench = open_local_bench(spec, make_cases)
+    began = time.perf_counter()
+    bench.describe()
+    started = time.perf_counter()
+    jobs = [(task, f"{code}\n# {number}\n") for number, (task, code) in zip(range(count), _repeat(_pairs()), strict=False)]
+    with ThreadPoolExecutor(2 * workers) as pool:
+        results = list(pool.map(lambda job: _judge(bench, *job), jobs))
+    seconds = time.perf_counter() - started
+    bench.close()
+    families = Counter(task.family for task, _ in jobs)
+    figures = {
+        "candidates": count, "workers": workers, "cores": len(os.sched_getaffinity(0)),
+        "start_s": round(started - began, 1), "seconds": round(seconds, 1), "per_minute": round(60 * count / seconds),
+        "statuses": Counter(result.status.value for result in results), "families": families,
+        "load_average": os.getloadavg(),
+    }  # fmt: skip
+    print(json.dumps(figures))
+
+
+def _pairs() -> list[tuple[Task, str]]:
+    tasks = {task.id: task for task in builtin_tasks("train") if task.level == 1}
+    chosen = [task for task in tasks.values() if task.family in FAMILIES]
+    golden = {solution.task_id: solution.code for solution in golden_solutions()}
+    return [(task, golden[task.id]) for task in chosen if task.id in golden]
+
+
+def _repeat(pairs: list[tuple[Task, str]]):  # type: ignore[no-untyped-def]
+    while True:
+        yield from pairs
+
+
+def _judge(bench: LocalBench, task: Task, code: str) -> CaseResult:
+    program = bench.program(task, Candidate.from_code(code))
+    return program.run(program.cases(CaseRequest())[0])
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, int(sys.argv[2]) if len(sys.argv) > 2 else 2)

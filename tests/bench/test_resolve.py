@@ -1,0 +1,68 @@
+"""A preset becomes a spec without `auto`, and asking for a GPU that is not there is one clear message."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tritonrl_core.bench import resolve
+from tritonrl_core.bench.resolve import Gpu, resolve_spec, visible
+from tritonrl_core.errors import UsageError
+from tritonrl_core.preset import load_preset
+
+SMI = "0, GPU-aaa, 9.0\n1, GPU-bbb, 8.6\n2, GPU-ccc, 12.0\n"
+
+
+def preset(*changes):
+    return load_preset("baseline", changes)
+
+
+def test_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(resolve, "visible_gpus", lambda: ())
+    spec = resolve_spec(preset())
+    assert (spec.device, spec.target, spec.gpus) == ("cpu", "sm_90", ())
+    assert spec.cpu_workers == len(os.sched_getaffinity(0))
+    assert (spec.timeout_s, spec.delegation, spec.precision) == (30, "layout_only", "ieee")
+    with pytest.raises(UsageError, match="shows no GPU") as error:
+        resolve_spec(preset("verifier.device=cuda"))
+    assert "--device cpu" in error.value.remedy
+
+
+def test_with_gpus(monkeypatch):
+    monkeypatch.setattr(resolve, "visible_gpus", lambda: visible(SMI, None))
+    spec = resolve_spec(preset())
+    assert (spec.device, spec.target, spec.gpus) == ("cuda", "sm_90", (0, 1, 2))
+    spec = resolve_spec(preset("verifier.gpus=[1]"))
+    assert (spec.target, spec.gpus) == ("sm_86", (1,))
+    assert resolve_spec(preset("verifier.device=cpu")).device == "cpu"
+    assert resolve_spec(preset("verifier.target=sm_80")).target == "sm_80"
+    with pytest.raises(UsageError, match="names GPU 7"):
+        resolve_spec(preset("verifier.gpus=[7]"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "targets"),
+    [
+        (None, ["sm_90", "sm_86", "sm_120"]), ("", []), ("1", ["sm_86"]), ("2,0", ["sm_120", "sm_90"]),
+        ("GPU-bbb", ["sm_86"]), ("0,-1,2", ["sm_90"]), ("9", []),
+    ],
+)  # fmt: skip
+def test_cuda_visible_devices(limit, targets):
+    assert visible(SMI, limit) == tuple(Gpu(index, target) for index, target in enumerate(targets))
+
+
+def test_workers_learn_no_seed_and_no_paths():
+    data = resolve.worker_preset(preset("seed=7"))
+    assert data["seed"] == 0
+    assert data["tasks"] == {}
+    assert "7" not in str(data["seed"])
+
+
+def test_resolving_imports_no_torch():
+    code = (
+        "import sys; from tritonrl_core.preset import load_preset\n"
+        "from tritonrl_core.bench.resolve import resolve_spec\n"
+        "resolve_spec(load_preset('baseline', ['verifier.device=cpu'])); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
