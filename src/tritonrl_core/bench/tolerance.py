@@ -27,12 +27,14 @@ stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans mus
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from tritonrl_core.bench.mismatch import mismatch_facts, shape_facts
 from tritonrl_core.types import InputCase, Task, WorstElement
 
 REWORK = {
@@ -60,12 +62,13 @@ KERNELBENCH = {torch.float32: 1e-4, torch.float64: 1e-4}
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`error` is the worst element's error divided by what was allowed there (≤ 1 passes); None where nothing was
-    compared (another shape, dtype or number of outputs)."""
+    compared (another shape, dtype or number of outputs). `facts` say where it is wrong (`bench.mismatch`)."""
 
     ok: bool
     error: float | None
     worst: WorstElement | None = None
     reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compare(
@@ -87,14 +90,15 @@ def compare(
         raise ValueError(f"criterion is 'default' or 'kernelbench', not {criterion!r}")
     mismatch = _shape_mismatch(got, expected_native)
     if mismatch:
-        return Comparison(False, None, reason=mismatch)
+        facts = shape_facts([tuple(t.shape) for t in got], [tuple(t.shape) for t in expected_native])
+        return Comparison(False, None, reason=mismatch, facts=facts)
     tolerance = task.tolerance if task else None
     results = [
         _compare_one(index, _real(mine), _real(exact), _real(native), tolerance, criterion, precision)
         for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
     ]
     worst = max(results, key=lambda result: result.error or 0.0, default=Comparison(True, 0.0))
-    return worst if worst.ok else Comparison(False, worst.error, worst.worst, _story(worst.worst, len(got)))
+    return worst if worst.ok else replace(worst, reason=_story(worst.worst, len(got)))
 
 
 def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee") -> Tensor:
@@ -156,7 +160,8 @@ def _result(index: int, error: Tensor, got: Tensor, expected: Tensor, allowed: T
         output=index, index=where, got=float(got.flatten()[place]),
         expected=float(expected.flatten()[place]), allowed=float(allowed.flatten()[place]),
     )
-    return Comparison(value <= 1.0, value, worst)
+    facts = {} if value <= 1.0 else mismatch_facts(got, expected, (flat > 1.0).reshape(error.shape))
+    return Comparison(value <= 1.0, value, worst, facts=facts)
 
 
 def _story(worst: WorstElement | None, outputs: int) -> str:

@@ -1,0 +1,64 @@
+"""Facts about a wrong output, small enough for a verdict: where the wrong elements lie and how far off they are.
+
+Pure functions of tensors; what kind of mistake the facts show is for whoever reads them (`facts["mismatch"]`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MOST_SORTED = 1 << 22
+"""Outputs with more elements are not looked at for values in another order."""
+
+SAME = 1e-3
+"""How far sorted values may lie apart, by the largest expected one, to count as the same values."""
+
+
+def shape_facts(got: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+    """Facts about the first output of another shape; {} where none is, or their numbers differ."""
+    if len(got) == len(expected):
+        for mine, theirs in zip(got, expected, strict=True):
+            if mine != theirs:
+                return {"shape": list(mine), "expected_shape": list(theirs)}
+    return {}
+
+
+def mismatch_facts(got: Tensor, expected: Tensor, wrong: Tensor) -> dict[str, Any]:
+    """Facts about one output with wrong elements; `wrong` is a boolean tensor of the same shape with at least one True.
+
+    `first` and `last` are flat positions, `box` is for each dimension the first wrong index and one past the last,
+    `permuted` whether the same values stand there in another order, `largest_error` the largest |got - expected| by the
+    largest |expected|, None where one of them is not finite.
+    """
+    places = wrong.nonzero()
+    flat = wrong.flatten().nonzero()
+    return {
+        "shape": list(got.shape),
+        "wrong": int(wrong.sum()),
+        "elements": wrong.numel(),
+        "first": int(flat[0]),
+        "last": int(flat[-1]),
+        "box": [[int(column.min()), int(column.max()) + 1] for column in places.unbind(1)],
+        "permuted": _permuted(got, expected),
+        "largest_error": _largest_error(got, expected),
+    }
+
+
+def _permuted(got: Tensor, expected: Tensor) -> bool:
+    mine, theirs = got.flatten().to(torch.float64), expected.flatten().to(torch.float64)
+    if mine.numel() > MOST_SORTED or not bool(torch.isfinite(mine).all() & torch.isfinite(theirs).all()):
+        return False
+    scale = float(theirs.abs().max())
+    apart = (mine.sort().values - theirs.sort().values).abs().max()
+    in_place = (mine - theirs).abs().max()
+    return bool(apart <= SAME * scale < in_place)
+
+
+def _largest_error(got: Tensor, expected: Tensor) -> float | None:
+    mine, theirs = got.to(torch.float64), expected.to(torch.float64)
+    error, scale = float((mine - theirs).abs().max()), float(theirs.abs().max())
+    return error / scale if torch.isfinite(mine).all() and torch.isfinite(theirs).all() and scale > 0 else None
