@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     judged = commands.add_parser("evaluate", help="share of right kernels on held-out tasks, at T = 1 and greedy")
     judged.add_argument("--model", type=Path, required=True, help="the model's folder")
     judged.add_argument("--preset", default="all_extensions", help="what the verifier checks")
-    judged.add_argument("--tasks", type=int, default=128)
+    judged.add_argument("--tasks", type=int, default=256)
     judged.add_argument("--samples", type=int, default=2, help="completions of each task at temperature 1")
     judged.add_argument("--seed", type=int, default=0)
     return parser

@@ -12,7 +12,7 @@ MAX_NEW_TOKENS = 256
 
 
 def evaluate(
-    model: Path, preset: str = "all_extensions", tasks: int = 128, samples: int = 2, seed: int = 0
+    model: Path, preset: str = "all_extensions", tasks: int = 256, samples: int = 2, seed: int = 0
 ) -> dict[str, Any]:
     """Two reports, `sampled` (`tasks` × `samples` at temperature 1), `greedy` (one a task), as plain data.
 
