@@ -300,6 +300,12 @@ LINEAR_REFERENCE = reference("self.linear(x[0])", "torch.randn(5, 16)", init="se
         ("self.fc = nn.Linear(16, 7)", "self.fc.weight, self.fc.bias"),
         ("self.w = nn.Parameter(torch.randn(7, 16)); self.b = nn.Parameter(torch.zeros(7))", "self.w, self.b"),
         ("l = nn.Linear(16, 7).cuda(); self.w, self.b = l.weight, l.bias", "self.w, self.b"),
+        ("self.l = nn.Linear(16, 7); self.w = (self.l.weight * 1).contiguous()", "self.w, self.l.bias"),
+        ("l = nn.Linear(16, 7); self.p = torch.cat([l.weight.detach(), l.bias.detach()[:, None]], 1).contiguous()",
+         "self.p[:, :16].contiguous(), self.p[:, 16].contiguous()"),
+        ("l = nn.Linear(16, 7); self.register_buffer('p', l.weight.data.t().contiguous()); self.b = l.bias",
+         "self.p.t().contiguous(), self.b"),
+        ("l = nn.Linear(16, 7).double().float(); self.h = [l.weight.detach()]; self.b = l.bias", "self.h[0], self.b"),
     ],
 )
 def test_parameters_come_by_name_or_by_shape(judge, init, parameters):
@@ -313,6 +319,36 @@ def test_parameters_without_a_place_are_named(judge):
     result = judge(code, LINEAR_REFERENCE)
     assert result.status is Status.WRONG
     assert "the reference's linear.bias found no place" in result.reason
+
+
+def test_parameters_without_a_place_may_come_from_the_seed(judge):
+    """As in KernelBench: both are constructed under one seed, and what is random on both sides is the same."""
+    source = reference("x[0] @ self.w", "torch.randn(5, 16)", init="self.w = nn.Parameter(torch.randn(16, 7))")
+    code = LINEAR.replace("INIT", "self.w = torch.randn(16, 7, device='cuda').t().contiguous()")
+    code = code.replace("PARAMETERS", "self.w, torch.zeros(7)")
+    result = judge(code, source)
+    assert result.status is Status.PASSED, result.reason
+    assert result.facts["parameters"] == "constructed under the seed"
+    assert judge(code.replace("torch.randn(16", "2 * torch.randn(16"), source).status is Status.WRONG
+
+
+def test_a_parameter_that_is_left_out_shows_though_the_constructor_makes_it_the_identity(judge):
+    source = reference("x[0] * self.w", "torch.randn(4, 100)", init="self.w = nn.Parameter(torch.ones(100))")
+    result = judge(rows("r = v"), source)
+    assert result.status is Status.WRONG
+    assert "the reference's w found no place" in result.reason
+
+
+def test_programs_run_in_either_order(bench):
+    """A kernel in which a later program overwrites an earlier one's work is right in one order only."""
+    from tritonrl_core.types import Candidate, Task
+
+    code = rows("r = v").replace("tl.store(y + row * n + k, r, mask=m)", "tl.store(y + k, r, mask=m)")
+    task = Task(id="t", level=1, source=reference("x[0][-1:].expand(4, -1) + 0", "torch.randn(4, 100)"))
+    code = code.replace("return y", "return y[:1].expand(4, -1)")
+    program = bench.program(task, Candidate.from_code(code))
+    statuses = [program.run(InputCase(f"case {seed}", seed)).status for seed in range(4)]
+    assert statuses == [Status.PASSED, Status.WRONG, Status.PASSED, Status.WRONG]
 
 
 def test_training_mode_and_buffers_follow_the_reference(judge):

@@ -93,15 +93,16 @@ def run(request: int, arena: int) -> bytes:
     interpreter = _state["interpreter"]
     meter = interpreter.meter = type(interpreter.meter)()
     watch = AtenWatch(FILENAME, paused=lambda: meter.current is not None)
+    interpreter.backwards = job["backwards"]
     interpreter_device.install(gpu_for(job["target"]))
     record: dict[str, Any]
     try:
-        outputs, match = _execute(
+        outputs, unused = _execute(
             job["code"], view.decode(job["init_inputs"]), view.decode(job["inputs"]), view.decode(job["state"]),
             training=job["training"], seed=job["seed"], reached=view.reached, watch=watch,
         )
         view.write_outputs(outputs)
-        record = {"outputs": [[list(output.shape), dtype_name(output.dtype)] for output in outputs], "match": match}
+        record = {"outputs": [[list(output.shape), dtype_name(output.dtype)] for output in outputs], "unused": unused}
     except Stop as stop:
         record = {"status": stop.status, "stage": stop.stage, "reason": stop.reason}
     record["launches"] = [launch.facts() for launch in meter.launches[:MOST_LAUNCHES]]
@@ -114,16 +115,15 @@ def run(request: int, arena: int) -> bytes:
 def _execute(
     code: str, init_inputs: list[Any], inputs: list[Any], state: dict[str, Tensor], *,
     training: bool, seed: int, reached: Callable[[int], None], watch: AtenWatch,
-) -> tuple[list[Tensor], str]:  # fmt: skip
+) -> tuple[list[Tensor], list[str]]:  # fmt: skip
     """The candidate's whole life: import, construct, take parameters, run forward. Raises `Stop` or `MemoryError`."""
     with interpreter_device.OnCpu(), torch.no_grad():
         try:
             reached(1)
             model_class = _model_class(code)
             reached(2)
-            torch.manual_seed(seed)
             with torch.enable_grad():
-                model, story = interpreter_state.construct(lambda: model_class(*init_inputs), state)
+                model, unused = interpreter_state.construct(lambda: model_class(*init_inputs), state, seed)
             if not isinstance(model, nn.Module):
                 raise Stop(Status.REJECTED, Stage.RECORD, "ModelNew is not a torch.nn.Module")
             model.train(training)
@@ -131,7 +131,7 @@ def _execute(
             with watch:
                 value = model(*inputs)
             reached(4)
-            return _outputs(value), story
+            return _outputs(value), unused
         except Stop:
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary around a candidate: it may raise anything

@@ -36,11 +36,15 @@ class NotInterpretableError(Exception):
 
 
 class Interpreter:
-    """The patched interpreter. `meter` is the run that launches belong to; give it a fresh one for each run."""
+    """The patched interpreter. `meter` is the run that launches belong to; give it a fresh one for each run.
+
+    With `backwards`, programs run from the last to the first.
+    """
 
     def __init__(self) -> None:
         self.meter = Meter()
         self.libdevice: set[str] = set()
+        self.backwards = False
         self._options = _launch_options()
 
     def install(self) -> None:
@@ -152,7 +156,8 @@ class Interpreter:
         builder.create_dot = counted
 
     def _patch_launch(self) -> None:
-        execute, set_grid = ti.GridExecutor.__call__, ti.InterpreterBuilder.set_grid_dim
+        execute, builder = ti.GridExecutor.__call__, ti.InterpreterBuilder
+        set_grid, set_program = builder.set_grid_dim, builder.set_grid_idx
         options = self._options
 
         def launch(this: Any, *args: Any, **kwargs: Any) -> Any:
@@ -167,8 +172,13 @@ class Interpreter:
             self.meter.grid(*dims)
             set_grid(this, *dims)
 
+        def program(this: Any, *place: int) -> None:
+            if self.backwards:
+                place = tuple(size - 1 - index for size, index in zip(this.grid_dim, place, strict=True))
+            set_program(this, *place)
+
         ti.GridExecutor.__call__ = launch
-        ti.InterpreterBuilder.set_grid_dim = grid
+        builder.set_grid_dim, builder.set_grid_idx = grid, program
         triton.runtime.autotuner.Autotuner.run = _run_first
 
     def _extern(self, library: str, path: str, symbol: str, arguments: Any, returns: Any, pure: Any = True) -> Any:

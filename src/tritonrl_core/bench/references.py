@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,11 @@ class Prepared:
     def nbytes(self) -> int:
         return sum(b.nbytes for b in self.buffers) + sum(t.nbytes for t in (*self.exact, *self.native))
 
+    def shows(self, parameters: Sequence[str]) -> bool:
+        """Whether leaving out these parameters would show: none of them is a constant, such as a scale of one."""
+        state = self.materials.state
+        return all(bool((state[name] != state[name].flatten()[:1]).any()) for name in parameters if name in state)
+
     @cached_property
     def eager_work(self) -> list[Work]:
         """What the reference does when PyTorch runs it operator by operator."""
@@ -90,13 +95,20 @@ class References:
         self._tasks: OrderedDict[str, Reference] = OrderedDict()
         self._cases: OrderedDict[str, Prepared] = OrderedDict()
 
-    def prepare(self, task: Task, case: InputCase) -> Prepared:
-        """Inputs and expected outputs of a case. Raises `TaskError` where the reference does not run on it."""
-        key = content_key(task.key, case.signature, case.distribution, case.seed)
+    def prepare(self, task: Task, case: InputCase, *, constructed: bool = False) -> Prepared:
+        """Inputs and expected outputs of a case. Raises `TaskError` where the reference does not run on it.
+
+        `constructed` leaves the parameters as the constructor makes them under the case's seed, and sends none of them
+        to the candidate: KernelBench's way, for candidates in which the reference's parameters find no place.
+        """
+        key = content_key(task.key, case.signature, case.distribution, case.seed, constructed)
         with _lock:
             found = self._cases.get(key)
             if found is None:
-                found = self._cases[key] = _prepare(self._reference(task), case)
+                materials = self._reference(task).materialise(case)
+                if constructed:
+                    _construct_anew(materials)
+                found = self._cases[key] = _prepare(materials, send_state=not constructed)
                 while len(self._cases) > 1 and sum(item.nbytes for item in self._cases.values()) > self._most:
                     self._cases.popitem(last=False)
             self._cases.move_to_end(key)
@@ -111,16 +123,29 @@ class References:
         return self._tasks[task.key]
 
 
-def _prepare(reference: Reference, case: InputCase) -> Prepared:
-    materials = reference.materialise(case)
+def _construct_anew(materials: Materials) -> None:
+    """Replace the model with one constructed under the case's seed alone, as the child constructs its own."""
+    old = materials.model
+    dtypes = {tensor.dtype for tensor in old.parameters() if tensor.is_floating_point()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(materials.case.seed)
+        model = type(old)(*copy.deepcopy(materials.init_inputs))
+    if len(dtypes) == 1:
+        model.to(dtype=dtypes.pop())
+    model.train(old.training)
+    materials.model = model
+
+
+def _prepare(materials: Materials, *, send_state: bool) -> Prepared:
+    state = materials.state if send_state else {}
     prepared = Prepared(materials, exact=materials.expected("fp64"), native=materials.expected("native"))
     packer = Packer()
-    for name, tensor in {**named_inputs(materials.inputs), **_named_state(materials.state)}.items():
+    for name, tensor in {**named_inputs(materials.inputs), **_named_state(state)}.items():
         packer.encode(tensor)
         prepared.owners += [name] * (len(packer.buffers) - len(prepared.owners))
     for part in ("init_inputs", "inputs"):
         prepared.values[part] = packer.encode(list(getattr(materials, part)))
-    prepared.values["state"] = packer.encode(materials.state)
+    prepared.values["state"] = packer.encode(state)
     prepared.owners += ["constructor argument"] * (len(packer.buffers) - len(prepared.owners))
     prepared.buffers = packer.buffers
     return prepared

@@ -35,7 +35,8 @@ class Record:
     stage: Stage
     reason: str
     outputs: tuple[tuple[tuple[int, ...], str], ...] = ()
-    match: str = ""
+    unused: tuple[str, ...] = ()
+    """Parameters of the reference that found no place in the candidate."""
     launches: tuple[Mapping[str, Any], ...] = ()
     launch_count: int = 0
     libdevice: tuple[str, ...] = ()
@@ -73,7 +74,7 @@ def _record(data: Any) -> Record:
         stage=Stage(data.get("stage", Stage.FULL)),
         reason=clean(data.get("reason", "")),
         outputs=tuple((_shape(shape), clean(dtype, 40)) for shape, dtype in outputs),
-        match=clean(data.get("match", "")),
+        unused=tuple(clean(name, 200) for name in data.get("unused", [])[:1024]),
         launches=tuple(_launch(launch) for launch in data["launches"][:1024]),
         launch_count=_whole(data["launch_count"]),
         libdevice=tuple(clean(name, 60) for name in data["libdevice"][:64]),
