@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from tritonrl_core.types import SandboxJob
-from tritonrl_plugin_sandbox import landlock, linux, namespaces, seccomp
+from tritonrl_plugin_sandbox import landlock, linux, namespaces, seccomp, view
 from tritonrl_plugin_sandbox.namespaces import Identity
+from tritonrl_plugin_sandbox.view import View
 
 ResourceLimits = Mapping[int, tuple[int, int]]
 """Soft and hard limit by RLIMIT_*."""
@@ -43,27 +44,39 @@ class SetupError(Exception):
 class Confinement:
     """All layers for one profile, prepared once per worker process. Descriptors belong to that process.
 
-    `scratch` is the one writable folder ("" for none); in a mount namespace a private tmpfs lies on it.
-    `ruleset` and `program` are None where an option switched that layer off.
+    `view` is the root folder to see (None: the host's own). `rules` are Landlock's rights by path, for profiles with a
+    scratch folder, whose ruleset each child makes for itself; the others share `ruleset`, a descriptor. `program` is
+    None where the syscall filter is switched off.
     """
 
     flags: int
     identity: Identity | None
+    view: View | None
     ruleset: int | None
+    rules: Mapping[str, int]
     landlock_version: int
     program: bytes | None
     network: bool
     files: bool
     processes: bool
-    scratch: str
     environment: tuple[int, int]
 
 
-def run(job: SandboxJob, how: Confinement, limits: ResourceLimits, writer: int, gate: int) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What differs from job to job: limits, descriptors to keep, the gate, and the scratch folder ("" for none)."""
+
+    limits: ResourceLimits
+    keep: tuple[int, ...]
+    gate: int
+    scratch: str
+
+
+def run(job: SandboxJob, how: Confinement, place: Place, writer: int) -> NoReturn:
     """The child's whole life."""
     code = 1
     try:
-        _set_up(how, limits, (*job.keep_fds, writer), gate, writer)
+        _set_up(how, place, writer)
         _send(writer, b"r", b"")
         _send(writer, b"p", job.entry())
         code = 0
@@ -76,35 +89,40 @@ def run(job: SandboxJob, how: Confinement, limits: ResourceLimits, writer: int, 
         os._exit(code)
 
 
-def _set_up(how: Confinement, limits: ResourceLimits, keep: tuple[int, ...], gate: int, writer: int) -> None:
+def _set_up(how: Confinement, place: Place, writer: int) -> None:
     try:
-        namespaces.wait_at(gate)
-        confine(how, limits, keep, gate)
+        namespaces.wait_at(place.gate)
+        confine(how, place)
         self_test(how)
     except BaseException as error:  # noqa: BLE001 - fail closed: nothing untrusted runs after any failure here
         _send(writer, b"x", f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4096])
         os._exit(1)
 
 
-def confine(how: Confinement, limits: ResourceLimits, keep: tuple[int, ...], gate: int) -> None:
+def confine(how: Confinement, place: Place) -> None:
     """Apply every layer, in the one order that works. Raises where a step fails. Needs a process with one thread."""
     os.setsid()
-    os.umask(0o077)
     _silence()
-    if how.scratch and how.flags & linux.CLONE_NEWNS:
-        namespaces.mount_scratch(how.scratch, how.flags, how.identity)
+    os.umask(0o022)
+    if how.view is not None:
+        owner = namespaces.inner_uid(how.flags, how.identity) if place.scratch else None
+        view.enter(how.view, scratch_owner=owner)
+    ruleset = how.ruleset
+    if ruleset is None:
+        rules = {**how.rules, place.scratch: landlock.SCRATCH}
+        ruleset = landlock.ruleset(rules, how.landlock_version, network=how.network)
     capabilities = namespaces.become(how.flags, how.identity)
-    namespaces.die_with_parent(gate)
-    _clean_environment(how)
-    os.chdir(how.scratch or "/")
-    for which, value in limits.items():
+    namespaces.die_with_parent(place.gate)
+    os.umask(0o077)
+    _clean_environment(how, place.scratch)
+    os.chdir(place.scratch or "/")
+    for which, value in place.limits.items():
         resource.setrlimit(which, value)
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     linux.set_capabilities(capabilities)
-    if how.ruleset is not None:
-        landlock.restrict_self(how.ruleset, how.landlock_version)
-    _close_all_but(keep)
+    landlock.restrict_self(ruleset, how.landlock_version)
+    _close_all_but(place.keep)
     if how.program is not None:
         seccomp.load(seccomp.for_process(how.program, os.getpid()))
 
@@ -157,17 +175,17 @@ def _silence() -> None:
         os.dup2(null, standard)
 
 
-def _clean_environment(how: Confinement) -> None:
+def _clean_environment(how: Confinement, scratch: str) -> None:
     for name in list(os.environ):
         kept = os.environ.pop(name)
         if name.startswith(KEPT_VARIABLES):
             os.environ[name] = kept  # a fresh copy: the block it was started with is wiped below
-    os.environ["HOME"] = os.environ["TMPDIR"] = how.scratch or "/nonexistent"
-    if how.scratch:
-        os.environ["TRITON_CACHE_DIR"] = how.scratch
-    tempfile.tempdir = how.scratch or None
+    os.environ["HOME"] = os.environ["TMPDIR"] = scratch or "/nonexistent"
+    if scratch:
+        os.environ["TRITON_CACHE_DIR"] = scratch
+    tempfile.tempdir = scratch or None
     linux.wipe_memory(*how.environment)
-    if how.scratch and how.landlock_version == 1:
+    if scratch and how.landlock_version == 1:
         _move_by_copying()
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from tritonrl_plugin_sandbox import landlock, linux, namespaces, seccomp
+from tritonrl_plugin_sandbox import landlock, linux, namespaces, seccomp, view
 from tritonrl_plugin_sandbox.namespaces import Identity
 from tritonrl_plugin_sandbox.tables import this_arch
 
@@ -62,7 +62,7 @@ def probe(software: tuple[Path, ...] = ()) -> Host:
     arch = this_arch()
     table = arch is not None and arch.tested
     identity = namespaces.slot(software)
-    flags, why = _namespaces(identity) if arch is not None else (0, "no syscall table for this machine")
+    flags, why = _namespaces(identity, software) if arch is not None else (0, "no syscall table for this machine")
     return Host(
         machine=platform.machine(),
         kernel=platform.release(),
@@ -103,21 +103,23 @@ def missing(host: Host, wanted: str) -> list[str]:
     return found
 
 
-def _namespaces(identity: Identity | None) -> tuple[int, str]:
+def _namespaces(identity: Identity | None, software: tuple[Path, ...]) -> tuple[int, str]:
     """The namespaces that can be had together, trying with a user namespace first, as root without one, too."""
-    why = _try_namespaces(namespaces.ISOLATED, identity)
+    why = _try_namespaces(namespaces.ISOLATED, identity, software)
     if not why:
         return namespaces.ISOLATED, ""
     without_user = namespaces.ISOLATED & ~linux.CLONE_NEWUSER
-    if os.geteuid() == 0 and not _try_namespaces(without_user, identity):
+    if os.geteuid() == 0 and not _try_namespaces(without_user, identity, software):
         return without_user, ""
     return 0, why
 
 
-def _try_namespaces(flags: int, identity: Identity | None) -> str:
+def _try_namespaces(flags: int, identity: Identity | None, software: tuple[Path, ...]) -> str:
+    shown = view.view_of(["/dev/null", *map(str, software)])
+
     def child(gate: int) -> None:
         namespaces.wait_at(gate)
-        namespaces.mount_scratch("/tmp", flags, identity)
+        view.enter(shown, scratch_owner=namespaces.inner_uid(flags, identity))
         namespaces.become(flags, identity)
 
     return _in_child(child, flags, identity)

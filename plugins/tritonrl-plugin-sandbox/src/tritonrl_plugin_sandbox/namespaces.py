@@ -25,8 +25,6 @@ NAMES = {
 NOBODY = 65534
 """Whom the child is inside a user namespace."""
 
-SCRATCH_BYTES, SCRATCH_FILES = 256 << 20, 4096
-
 _FIRST_SLOT = 2_000_000_000
 _HIGHEST_PID = 1 << 22
 
@@ -35,12 +33,18 @@ _HIGHEST_PID = 1 << 22
 class Identity:
     """A user id that nothing else runs as: one per worker process, taken by children of root.
 
-    `reads_software` says that this user cannot read the installed software (it lies in a private home, say), so that
-    the child keeps the one capability to read regardless of modes. Landlock still decides what.
+    `far` says that this user cannot get to the installed software (it lies in a private home, say), `shut` that its
+    files are not for others to read. Then the child keeps the one capability to read regardless of modes; Landlock
+    still decides what. A root folder of its own makes `far` irrelevant.
     """
 
     uid: int
-    reads_software: bool = False
+    far: bool = False
+    shut: bool = False
+
+    def capabilities(self, *, own_root: bool) -> int:
+        """What the child keeps, as a mask."""
+        return 1 << linux.CAP_DAC_READ_SEARCH if self.shut or (self.far and not own_root) else 0
 
 
 def slot(software: tuple[Path, ...]) -> Identity | None:
@@ -50,7 +54,9 @@ def slot(software: tuple[Path, ...]) -> Identity | None:
     uid = _FIRST_SLOT + os.getpid() % _HIGHEST_PID
     if not (_maps("uid_map", uid) and _maps("gid_map", uid)):
         return None
-    return Identity(uid, reads_software=not all(_open_to_others(path) for path in software))
+    far = not all(_mode(parent) & 0o001 for path in software for parent in path.parents)
+    shut = not all(_readable(path) for path in software)
+    return Identity(uid, far=far, shut=shut)
 
 
 def fork(flags: int) -> int:
@@ -67,8 +73,8 @@ def admit(pid: int, flags: int, identity: Identity | None) -> None:
         (root / "setgroups").write_text("deny", encoding="ascii")
     for kind, own in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
         lines = [f"{NOBODY} {own if identity is None else identity.uid} 1"]
-        if identity is not None and identity.reads_software:
-            lines.insert(0, "0 0 1")  # a capability says nothing about files whose owner is not mapped
+        if identity is not None:
+            lines.insert(0, "0 0 1")  # what the child mounts before `become` needs an owner with a name here
         (root / kind).write_text("\n".join(lines), encoding="ascii")
 
 
@@ -78,14 +84,11 @@ def wait_at(gate: int) -> None:
         raise OSError(3, "the parent gave up before the child was admitted")
 
 
-def mount_scratch(folder: str, flags: int, identity: Identity | None) -> None:
-    """Put an empty tmpfs of limited size on `folder`, for this mount namespace alone. Before `become`."""
-    inside = bool(flags & linux.CLONE_NEWUSER)
-    owner = NOBODY if inside else os.geteuid() if identity is None else identity.uid
-    options = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=0700,uid={owner},gid={owner}"
-    if not inside:
-        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    linux.mount("tmpfs", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, options)
+def inner_uid(flags: int, identity: Identity | None) -> int:
+    """Who the child is, as seen from where it is."""
+    if flags & linux.CLONE_NEWUSER:
+        return NOBODY
+    return os.geteuid() if identity is None else identity.uid
 
 
 def become(flags: int, identity: Identity | None) -> int:
@@ -93,15 +96,14 @@ def become(flags: int, identity: Identity | None) -> int:
 
     Without an identity the user stays who he is, without capabilities.
     """
-    inside = bool(flags & linux.CLONE_NEWUSER)
     if identity is None:
         return 0
-    uid = NOBODY if inside else identity.uid
+    uid = inner_uid(flags, identity)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     os.setresuid(uid, uid, uid)
-    return 1 << linux.CAP_DAC_READ_SEARCH if identity.reads_software else 0
+    return identity.capabilities(own_root=bool(flags & linux.CLONE_NEWNS))
 
 
 def die_with_parent(gate: int) -> None:
@@ -126,9 +128,11 @@ def _maps(which: str, wanted: int) -> bool:
     return False
 
 
-def _open_to_others(path: Path) -> bool:
-    """Whether a stranger can read the folder or file: all of the way there and itself."""
-    try:
-        return bool(path.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in path.parents)
-    except OSError:
-        return False
+def _readable(folder: Path) -> bool:
+    """Whether others may read the folder and what lies directly in it."""
+    entries = [folder, *(folder.iterdir() if folder.is_dir() else ())]
+    return all(_mode(path) & (0o005 if path.is_dir() else 0o004) for path in entries if not path.is_symlink())
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import SandboxJob, SandboxResult
-from tritonrl_plugin_sandbox import prepare, worker
+from tritonrl_plugin_sandbox import prepare, report, worker
 from tritonrl_plugin_sandbox.limits import tightest
 from tritonrl_plugin_sandbox.profiles import CONFINED
 
@@ -72,6 +72,16 @@ class SandboxPlugin(Plugin):
         )
         return worker.run(SandboxJob(job.entry, limits, job.profile, job.keep_fds), box)
 
+    @staticmethod
+    def doctor() -> list[tuple[str, str, str]]:
+        """Rows for `tritonrl doctor`: what, found, note. Takes a second or two: it runs the canaries."""
+        found = report.host_report()
+        held = sum(canary.held for canary in found.canaries)
+        rows = [("sandbox tier", found.tier or "none", "" if found.tier else "nothing runs with `sandbox` enabled")]
+        rows += [(f"  {layer.name}", "yes" if layer.there else "no", layer.note) for layer in found.layers]
+        rows += [("  canaries", f"{held} of {len(found.canaries)} held", "")] if found.canaries else []
+        return rows + [(f"  canary: {each.name}", "GOT THROUGH", each.note) for each in found.canaries if not each.held]
+
     def _own(self) -> prepare.Prepared:
         """What is prepared for this very process: descriptors and user ids do not survive a fork."""
         if self._prepared is None or self._prepared[0] != os.getpid():
@@ -82,8 +92,3 @@ class SandboxPlugin(Plugin):
 
 def _mebibytes(count: int | None) -> int | None:
     return None if count is None else count << 20
-
-
-def options_from(**given: Any) -> SandboxPlugin:
-    """A plugin from option values, for use without a session."""
-    return SandboxPlugin(SandboxPlugin.Options(**given))

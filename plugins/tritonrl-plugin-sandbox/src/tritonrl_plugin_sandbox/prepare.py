@@ -5,10 +5,7 @@ The choice fails closed: below the demanded tier there is a reason instead of a 
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import os
-import shutil
 import sysconfig
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +14,8 @@ from tritonrl_plugin_sandbox import landlock, linux, namespaces, profiles, secco
 from tritonrl_plugin_sandbox.child import Confinement
 from tritonrl_plugin_sandbox.host import Host, missing, probe
 from tritonrl_plugin_sandbox.tables import this_arch
-from tritonrl_plugin_sandbox.worker import Box, make_scratch
+from tritonrl_plugin_sandbox.view import view_of
+from tritonrl_plugin_sandbox.worker import Box
 
 WEAKENED = {
     "no_file_access": "files readable",
@@ -97,17 +95,10 @@ def label(host: Host, demand: Demand, program: bytes | None) -> str:
 def _build(name: str, host: Host, demand: Demand) -> Box:
     network = "no_network" in demand.off
     files = "no_file_access" in demand.off
-    chosen = profiles.profile(name)
-    if network:
-        chosen = profiles.with_network(chosen)
+    chosen = profiles.with_network(profiles.profile(name)) if network else profiles.profile(name)
     flags = host.namespaces & ~(linux.CLONE_NEWNET if network else 0)
-    scratch, rules = "", profiles.file_rules(name)
-    if files:
-        rules |= profiles.everything()
-    if chosen.processes:
-        outer, scratch = make_scratch(flags, host.identity)
-        atexit.register(_remove_scratch, outer, os.getpid())
-        rules[outer] = landlock.SCRATCH
+    own_root = bool(flags & linux.CLONE_NEWNS) and not (files and chosen.name != "compile")
+    rules = profiles.file_rules(name) | (profiles.everything() if files else {})
     arch = this_arch()
     if arch is None:
         raise Unfit("there is no syscall table for this machine")
@@ -115,18 +106,14 @@ def _build(name: str, host: Host, demand: Demand) -> Box:
     confinement = Confinement(
         flags=flags,
         identity=host.identity,
-        ruleset=landlock.ruleset(rules, host.landlock, network=network),
+        view=view_of(profiles.shown(name)) if own_root else None,
+        ruleset=None if chosen.processes else landlock.ruleset(rules, host.landlock, network=network),
+        rules=rules,
         landlock_version=host.landlock,
         program=program,
         network=network,
         files=files,
         processes=chosen.processes,
-        scratch=scratch,
         environment=linux.initial_environment(),
     )
     return Box(confinement, label(replace(host, namespaces=flags), demand, program))
-
-
-def _remove_scratch(outer: str, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(outer, ignore_errors=True)

@@ -32,6 +32,11 @@ from tritonrl_plugin_sandbox.linux import (
 from tritonrl_plugin_sandbox.seccomp import OWN_PID, Check, Rules
 
 CONFINED = ("record", "interpret", "compile")
+DEVICES = ("/dev/null", "/dev/urandom", "/etc/ld.so.cache")
+"""Single files that the software reads."""
+
+_LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
+"""The dynamic loader of either architecture; the C library lies beside what it is a link to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,32 +131,38 @@ def file_rules(name: str) -> dict[str, int]:
     """Landlock rights by path for a profile, without its scratch folder. Takes milliseconds: it reads folders."""
     hidden = _answers()
     rules: dict[str, int] = {}
-    for root in _roots(name):
-        rules |= _readable(root, hidden)
-    devices = dict.fromkeys(("/dev/null", "/dev/urandom", "/etc/ld.so.cache"), landlock.READ_FILE)
+    for root in roots(name):
+        rules |= _readable(Path(os.path.realpath(root)), hidden)
+    rules |= dict.fromkeys(DEVICES, landlock.READ_FILE)
+    if name == "compile":
+        rules |= dict.fromkeys(_programs(), landlock.READ_FILE | landlock.EXECUTE)
+        rules["/dev/null"] = landlock.READ_FILE | landlock.WRITE_FILE
+    return rules
+
+
+def roots(name: str) -> list[str]:
+    """Folders of the software, under the names by which it is found: standard library, C library, packages."""
+    folders = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    for loader in (loader for loader in _LOADERS if Path(loader).exists()):
+        folders += [str(Path(loader).parent), str(Path(os.path.realpath(loader)).parent)]
+    packages: tuple[str, ...] = ("triton",)
     if name != "compile":
-        return rules | devices
-    programs = dict.fromkeys(_programs(), landlock.READ_FILE | landlock.EXECUTE)
-    return rules | devices | programs | {"/dev/null": landlock.READ_FILE | landlock.WRITE_FILE}
+        folders += [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+        packages = ("torch", "triton", "numpy")
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        folders += list(spec.submodule_search_locations or ()) if spec is not None else []
+    return [folder for folder in dict.fromkeys([*folders, str(_core())]) if Path(folder).is_dir()]
+
+
+def shown(name: str) -> list[str]:
+    """Paths that a root folder of the child's own must show."""
+    return [*roots(name), *DEVICES, *_LOADERS]
 
 
 def everything() -> dict[str, int]:
     """Rights to read every file, for those who switched `no_file_access` off. Nothing is writable."""
     return {"/": landlock.READ}
-
-
-def _roots(name: str) -> Iterable[Path]:
-    """Folders of the software: standard library, shared libraries, installed packages (to compile: Triton alone)."""
-    folders = {"/lib", "/lib64", "/usr/lib", "/usr/lib64"} | {*map(sysconfig.get_path, ("stdlib", "platstdlib"))}
-    packages: tuple[str, ...] = ("triton",)
-    if name != "compile":
-        folders |= {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
-        packages = ("torch", "triton", "numpy")
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        folders |= set(spec.submodule_search_locations or ()) if spec is not None else set()
-    resolved = {Path(os.path.realpath(folder)) for folder in folders if Path(folder).is_dir()}
-    return sorted(resolved | {_core()})
 
 
 def _core() -> Path:
@@ -185,6 +196,4 @@ def _programs() -> Iterable[str]:
     spec = importlib.util.find_spec("triton")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         yield from (str(found) for found in Path(folder).glob("backends/nvidia/bin/ptxas*"))
-    for loader in ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"):
-        if Path(loader).exists():
-            yield os.path.realpath(loader)
+    yield from (os.path.realpath(loader) for loader in _LOADERS if Path(loader).exists())

@@ -15,13 +15,14 @@ import signal
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
-from tritonrl_plugin_sandbox import child, linux, namespaces
-from tritonrl_plugin_sandbox.child import FRAME, Confinement, ResourceLimits
+from tritonrl_plugin_sandbox import child, linux, namespaces, view
+from tritonrl_plugin_sandbox.child import FRAME, Confinement, Place
 from tritonrl_plugin_sandbox.limits import counts_alone, resource_limits
 
 DEAD_S = 10.0
@@ -48,14 +49,8 @@ def run(job: SandboxJob, box: Box) -> SandboxResult:
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads != 1:
         return refused(f"the calling process has {threads} threads; it must have one to fork a child safely")
-    how = box.confinement
-    alone = counts_alone(bool(how.flags & linux.CLONE_NEWUSER), how.identity)
-    limits = resource_limits(job.limits, private_tasks=alone, writes=bool(how.scratch))
-    if how.scratch and not how.flags & linux.CLONE_NEWNS:
-        empty_scratch(how.scratch)
-    outcome = _supervise(job, how, limits, began + job.limits.wall_s)
-    if how.scratch and not how.flags & linux.CLONE_NEWNS:
-        empty_scratch(how.scratch)
+    with _scratch(box.confinement) as scratch:
+        outcome = _supervise(job, box.confinement, scratch, began + job.limits.wall_s)
     label = "none" if outcome.outcome == "refused" else box.label
     return SandboxResult(outcome.outcome, outcome.payload, outcome.detail, label, time.monotonic() - began)
 
@@ -65,14 +60,16 @@ def refused(reason: str) -> SandboxResult:
     return SandboxResult("refused", detail=reason)
 
 
-def _supervise(job: SandboxJob, how: Confinement, limits: ResourceLimits, deadline: float) -> SandboxResult:
+def _supervise(job: SandboxJob, how: Confinement, scratch: str, deadline: float) -> SandboxResult:
+    alone = counts_alone(bool(how.flags & linux.CLONE_NEWUSER), how.identity)
+    limits = resource_limits(job.limits, private_tasks=alone, writes=bool(scratch))
     reader, writer = os.pipe()
     gate, opener = os.pipe()
     try:
         pid = namespaces.fork(how.flags)
         if pid == 0:
             os.close(opener)  # or the gate would never hang up
-            child.run(job, how, limits, writer, gate)
+            child.run(job, how, Place(limits, (*job.keep_fds, writer), gate, scratch), writer)
         os.close(writer)
         writer = -1
         with _Child(pid, how.processes) as alive:
@@ -224,16 +221,20 @@ def _without_result(alive: _Child, limits: Limits, ready: bool) -> SandboxResult
     return SandboxResult("died", detail=f"exited with code {code} before it gave a result")
 
 
-def make_scratch(how_flags: int, identity: namespaces.Identity | None) -> tuple[str, str]:
-    """A folder that is not writable, and in it the scratch folder of the children; the rule of Landlock is on the outer
-    one, because a tmpfs put on the inner one hides its inode. Both are the caller's to remove."""
-    outer = tempfile.mkdtemp(prefix="tritonrl-sandbox-")
-    inner = Path(outer) / "scratch"
-    inner.mkdir(mode=0o700)
-    if identity is not None and not how_flags & linux.CLONE_NEWNS:
-        os.chown(inner, identity.uid, identity.uid)
-    Path(outer).chmod(0o555)
-    return outer, str(inner)
+@contextlib.contextmanager
+def _scratch(how: Confinement) -> Iterator[str]:
+    """The scratch folder of one job, "" for none: a private tmpfs in the child's own root, else a folder on disk."""
+    if not how.processes or how.view is not None:
+        yield view.SCRATCH if how.processes else ""
+        return
+    folder = tempfile.mkdtemp(prefix="tritonrl-sandbox-")
+    try:
+        if how.identity is not None:
+            os.chown(folder, how.identity.uid, how.identity.uid)
+        yield folder
+    finally:
+        empty_scratch(folder)
+        Path(folder).rmdir()
 
 
 def empty_scratch(scratch: str) -> None:
