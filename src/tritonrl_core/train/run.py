@@ -158,7 +158,12 @@ class _Training:
         from tritonrl_core.train.config import sft_config
         from tritonrl_core.train.sft import sft_rows, train_sft
 
-        if self._final("sft").is_dir() or self.preset.train.sft.get("max_steps") == 0:
+        if self.preset.train.sft.get("max_steps") == 0:
+            self.progress.say("sft: left out by the preset (train.sft.max_steps: 0).")
+            self.model_folder = Path(self._source())
+            return
+        if self._final("sft").is_dir():
+            self.model_folder = self._final("sft")
             return
         policy = self._policy(self._source())
         rows = sft_rows(policy, self.tasks, golden_solutions(), self.preset.verifier.delegation)
