@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch._subclasses import fake_tensor
 from torch.overrides import TorchFunctionMode
 
 from tritonrl_core.bench.parameters import MOVED
@@ -43,16 +44,15 @@ class UnsupportedDeviceCallError(Exception):
 
 
 def borrow_device_guard() -> None:
-    """Give torch a device guard for CUDA that does nothing, where it has none that works.
+    """Give torch a device guard for CUDA that does nothing.
 
-    A CPU build registers none and then `.contiguous()` fails even on fake tensors. c10's registry of guards is an
-    exported array: CUDA's slot is pointed at Meta's guard. A CUDA build without a GPU has a function for it.
+    A CPU build registers none and then `.contiguous()` fails even on fake tensors; a CUDA build's own would start the
+    driver, and with it a thread, in a process that forks. c10's registry of guards is an exported array: CUDA's slot is
+    pointed at Meta's guard.
     """
-    torch._C._ensureCUDADeviceGuardSet()
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
     registry = (ctypes.c_void_p * _SLOTS).in_dll(library, _REGISTRY)
-    if not registry[_CUDA_SLOT]:
-        registry[_CUDA_SLOT] = registry[_META_SLOT]
+    registry[_CUDA_SLOT] = registry[_META_SLOT]
 
 
 class DeviceWords(TorchFunctionMode):
@@ -102,6 +102,9 @@ class DeviceStandIn:
         import torch._dynamo.config
 
         borrow_device_guard()
+        # Both believe `is_available` and would begin to use the device.
+        fake_tensor.init_gpu_context = lambda device: None
+        fake_tensor.FakeTensorMode.avoid_device_init = True  # type: ignore[method-assign, assignment]
         for name, value in {**self._functions(), **self._classes()}.items():
             setattr(torch.cuda, name, value)
         torch._C._cuda_getCurrentRawStream = lambda device: 0

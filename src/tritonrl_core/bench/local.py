@@ -10,8 +10,7 @@ from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
 from tritonrl_core.bench.program import LocalProgram, MakeCases
 from tritonrl_core.bench.references import References
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.errors import UsageError
-from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Limits, Task
+from tritonrl_core.types import Bench, BenchSpec, Candidate, CaseRequest, Limits, Task
 
 MOST_MEMORY = 4 << 30
 """What one candidate may use, in bytes, where the machine has plenty."""
@@ -19,13 +18,12 @@ MOST_MEMORY = 4 << 30
 RECORD_BYTES = 4 << 20
 
 
-def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> LocalBench:
-    """Open the bench that a resolved spec describes. Workers start in the background. Raises `UsageError`."""
-    if spec.device != "cpu":
-        raise UsageError(
-            f"there is no local bench for device {spec.device!r} yet",
-            remedy="Use `--device cpu` (or `--set verifier.device=cpu`): kernels are interpreted, speed is estimated.",
-        )
+def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> Bench:
+    """Open the bench that a resolved spec describes, with the machine's GPUs or without. Workers start at once."""
+    if spec.device == "cuda":
+        from tritonrl_core.bench.gpu_program import GpuBench
+
+        return GpuBench(spec, make_cases)
     return LocalBench(spec, make_cases)
 
 

@@ -78,8 +78,11 @@ class _Judged(Exception):  # noqa: N818 - a verdict, not an error
 
 def warm() -> None:
     """Import, patch and record once, so that a forked child finds everything ready. For a process that only records."""
+    # Inductor, which fake tensors import, would start a pool of compilers and with it a thread: this process forks.
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     scale = Arguments((), (TensorSpec((8, 16), (16, 1), 0, "float32", 512),))
-    answer = read_recording(record(RecordRequest(_WARM_CODE, scale, {}, gpu_for("sm_90"))))
+    request = RecordRequest(_WARM_CODE, scale, {}, gpu_for("sm_90"))
+    answer = read_recording(encode(_record(request)))
     if isinstance(answer, RecordFailure):
         raise InfraError(f"the recorder does not work here: {answer.reason}")
 

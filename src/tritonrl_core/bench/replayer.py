@@ -203,7 +203,7 @@ class Placed:
         return float(sorted(begin.elapsed_time(end) for begin, end in events)[trials // 2])
 
     def _steps(self, steps: Sequence[AtenCall | Launch], born: set[int], launches: bool) -> None:
-        stream = torch.cuda.current_stream().cuda_stream
+        stream = torch.cuda.current_stream().cuda_stream if self.replay.device.type == "cuda" else 0
         for step in steps:
             if isinstance(step, AtenCall):
                 self._call(step, born)

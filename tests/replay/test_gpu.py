@@ -1,0 +1,274 @@
+"""Replaying on a GPU: right and wrong kernels, faults that stay with their candidate, clocks that measure."""
+
+import os
+import signal
+
+import pytest
+
+from tritonrl_core.types import Candidate, InputCase, Status, Task, TimingProtocol
+
+pytestmark = pytest.mark.gpu
+
+DOUBLE = """
+class Model(nn.Module):
+    def forward(self, x):
+        return x * 2.0
+def get_inputs():
+    return [torch.randn(128, 100)]
+def get_init_inputs():
+    return []
+"""
+KERNEL = """
+@triton.jit
+def double(x_ptr, o_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(o_ptr + i, tl.load(x_ptr + i, mask=i < n) * 2.0, mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        x = x.contiguous()
+        out = torch.empty_like(x)
+        n = x.numel()
+        double[(triton.cdiv(n, 256) + 1,)](x, out, n, BLOCK=256)
+        return out
+"""
+
+
+def test_a_right_kernel_passes_with_facts(judge):
+    result = judge(DOUBLE, KERNEL)
+    assert result.status is Status.PASSED, result.reason
+    assert result.error is not None
+    assert result.facts["launch_count"] == 1
+    assert result.facts["registers"] > 0
+
+
+def test_strided_and_offset_inputs_arrive_as_they_are(judge):
+    for layout in ("strided", "offset"):
+        result = judge(DOUBLE, KERNEL, InputCase("c", seed=3, layout=layout))
+        assert result.status is Status.PASSED, (layout, result.reason)
+
+
+def test_half_precision_inputs(judge):
+    for dtype in ("float16", "bfloat16"):
+        result = judge(DOUBLE, KERNEL, InputCase("c", seed=3, dtype=dtype))
+        assert result.status is Status.PASSED, (dtype, result.reason)
+
+
+WRONG = {
+    "a wrong factor": ("* 2.0", "* 2.1", "output"),
+    "half of the output left out": ("cdiv(n, 256)", "cdiv(n // 4, 256)", "output"),
+    "a write past the end": ("mask=i < n)\nclass", "mask=i < n + 1)\nclass", "beside"),
+    "a write into the input": ("(x, out, n", "(x, x, n", "its input 0"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_kernels_are_wrong(judge, kind):
+    old, new, reason = WRONG[kind]
+    assert old in KERNEL
+    code = KERNEL.replace(old, new).replace("return out", "return x" if "input" in kind else "return out")
+    result = judge(DOUBLE, code)
+    assert result.status is Status.WRONG, result
+    assert reason in result.reason
+
+
+FAULTS = {
+    "an illegal address": ("o_ptr + i, tl.load", "o_ptr + i.to(tl.int64) * 100000007, tl.load", Status.RUNTIME_ERROR),
+    "an endless kernel": (
+        "    tl.store",
+        "    while tl.load(o_ptr) != 12345.0:\n        tl.debug_barrier()\n    tl.store",
+        Status.TIMEOUT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_faults_stay_with_their_candidate(judge, kind):
+    old, new, status = FAULTS[kind]
+    result = judge(DOUBLE, KERNEL.replace(old, new))
+    assert result.status is status, result
+    assert judge(DOUBLE, KERNEL).status is Status.PASSED
+
+
+def test_a_killed_worker_is_replaced(gpu_bench, judge):
+    slot = gpu_bench._pool._all[0]
+    os.kill(slot.worker()._process.pid, signal.SIGKILL)
+    assert judge(DOUBLE, KERNEL).status is Status.PASSED
+
+
+def test_a_plan_that_needs_too_much_memory_is_the_candidates_fault(judge):
+    big = "big = torch.zeros(1 << 36, device=x.device)\n        n = x.numel()"
+    code = KERNEL.replace("n = x.numel()", big)
+    code = code.replace("return out", "double[(1,)](x, big, n, BLOCK=256)\n        return out")
+    result = judge(DOUBLE, code)
+    assert result.status is Status.RUNTIME_ERROR
+    assert "out of memory" in result.reason
+
+
+def test_autotuned_kernels_are_tuned_by_the_workers_clock(judge):
+    code = KERNEL.replace("@triton.jit", """
+@triton.autotune([triton.Config({"BLOCK": b}, num_warps=w) for b in (64, 1024) for w in (1, 8)], key=["n"])
+@triton.jit""").replace("(triton.cdiv(n, 256),)", "lambda m: (triton.cdiv(n, m['BLOCK']),)").replace(", BLOCK=256", "")
+    result = judge(DOUBLE, code)
+    assert result.status is Status.PASSED, result.reason
+
+
+LINEAR = """
+class Model(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.linear = nn.Linear(i, o)
+    def forward(self, x):
+        return self.linear(x)
+def get_inputs():
+    return [torch.randn(64, 128)]
+def get_init_inputs():
+    return [128, 64]
+"""
+PRODUCT = """
+@triton.jit
+def product(a, b, bias, o, K, N, B: tl.constexpr):
+    m = tl.program_id(0) * B + tl.arange(0, B)
+    n = tl.program_id(1) * B + tl.arange(0, B)
+    acc = tl.zeros((B, B), tl.float32)
+    for k in range(0, K, B):
+        j = k + tl.arange(0, B)
+        left = tl.load(a + m[:, None] * K + j[None, :])
+        right = tl.load(b + j[:, None] * N + n[None, :])
+        acc += tl.dot(left, right, input_precision="ieee")
+    tl.store(o + m[:, None] * N + n[None, :], acc + tl.load(bias + n)[None, :])
+class ModelNew(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.linear = nn.Linear(i, o)
+        self.packed = nn.Parameter(self.linear.weight.detach().t().contiguous())
+    def forward(self, x):
+        out = torch.empty(x.shape[0], self.packed.shape[1], device=x.device)
+        product[(2, 2)](x, self.packed, self.linear.bias, out, 128, 64, B=32)
+        return out
+"""
+
+
+def test_weights_packed_in_init_are_packed_again_from_the_references(judge):
+    result = judge(LINEAR, PRODUCT)
+    assert result.status is Status.PASSED, result.reason
+
+
+def test_a_missing_bias_is_wrong(judge):
+    assert judge(LINEAR, PRODUCT.replace("acc + tl.load(bias + n)[None, :]", "acc")).status is Status.WRONG
+
+
+HOST_DESCRIPTOR = """
+from triton.tools.tensor_descriptor import TensorDescriptor
+@triton.jit
+def double(x, o, B: tl.constexpr):
+    r = tl.program_id(0) * B
+    c = tl.program_id(1) * B
+    o.store([r, c], x.load([r, c]) * 2.0)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        out = torch.empty_like(x)
+        a, b = TensorDescriptor.from_tensor(x, [32, 32]), TensorDescriptor.from_tensor(out, [32, 32])
+        double[(4, triton.cdiv(x.shape[1], 32))](a, b, B=32)
+        return out
+"""
+DEVICE_DESCRIPTOR = """
+@triton.jit
+def double(x_ptr, o_ptr, M, N, B: tl.constexpr):
+    x = tl.make_tensor_descriptor(x_ptr, (M, N), (N, 1), (B, B))
+    o = tl.make_tensor_descriptor(o_ptr, (M, N), (N, 1), (B, B))
+    r = tl.program_id(0) * B
+    c = tl.program_id(1) * B
+    o.store([r, c], x.load([r, c]) * 2.0)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        out = torch.empty_like(x)
+        triton.set_allocator(lambda size, align, stream: torch.empty(size, device="cuda", dtype=torch.int8))
+        double[(4, triton.cdiv(x.shape[1], 32))](x, out, x.shape[0], x.shape[1], B=32)
+        return out
+"""
+
+
+@pytest.mark.parametrize("code", [HOST_DESCRIPTOR, DEVICE_DESCRIPTOR], ids=["host", "device"])
+def test_tensor_descriptors(judge, code):
+    result = judge(DOUBLE, code)
+    assert result.status is Status.PASSED, result.reason
+
+
+def test_scalars_of_every_kind_arrive(judge):
+    code = """
+@triton.jit
+def double(x_ptr, o_ptr, n, a, b, c: tl.float16, d: tl.int64, e: tl.float64, f: tl.bfloat16, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = a + b + c.to(tl.float32) + d.to(tl.float32) + e.to(tl.float32) + f.to(tl.float32)
+    tl.store(o_ptr + i, tl.load(x_ptr + i, mask=i < n) * total, mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        out = torch.empty_like(x)
+        double[(50,)](x, out, x.numel(), 0.25, 3, -2.5, -(1 << 40) // (1 << 40), 0.75, 1.5, BLOCK=256)
+        return out
+"""
+    result = judge(DOUBLE, code)
+    assert result.status is Status.PASSED, result.reason
+
+
+def test_a_captured_graph_is_judged_as_its_launches(judge):
+    code = KERNEL[: KERNEL.index("class")] + """
+class ModelNew(nn.Module):
+    graph = None
+    def forward(self, x):
+        if self.graph is None:
+            self.x, self.out = torch.empty_like(x), torch.empty_like(x)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                double[(50,)](self.x, self.out, x.numel(), BLOCK=256)
+        COPY
+        self.graph.replay()
+        return self.out.clone()
+"""
+    assert judge(DOUBLE, code.replace("COPY", "self.x.copy_(x)")).status is Status.PASSED
+    stale = judge(DOUBLE, code.replace("COPY", "pass"))
+    assert (stale.status, "does not depend on the inputs" in stale.reason) == (Status.CHEATED, True)
+
+
+RELU = DOUBLE.replace("x * 2.0", "torch.relu(x)")
+IN_PLACE = """
+@triton.jit
+def relu(x_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(x_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0), mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y = x.clone()
+        relu[(51,)](y, y.numel(), BLOCK=256)
+        return y
+"""
+IDLE = IN_PLACE.replace("tl.store(x_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0)",
+                        "tl.store(x_ptr + i, tl.load(x_ptr + i, mask=i < n) + tl.load(x_ptr + i, mask=i < n) * 0.0")
+
+
+def test_an_honest_kernel_is_not_taken_for_decoration(judge):
+    result = judge(RELU, IN_PLACE, InputCase("c", seed=3, distribution="zeros"))
+    assert result.status is Status.PASSED, result.reason
+    assert result.facts["right_without_launches"]
+
+
+def test_a_kernel_that_changes_nothing_is_decoration(judge):
+    identity = DOUBLE.replace("x * 2.0", "x.clone()")
+    result = judge(identity, IDLE)
+    assert result.status is Status.CHEATED, result
+    assert "left out" in result.reason
+
+
+def test_timing_measures_both_sides(gpu_bench):
+    source = "import torch\nimport torch.nn as nn\n" + DOUBLE.replace("128, 100", "8192, 8192")
+    head = "import torch\nimport torch.nn as nn\nimport triton\nimport triton.language as tl\n"
+    code = head + KERNEL.replace("256", "1024")
+    program = gpu_bench.program(Task(id="t", level=1, source=source), Candidate.from_code(code))
+    for method in ("simple", "graph"):
+        timing = program.time(TimingProtocol(method=method, warmup=5, trials=30))
+        assert timing.clock == "events"
+        assert len(timing.candidate_us) == 30
+        assert 0.7 < timing.speedup < 1.4, timing.speedup
+        assert timing.speedup_low < timing.speedup < timing.speedup_high
+        # 512 MiB moved: no card does it in 30 µs, none of today's needs 3 ms.
+        assert 30 < min(timing.candidate_us) < 3000
