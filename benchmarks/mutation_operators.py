@@ -1,7 +1,7 @@
 """Makes faulty kernels from right ones: named mutation operators on the syntax tree of a candidate.
 
-An operator takes one place in the tree and gives what could stand there instead, with a note; every (place, replacement)
-is one mutant. Nothing here runs a kernel or knows how mutants fare (see `mutants.py`).
+An operator takes one place in the tree and gives what could stand there instead, with a note; every (place,
+replacement) is one mutant. Nothing here runs a kernel or knows how mutants fare (see `mutants.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Mutant:
     operator: str
     line: int
     note: str
+    changed: str
+    """The text that stood there."""
     code: str
 
     @property
@@ -61,7 +63,8 @@ def mutants(task_id: str, code: str, shapes: Mapping[str, tuple[int, ...]]) -> l
             for note, replacement in operator(node, place):
                 changed = ast.unparse(_replaced(tree, node, replacement)) + "\n"
                 if changed.strip() != original:
-                    found.setdefault(changed, Mutant(task_id, name, getattr(node, "lineno", 0), note, changed))
+                    was = ast.unparse(node)
+                    found.setdefault(changed, Mutant(task_id, name, getattr(node, "lineno", 0), note, was, changed))
     return list(found.values())
 
 
@@ -103,7 +106,8 @@ def _inside(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
 
 
 def _place_of(child: ast.AST, name: str, parent: ast.AST, place: Place) -> Place:
-    address = is_tl(parent, "load", "store", "atomic_add") and name == "args" and child is parent.args[0]  # type: ignore[attr-defined]
+    memory = is_tl(parent, "load", "store", "atomic_add")
+    address = memory and name == "args" and child is parent.args[0]  # type: ignore[attr-defined]
     if address or (isinstance(child, ast.keyword) and child.arg == "mask"):
         inner = copy.copy(place)
         inner.in_pointer, inner.in_index = address or place.in_pointer, True
@@ -126,6 +130,7 @@ def is_tl(node: ast.AST, *names: str) -> bool:
 
 
 _FLOATING = ("exp", "exp2", "log", "log2", "sqrt", "rsqrt", "sigmoid", "erf", "dot", "cos", "sin", "softmax")
+_AS_ITS_ARGUMENTS = ("sum", "max", "min", "maximum", "minimum", "abs", "cumsum", "cumprod")
 
 
 def is_float(node: ast.AST, floats: frozenset[str]) -> bool:
@@ -144,7 +149,7 @@ def is_float(node: ast.AST, floats: frozenset[str]) -> bool:
         return any(is_float(value, floats) for value in node.args[1:])  # type: ignore[attr-defined]
     if isinstance(node, ast.Constant):
         return isinstance(node.value, float)
-    if isinstance(node, ast.BinOp | ast.UnaryOp) or is_tl(node, "sum", "max", "min", "maximum", "minimum", "abs", "cumsum"):
+    if isinstance(node, ast.BinOp | ast.UnaryOp) or is_tl(node, *_AS_ITS_ARGUMENTS):
         return any(is_float(child, floats) for child in ast.iter_child_nodes(node))
     return False
 
@@ -229,8 +234,11 @@ def block_not_covering(node: ast.AST, place: Place) -> Rewrites:
     if name == "triton.next_power_of_2":
         yield "half the block", ast.BinOp(node, ast.FloorDiv(), ast.Constant(2))
     if name == "triton.cdiv":
-        yield "rounded down", ast.Call(_parsed("max"), [ast.Constant(1), ast.BinOp(node.args[0], ast.FloorDiv(), node.args[1])], [])
-        yield "blocks half as many", ast.Call(node.func, [node.args[0], ast.BinOp(node.args[1], ast.Mult(), ast.Constant(2))], [])
+        size, block = node.args
+        down = ast.BinOp(size, ast.FloorDiv(), block)
+        yield "rounded down", ast.Call(_parsed("max"), [ast.Constant(1), down], [])
+        twice = ast.BinOp(block, ast.Mult(), ast.Constant(2))
+        yield "blocks half as many", ast.Call(node.func, [size, twice], [])
 
 
 def tail_lost(node: ast.AST, place: Place) -> Rewrites:
@@ -264,10 +272,11 @@ def axis_swapped(node: ast.AST, place: Place) -> Rewrites:
     if not place.in_kernel and _is_launch(node):
         arguments = node.args  # type: ignore[attr-defined]
         for index in range(len(arguments) - 1):
-            if all(_is_stride(a) for a in arguments[index : index + 2]) and _base(arguments[index]) == _base(arguments[index + 1]):
+            pair = arguments[index : index + 2]
+            if all(_is_stride(a) for a in pair) and _base(pair[0]) == _base(pair[1]):
                 swapped = [*arguments[:index], arguments[index + 1], arguments[index], *arguments[index + 2 :]]
                 yield "strides swapped", ast.Call(node.func, swapped, node.keywords)  # type: ignore[attr-defined]
-    if place.in_kernel and isinstance(node, ast.keyword) and node.arg == "axis" and isinstance(node.value, ast.Constant):
+    if isinstance(node, ast.keyword) and node.arg == "axis" and isinstance(node.value, ast.Constant):
         yield "other axis", ast.keyword("axis", ast.Constant(1 - node.value.value))
     if place.in_pointer and isinstance(node, ast.Subscript) and ast.unparse(node.slice) in ("(:, None)", ":, None"):
         yield "row as column", ast.Subscript(node.value, _parsed("x[None, :]").slice, ast.Load())  # type: ignore[attr-defined]
@@ -354,7 +363,8 @@ def variance_unstable(node: ast.AST, place: Place) -> Rewrites:
 
 
 def parameter_ignored(node: ast.AST, place: Place) -> Rewrites:
-    if is_tl(node, "load") and any(isinstance(n, ast.Name) and n.id in place.parameters for n in ast.walk(node.args[0])):  # type: ignore[attr-defined]
+    read = ast.walk(node.args[0]) if is_tl(node, "load") else ()  # type: ignore[attr-defined]
+    if any(isinstance(name, ast.Name) and name.id in place.parameters for name in read):
         zero = ast.BinOp(node, ast.Mult(), ast.Constant(0.0))
         yield "0 for a parameter", zero
         yield "1 for a parameter", ast.BinOp(zero, ast.Add(), ast.Constant(1.0))
@@ -385,7 +395,7 @@ _OTHER_FUNCTION = {"exp": "exp2", "log": "log2", "rsqrt": "sqrt", "sum": "max", 
 def function_wrong(node: ast.AST, place: Place) -> Rewrites:
     if is_tl(node, *_OTHER_FUNCTION):
         other = _OTHER_FUNCTION[node.func.attr]  # type: ignore[attr-defined]
-        yield f"tl.{other}", ast.Call(ast.Attribute(ast.Name("tl", ast.Load()), other, ast.Load()), node.args, node.keywords)  # type: ignore[attr-defined]
+        yield f"tl.{other}", ast.Call(_parsed(f"tl.{other}"), node.args, node.keywords)  # type: ignore[attr-defined]
     if is_tl(node, "abs", "sqrt"):
         yield "function left out", node.args[0]  # type: ignore[attr-defined]
 

@@ -21,8 +21,8 @@ class MultiInputPlugin(Plugin):
         """How many inputs (`num_tests`) and what they vary; shapes and dtypes only as far as the task declares them.
 
         `seed` of the inputs; with 0, the task as written is the very case that the base and the funnel ask for, and is
-        run once. `criterion`: `default` is the project's own (docs/design.md), `kernelbench` is `allclose` as KernelBench
-        does it, for comparable tables.
+        run once. `criterion`: `default` is the project's own, `kernelbench` is KernelBench's `allclose`, for comparable
+        tables.
         """
 
         num_tests: int = Field(default=5, ge=1)

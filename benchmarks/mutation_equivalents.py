@@ -1,0 +1,138 @@
+"""Mutants that compute the same as the original: decided before scoring, by identical TTIR or by a written argument.
+
+Identical TTIR: for every size and layout that the task declares, the recorded plan of the mutant (kernels as canonical
+TTIR, launches, grids, arguments, buffers) is the original's. Recording runs Triton's own front end and needs no GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mutation_operators import Mutant
+
+from tritonrl_core.bench import wire
+from tritonrl_core.bench.forkserver import RECORD, ForkServer
+from tritonrl_core.bench.plan import LaunchPlan, encode
+from tritonrl_core.bench.record_request import (
+    Arguments,
+    RecordFailure,
+    RecordRequest,
+    read_recording,
+    request_data,
+    specify,
+)
+from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.types import CaseRequest, InputCase, Limits, Task
+
+EVERYTHING = CaseRequest(count=40, shapes=True, layouts=True)
+_LOCATION = re.compile(r"\s*loc\((?:[^()]|\([^()]*\))*\)|^#loc.*$", re.MULTILINE)
+_LIMITS = Limits(wall_s=60.0, cpu_s=60.0)
+
+
+class Plans:
+    """Launch plans of candidates, recorded in forked children. Close it to end its workers."""
+
+    def __init__(self, workers: int, make_cases: Callable[[Task, CaseRequest], list[InputCase]]) -> None:
+        self._server = ForkServer(RECORD, workers)
+        self._make_cases = make_cases
+        self._requests: dict[str, list[RecordRequest]] = {}
+        self._originals: dict[str, Any] = {}
+
+    def close(self) -> None:
+        self._server.close()
+
+    def compare(self, task: Task, original: str, code: str) -> tuple[bool, str]:
+        """Whether a candidate's plans are the original's for every signature of the task; and why there is none for the
+        task as written, "" where there is one. Stops at the first difference."""
+        for number, request in enumerate(self._signatures(task)):
+            mine = self._plan(request, code)
+            if isinstance(mine, str):
+                return False, "" if number else mine
+            key = f"{task.key}/{number}"
+            if key not in self._originals:
+                self._originals[key] = self._plan(request, original)
+            if mine != self._originals[key]:
+                return False, ""
+        return True, ""
+
+    def _plan(self, request: RecordRequest, code: str) -> Any:
+        """A plan without lines and locations, or a text that says why there is none."""
+        answer = self._record(replace(request, code=code))
+        if isinstance(answer, RecordFailure):
+            return f"{answer.status}: {answer.reason}"
+        return _canonical(json.loads(encode(answer)))
+
+    def _signatures(self, task: Task) -> list[RecordRequest]:
+        if task.key not in self._requests:
+            cases = self._make_cases(task, CaseRequest()) + self._make_cases(task, EVERYTHING)
+            reference = Reference(task)
+            self._requests[task.key] = [_request(task, reference, case) for case in _one_each(cases)]
+        return self._requests[task.key]
+
+    def _record(self, request: RecordRequest) -> LaunchPlan | RecordFailure:
+        data = wire.memfd("mutant", json.dumps(request_data(request)).encode())
+        try:
+            result = self._server.run([data], _LIMITS)
+        finally:
+            os.close(data)
+        if result.outcome != "ok":
+            raise RuntimeError(f"the recorder ended with {result.outcome}: {result.detail}")
+        return read_recording(result.payload)
+
+
+def _one_each(cases: Sequence[InputCase]) -> list[InputCase]:
+    return list({case.signature: case for case in cases}.values())
+
+
+def _request(task: Task, reference: Reference, case: InputCase) -> RecordRequest:
+    materials = reference.materialise(case)
+    return RecordRequest(
+        code="",
+        arguments=Arguments(tuple(specify(materials.init_inputs)), tuple(specify(materials.inputs))),
+        state={name: specify(tensor) for name, tensor in materials.state.items()},
+        gpu=gpu_for("sm_90"),
+        training=None if task.mode == "as_is" else task.mode == "train",
+        dtype=case.dtype,
+    )
+
+
+def _canonical(value: Any) -> Any:
+    """Plain data without lines of the source, and TTIR without locations."""
+    if isinstance(value, dict):
+        return {key: _canonical(part) for key, part in value.items() if key != "line"}
+    if isinstance(value, list):
+        return [_canonical(part) for part in value]
+    return _LOCATION.sub("", value) if isinstance(value, str) else value
+
+
+LANES_APART = (
+    "Lanes are independent (no reduction, scan or product in the kernel) and stores stay masked: what is read for a "
+    "lane beyond the mask is never used."
+)
+_CROSSING = ("tl.sum", "tl.max(", "tl.min(", "tl.argm", "tl.dot", "tl.cumsum", "tl.cumprod", "tl.sort", "tl.reduce",
+             "tl.associative_scan", "tl.atomic")
+
+
+def argument(mutant: Mutant) -> str:
+    """Why this mutant computes what the original does; "" where nobody has shown it."""
+    if _only_unused_lanes(mutant):
+        return LANES_APART
+    return WRITTEN.get(mutant.key, "")
+
+
+def _only_unused_lanes(mutant: Mutant) -> bool:
+    """A load without its mask, or with other padding, in code whose lanes never meet."""
+    changes_a_load = mutant.operator == "padding_wrong" or (
+        mutant.operator == "mask_dropped" and mutant.changed.startswith("tl.load")
+    )
+    return changes_a_load and not any(crossing in mutant.code for crossing in _CROSSING)
+
+
+WRITTEN: dict[str, str] = {}
+"""Mutant key → argument. A key holds a hash of the mutant's code, so an argument ends with its code."""
