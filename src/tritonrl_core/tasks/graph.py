@@ -11,7 +11,8 @@ from tritonrl_core.types import Task, content_key
 
 SPELLING = frozenset({
     "view", "reshape", "_unsafe_view", "_reshape_alias", "clone", "contiguous", "alias", "detach", "lift_fresh",
-    "lift_fresh_copy", "_to_copy", "copy", "unsqueeze", "squeeze", "expand", "convert_element_type", "broadcast_in_dim",
+    "lift_fresh_copy", "to", "_to_copy", "copy", "unsqueeze", "squeeze", "expand", "convert_element_type",
+    "broadcast_in_dim",
 })  # fmt: skip
 """Operators that move, cast or copy without computing: how a computation is spelled, not what it is."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from math import lcm
 
 from tritonrl_core.bench.constants import integer_constants, rebind
 from tritonrl_core.errors import TaskError
@@ -42,16 +43,19 @@ def affordable(task: Task, flops: float, nbytes: float) -> Task | None:
 
 
 def divided(task: Task, factor: int) -> Task:
-    """The task with all constants above `KEPT`, and the values they may take, divided by `factor`."""
-    large = {name: value for name, value in integer_constants(task.source).items() if value > KEPT}
+    """The task with all constants above `KEPT`, and the values they may take, divided by `factor`.
+
+    What a kept constant divides (channels by their groups), it still divides afterwards.
+    """
+    constants = integer_constants(task.source)
+    kept = [value for value in constants.values() if 1 < value <= KEPT]
+
+    def smaller(value: int) -> int:
+        step = lcm(*(divisor for divisor in kept if value % divisor == 0))
+        return max(value // factor // step, -(-KEPT // step)) * step if value > KEPT else value
+
+    large = [name for name, value in constants.items() if value > KEPT]
     tree = ast.parse(task.source)
-    rebind(tree, {name: _divide(value, factor) for name, value in large.items()})
-    vary = {
-        name: tuple(_divide(value, factor) for value in values) if name in large else values
-        for name, values in task.vary.items()
-    }
+    rebind(tree, {name: smaller(constants[name]) for name in large})
+    vary = {name: tuple(map(smaller, values)) if name in large else values for name, values in task.vary.items()}
     return replace(task, source=ast.unparse(tree), vary=vary)
-
-
-def _divide(value: int, factor: int) -> int:
-    return max(value // factor, KEPT) if value > KEPT else value

@@ -126,9 +126,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in self._decompositions:
-            with self:
-                result = self._decompositions[func](*args, **kwargs)
+        if self._decompositions and func.namespace == "aten":
+            with self:  # what a decomposition calls may be composite itself
+                result = self._decompositions.get(func, func.decompose)(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         operands = tuple(self._operands([*args, *(value for _, value in sorted(kwargs.items()))]))

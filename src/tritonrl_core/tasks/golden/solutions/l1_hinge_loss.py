@@ -16,7 +16,9 @@ def hinge_kernel(
     row = tl.program_id(0)
     cols = tl.arange(0, BLOCK)
     mask = cols < n_cols
-    prediction = tl.load(prediction_ptr + row * prediction_row + cols * prediction_col, mask=mask, other=0.0).to(tl.float32)
+    prediction = tl.load(
+        prediction_ptr + row * prediction_row + cols * prediction_col, mask=mask, other=0.0
+    ).to(tl.float32)
     target = tl.load(target_ptr + row)
     loss = tl.maximum(1.0 - prediction * target.to(tl.float32), 0.0)
     out = tl.sum(tl.where(mask, loss, 0.0), axis=0) / n_cols

@@ -16,7 +16,9 @@ def huber_kernel(
     row = tl.program_id(0)
     cols = tl.arange(0, BLOCK)
     mask = cols < n_cols
-    prediction = tl.load(prediction_ptr + row * prediction_row + cols * prediction_col, mask=mask, other=0.0).to(tl.float32)
+    prediction = tl.load(
+        prediction_ptr + row * prediction_row + cols * prediction_col, mask=mask, other=0.0
+    ).to(tl.float32)
     target = tl.load(target_ptr + row * target_row + cols * target_col, mask=mask, other=0.0).to(tl.float32)
     size = tl.abs(prediction - target)
     loss = tl.where(size < 1.0, 0.5 * size * size, size - 0.5)

@@ -16,7 +16,9 @@ def kl_div_kernel(
     row = tl.program_id(0)
     cols = tl.arange(0, BLOCK)
     mask = cols < n_cols
-    log_prediction = tl.load(log_prediction_ptr + row * log_prediction_row + cols * log_prediction_col, mask=mask, other=0.0).to(tl.float32)
+    log_prediction = tl.load(
+        log_prediction_ptr + row * log_prediction_row + cols * log_prediction_col, mask=mask, other=0.0
+    ).to(tl.float32)
     target = tl.load(target_ptr + row * target_row + cols * target_col, mask=mask, other=0.0).to(tl.float32)
     entropy = tl.where(target > 0, target * tl.log(tl.where(target > 0, target, 1.0)), 0.0)
     out = tl.sum(entropy - target * log_prediction, axis=0)

@@ -8,7 +8,9 @@ import triton.language as tl
 
 
 @triton.jit
-def max_pool1d_kernel(x_ptr, out_ptr, n, length, out_length, KERNEL: tl.constexpr, STRIDE: tl.constexpr, BLOCK: tl.constexpr):
+def max_pool1d_kernel(
+    x_ptr, out_ptr, n, length, out_length, KERNEL: tl.constexpr, STRIDE: tl.constexpr, BLOCK: tl.constexpr
+):
     offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = offsets < n
     start = offsets // out_length * length + offsets % out_length * STRIDE

@@ -19,7 +19,9 @@ def min_middle_kernel(
     for start in range(0, length, LENGTHS):
         at = start + tl.arange(0, LENGTHS)
         mask = (at[:, None] < length) & (dims[None, :] < dim)
-        x = tl.load(x_ptr + at[:, None] * x_length + dims[None, :] * x_dim, mask=mask, other=float("inf")).to(tl.float32)
+        x = tl.load(
+            x_ptr + at[:, None] * x_length + dims[None, :] * x_dim, mask=mask, other=float("inf")
+        ).to(tl.float32)
         best = tl.minimum(best, tl.min(x, axis=0))
     tl.store(out_ptr + batch * dim + dims, best, mask=dims < dim)
 

@@ -34,7 +34,9 @@ class ModelNew(torch.nn.Module):
         out = torch.empty((n_rows,), dtype=anchor.dtype, device=anchor.device)
         triplet_margin_kernel[(n_rows,)](
             anchor, positive, negative, out,
-            anchor.stride(0), anchor.stride(1), positive.stride(0), positive.stride(1), negative.stride(0), negative.stride(1),
+            anchor.stride(0), anchor.stride(1),
+            positive.stride(0), positive.stride(1),
+            negative.stride(0), negative.stride(1),
             n_cols, BLOCK=block, num_warps=8 if block >= 2048 else 4,
         )
         return out

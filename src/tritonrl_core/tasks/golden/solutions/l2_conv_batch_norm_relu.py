@@ -66,7 +66,8 @@ class ModelNew(torch.nn.Module):
         out = torch.empty((batch, outputs, out_height, out_width), dtype=x.dtype, device=x.device)
         grid = (batch, triton.cdiv(outputs, 32), triton.cdiv(out_height * out_width, 64))
         conv_batch_norm_relu_kernel[grid](
-            x, self.conv.weight, self.conv.bias, out, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias,
+            x, self.conv.weight, self.conv.bias, out,
+            self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias,
             channels, outputs, height, width, out_height, out_width, KH, KW,
             STRIDE=1, PADDING=1, OUTPUTS=32, PIXELS=64, CHANNELS=16, num_warps=4,
         )

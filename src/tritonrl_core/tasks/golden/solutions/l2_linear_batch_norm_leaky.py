@@ -46,7 +46,8 @@ class ModelNew(torch.nn.Module):
         out = torch.empty((M, N), dtype=a.dtype, device=a.device)
         grid = (triton.cdiv(M, 64), triton.cdiv(N, 64))
         linear_batch_norm_leaky_kernel[grid](
-            a, b, out, self.linear.bias, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias,
+            a, b, out, self.linear.bias,
+            self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias,
             M, N, K, a.stride(0), a.stride(1), b.stride(0), b.stride(1),
             BLOCK_M=64, BLOCK_N=64, BLOCK_K=32, num_warps=4,
         )

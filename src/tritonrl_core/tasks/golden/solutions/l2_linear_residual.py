@@ -23,7 +23,9 @@ def linear_residual_kernel(
         acc = tl.dot(a, b, acc, input_precision="ieee")
     mask = (m[:, None] < M) & (n[None, :] < N)
     acc += tl.load(bias_ptr + n, mask=n < N, other=0.0).to(tl.float32)[None, :]
-    acc += tl.load(residual_ptr + m[:, None] * residual_m + n[None, :] * residual_n, mask=mask, other=0.0).to(tl.float32)
+    acc += tl.load(
+        residual_ptr + m[:, None] * residual_m + n[None, :] * residual_n, mask=mask, other=0.0
+    ).to(tl.float32)
     tl.store(out_ptr + m[:, None] * N + n[None, :], acc, mask=mask)
 
 

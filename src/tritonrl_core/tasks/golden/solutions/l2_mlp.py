@@ -22,7 +22,9 @@ def mlp_kernel(
         inner = tl.zeros((BLOCK_M, BLOCK_H), dtype=tl.float32)
         for step in range(0, K, BLOCK_K):
             k = step + tl.arange(0, BLOCK_K)
-            x = tl.load(x_ptr + m[:, None] * x_m + k[None, :] * x_k, mask=(m[:, None] < M) & (k[None, :] < K), other=0.0)
+            x = tl.load(
+                x_ptr + m[:, None] * x_m + k[None, :] * x_k, mask=(m[:, None] < M) & (k[None, :] < K), other=0.0
+            )
             w = tl.load(
                 first_ptr + h[None, :] * K + k[:, None], mask=(h[None, :] < hidden) & (k[:, None] < K), other=0.0
             )

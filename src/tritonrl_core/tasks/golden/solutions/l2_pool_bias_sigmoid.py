@@ -8,7 +8,9 @@ import triton.language as tl
 
 
 @triton.jit
-def pool_bias_sigmoid_kernel(x_ptr, bias_ptr, out_ptr, n, channels, height, width, out_height, out_width, BLOCK: tl.constexpr):
+def pool_bias_sigmoid_kernel(
+    x_ptr, bias_ptr, out_ptr, n, channels, height, width, out_height, out_width, BLOCK: tl.constexpr
+):
     offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = offsets < n
     plane = offsets // (out_height * out_width)
@@ -30,5 +32,7 @@ class ModelNew(torch.nn.Module):
         batch, channels, height, width = x.shape
         out = torch.empty((batch, channels, height // 2, width // 2), dtype=x.dtype, device=x.device)
         n = out.numel()
-        pool_bias_sigmoid_kernel[(triton.cdiv(n, 512),)](x, bias, out, n, channels, height, width, height // 2, width // 2, BLOCK=512)
+        pool_bias_sigmoid_kernel[(triton.cdiv(n, 512),)](
+            x, bias, out, n, channels, height, width, height // 2, width // 2, BLOCK=512
+        )
         return out

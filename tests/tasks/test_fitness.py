@@ -1,0 +1,98 @@
+"""Fit to judge: tasks on which a kernel could pass without the work are refused, with the reason."""
+
+import time
+
+import pytest
+
+from tritonrl_core.errors import TaskError
+from tritonrl_core.tasks.fitness import examine, require_fit, split_by_fitness
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import Task
+
+SUITE = builtin_tasks("all")
+
+
+def task(forward, *, init="", inputs="torch.randn(ROWS, 40)", arguments="x", mode="eval", **more):
+    body = f"    def __init__(self):\n        super().__init__()\n        {init}\n\n" if init else ""
+    return Task("subject", 2, f"""\
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+ROWS = 24
+
+class Model(nn.Module):
+{body}    def forward(self, {arguments}):
+        {forward}
+
+def get_inputs():
+    return [{inputs}]
+
+def get_init_inputs():
+    return []
+""", mode=mode, **more)
+
+
+@pytest.mark.parametrize(
+    ("unfit", "reason"),
+    [
+        (task("return torch.ones_like(x)"), "same for other inputs"),
+        (task("return torch.softmax(x.sum(1, keepdim=True), dim=1)"), "same for other inputs"),
+        (task("y = x.mean(1, keepdim=True); return F.gelu(y - y.mean(1, keepdim=True))"), "same for other inputs"),
+        (task("return torch.relu(x)", arguments="x, y", inputs="torch.randn(ROWS, 40), torch.randn(ROWS, 40)"),
+         "does not depend on input 1"),
+        (task("return torch.relu(x) + 0 * self.linear(x)", init="self.linear = nn.Linear(40, 40)"),
+         "does not depend on the parameters"),
+        (task("return F.dropout(x, 0.5, self.training)", mode="as_is"), "two runs on the same inputs disagree"),
+        (task("return x + 1e-9 * torch.tanh(x)"), "a copy of input 0 passes"),
+        (task("return x.contiguous()"), "a copy of input 0 passes"),
+        (task("return torch.log(-torch.abs(x) - 1)"), "output 0 is nowhere finite"),
+        (task("return x.new_zeros(0)"), "it has no output"),
+        (task("return 1000 + torch.relu(x) * 1e-4"), "same for other inputs"),
+        (task("return x @ x", inputs="torch.randn(ROWS, 24)", vary={"ROWS": (16,)}), "does not run with ROWS=16"),
+        (task("return x @ x"), "forward raised RuntimeError"),
+    ],
+)
+def test_an_unfit_task_is_refused_with_its_reason(unfit, reason):
+    examination = examine(unfit)
+    assert not examination.fit
+    assert reason in examination.reason
+    with pytest.raises(TaskError, match="not fit to judge with"):
+        require_fit(unfit)
+
+
+def test_a_parameter_that_a_normalisation_takes_away_is_noted_and_the_task_is_fit():
+    normed = task("return F.layer_norm(self.linear(x) + self.shift, (8,))",
+                  init="self.linear = nn.Linear(40, 8); self.shift = nn.Parameter(torch.ones(1))")
+    examination = examine(normed)
+    assert examination.fit
+    assert examination.notes == ("parameter shift does not show in the output",)
+
+
+def test_a_fit_task_tells_the_references_own_error():
+    examination = examine(task("return torch.softmax(x, 1)"))
+    assert examination.fit
+    assert 0 < examination.own_error < 1e-6
+
+
+def test_an_examination_is_kept_by_content():
+    subject = task("return torch.softmax(x * 3, 1)")
+    first = examine(subject)
+    start = time.perf_counter()
+    assert examine(subject) == first
+    assert time.perf_counter() - start < 0.05
+
+
+def test_the_suite_is_fit():
+    fit, unfit = split_by_fitness(SUITE)
+    assert [(task.id, reason) for task, reason in unfit] == []
+    assert len(fit) == len(SUITE)
+
+
+def test_a_task_of_full_size_is_examined_at_a_smaller_one_on_a_cpu():
+    (full,) = [task for task in builtin_tasks("train", "full") if task.id == "l1_matmul"]
+    start = time.perf_counter()
+    examination = examine(full)
+    assert examination.fit
+    assert examination.notes == ()
+    assert time.perf_counter() - start < 20
