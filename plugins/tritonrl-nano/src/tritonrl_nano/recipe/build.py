@@ -79,6 +79,7 @@ def _fine_tune(model: Any, tokenizer: Any, corpus: Sequence[Example], recipe: Re
     from tritonrl_core.train.model import Policy
     from tritonrl_core.train.sft import train_sft
 
+    datasets.disable_progress_bars()
     on_gpu = torch.cuda.is_available()
     losses = _Losses()
     with tempfile.TemporaryDirectory() as scratch:
