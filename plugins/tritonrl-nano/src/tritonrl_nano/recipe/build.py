@@ -73,6 +73,7 @@ def build(out: Path, recipe: Recipe = Recipe(), processes: int | None = None) ->
 
 def _fine_tune(model: Any, tokenizer: Any, corpus: Sequence[Example], recipe: Recipe, processes: int) -> float:
     """The project's SFT stage on the corpus; gives the last loss."""
+    import datasets
     import torch
     from trl import SFTConfig
 
