@@ -1,13 +1,14 @@
 """One CPU bench for the whole room: starting its workers takes seconds."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tritonrl_core.bench.local import open_local_bench
 from tritonrl_core.tasks.cases import make_cases
-from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Task
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Limits, Task
 
 sys.path.append(str(Path(__file__).parent))  # so that tests, and the workers they start, find this room's samples
 
@@ -33,7 +34,8 @@ def bench():
 def impatient_bench():
     """As `bench`, with half a second for each candidate and little memory for it."""
     bench = open_local_bench(spec(timeout_s=1.0, cpu_workers=1), make_cases)
-    bench._limits = type(bench._limits)(wall_s=1.0, cpu_s=5, memory_bytes=1 << 30, output_bytes=1 << 20)
+    limits = Limits(wall_s=1.0, cpu_s=5, memory_bytes=1 << 30, output_bytes=1 << 20)
+    bench._resources = replace(bench._resources, limits=limits)
     yield bench
     bench.close()
 

@@ -410,17 +410,26 @@ def test_the_same_case_is_judged_once_and_alike(bench, judge):
     assert judge(GOOD, case=case).error == program.run(case).error
 
 
-def test_compile_says_how_far_it_checked(bench):
+def test_compile_records_and_compiles_for_the_target(bench):
     from tritonrl_core.types import Candidate, Stage, Task
 
     task = Task(id="t", level=1, source=REFERENCE)
-    for code, status in [(GOOD, Status.PASSED), (GOOD.replace("0.0)", "1.0)"), Status.PASSED),
-                         (GOOD.replace("B=256", "B=100"), Status.BUILD_ERROR)]:  # fmt: skip
+
+    def compiled(code):
         program = bench.program(task, Candidate.from_code(code))
-        result = program.compile(program.cases(CaseRequest(small=True))[0])
-        assert (result.status, result.stage) == (status, Stage.COMPILE)
-        assert result.error is None
-        assert "compilation for sm_90" in result.unchecked
+        return program.compile(program.cases(CaseRequest(small=True))[0])
+
+    result = compiled(GOOD)
+    assert (result.status, result.stage, result.error) == (Status.PASSED, Stage.COMPILE, None)
+    assert result.facts["registers"] > 0
+    program = bench.program(task, Candidate.from_code(GOOD + "# twice"))
+    case = program.cases(CaseRequest())[0]
+    assert "compilation for sm_90" in program.run(case).unchecked
+    assert program.compile(case).status is Status.PASSED
+    assert "compilation for sm_90" not in program.run(case, "kernelbench").unchecked
+    assert compiled(GOOD.replace("0.0)", "1.0)")).status is Status.PASSED  # wrong, and nothing ran
+    assert compiled(GOOD.replace("B=256", "B=100")).status is Status.BUILD_ERROR
+    assert compiled(GOOD.replace("return y", "return y + 0")).status is Status.REJECTED
 
 
 def test_timing_is_an_estimate_and_says_so(bench):

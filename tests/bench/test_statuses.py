@@ -71,7 +71,7 @@ def test_wrong_results_are_wrong(judge, code, reason):
         (forward("def f(): f()\n        f()"), Stage.RECORD, "RecursionError"),
         (GOOD.replace("def __init__(self)", "def __init__(self, extra)"), Stage.RECORD, "TypeError"),
         (GOOD.replace("return y", "return object()"), Stage.RECORD, "forward returned a object"),
-        (kernel("tl.store(y + i + 9999, v, mask=m)"), Stage.FULL, "stored outside its tensors in 256 lanes"),
+        (kernel("tl.store(y + i + 9999, v, mask=m)"), Stage.FULL, "stored outside its tensors in 64 lanes"),
         (kernel("tl.store(y + i, v)"), Stage.FULL, "192 lanes, 0 bytes after the end of a buffer of 6400 bytes"),
         (kernel("tl.assume(n < 5)"), Stage.FULL, "assumption of the kernel failed: Assume failed, at line 12"),
         (GOOD.replace("B=256", "B=256, no_such_option=3"), Stage.RECORD, "no_such_option was specified but unrec"),

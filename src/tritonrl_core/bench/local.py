@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Mapping
 
 from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
-from tritonrl_core.bench.program import LocalProgram, MakeCases
+from tritonrl_core.bench.prepare import MakeCases, Preparation
+from tritonrl_core.bench.program import LocalProgram, Resources
 from tritonrl_core.bench.references import References
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.types import Bench, BenchSpec, Candidate, CaseRequest, Limits, Task
+from tritonrl_core.types import Bench, BenchSpec, Candidate, InputCase, Limits, Task
 
 MOST_MEMORY = 4 << 30
 """What one candidate may use, in bytes, where the machine has plenty."""
@@ -32,20 +34,20 @@ class LocalBench:
 
     def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
         self.spec = spec
-        self._gpu = gpu_for(spec.target)
-        self._make_cases = make_cases
-        self._references = References()
-        self._limits = Limits(
+        limits = Limits(
             wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=memory_for(spec.cpu_workers),
             output_bytes=RECORD_BYTES,
         )  # fmt: skip
-        self._server = ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset)
+        self._lock = threading.Lock()
+        self._preparation: Preparation | None = None
+        self._resources = Resources(
+            spec, gpu_for(spec.target), limits, ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset),
+            References(), make_cases, self._prepare,
+        )  # fmt: skip
 
     def program(self, task: Task, candidate: Candidate) -> LocalProgram:
         """A candidate on this bench; nothing runs yet."""
-        return LocalProgram(
-            task, candidate, self.spec, self._gpu, self._limits, self._server, self._references, self._make_cases
-        )
+        return LocalProgram(task, candidate, self._resources)
 
     def describe(self) -> Mapping[str, str]:
         """Device, target, sandbox and versions. Waits until the workers are warm: the sandbox is asked there."""
@@ -53,10 +55,10 @@ class LocalBench:
         import triton
 
         probe = Task(id="probe", level=1, source=PROBE)
-        result = self.program(probe, Candidate.from_code("")).run(self._make_cases(probe, CaseRequest())[0])
+        result = self.program(probe, Candidate.from_code("")).run(InputCase("probe", 0))
         return {
             "device": "cpu (Triton's interpreter)",
-            "target": f"{self.spec.target} ({self._gpu.name})",
+            "target": f"{self.spec.target} ({self._resources.gpu.name})",
             "speed": "estimated",
             "sandbox": result.sandbox,
             "workers": str(self.spec.cpu_workers),
@@ -67,7 +69,17 @@ class LocalBench:
 
     def close(self) -> None:
         """End all workers; safe to call twice."""
-        self._server.close()
+        self._resources.server.close()
+        with self._lock:
+            if self._preparation is not None:
+                self._preparation.close()
+
+    def _prepare(self) -> Preparation:
+        """Recorder and compiler: two more warm processes, started when the first program is compiled."""
+        with self._lock:
+            if self._preparation is None:
+                self._preparation = Preparation(self.spec, self._resources.gpu, self._resources.make_cases)
+            return self._preparation
 
 
 PROBE = """

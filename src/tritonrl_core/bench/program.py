@@ -11,13 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tritonrl_core.bench import aten_watch, estimate, report, wire
 from tritonrl_core.bench.forkserver import ForkServer, retry_once
 from tritonrl_core.bench.memory import Arena, dtype_of, output_bytes
 from tritonrl_core.bench.mismatch import shape_facts
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Stop
 from tritonrl_core.bench.references import Prepared, References, named_inputs
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
@@ -38,8 +39,6 @@ from tritonrl_core.types import (
     content_key,
 )
 
-MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
-
 UNCHECKED = (
     "races between programs (one order of them is tried) and the order of atomics",
     "the device's own precision (TF32, fast math)",
@@ -53,21 +52,31 @@ STEP_NAMES = ("before it started", "while it was imported", "in ModelNew(...)", 
 """By a child's progress (`bench.interpreter.STEPS`)."""
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What the programs of one bench share. `preparation` starts the recorder and compiler when first called."""
+
+    spec: BenchSpec
+    gpu: GpuProperties
+    limits: Limits
+    server: ForkServer
+    references: References
+    make_cases: MakeCases
+    preparation: Callable[[], Preparation]
+
+
 class LocalProgram:
     """One candidate for one task. Results are kept per case and criterion; safe to call from several threads."""
 
-    def __init__(
-        self, task: Task, candidate: Candidate, spec: BenchSpec, gpu: GpuProperties, limits: Limits,
-        server: ForkServer, references: References, make_cases: MakeCases,
-    ) -> None:  # fmt: skip
-        self._task, self._candidate, self._spec, self._gpu, self._limits = task, candidate, spec, gpu, limits
-        self._server, self._references, self._make_cases = server, references, make_cases
+    def __init__(self, task: Task, candidate: Candidate, resources: Resources) -> None:
+        self._task, self._candidate, self._resources = task, candidate, resources
         self._results: dict[str, CaseResult] = {}
+        self._compiled = False
         self._lock = threading.Lock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
-        return self._make_cases(self._task, request)
+        return self._resources.make_cases(self._task, request)
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
@@ -80,12 +89,12 @@ class LocalProgram:
             return self._results[key]
 
     def _run(self, case: InputCase, criterion: str) -> CaseResult:
-        prepared = self._references.prepare(self._task, case)
+        prepared = self._resources.references.prepare(self._task, case)
         result = retry_once(lambda: self._attempt(case, prepared, criterion))
         unused = result.facts.get("unused_parameters", ())
         if result.status is not Status.WRONG or not unused:
             return result
-        constructed = self._references.prepare(self._task, case, constructed=True)
+        constructed = self._resources.references.prepare(self._task, case, constructed=True)
         if constructed.shows(unused):
             second = retry_once(lambda: self._attempt(case, constructed, criterion))
             if second.status is Status.PASSED:
@@ -93,30 +102,35 @@ class LocalProgram:
         return replace(result, reason=f"{result.reason}; {_unused_story(unused)}")
 
     def compile(self, case: InputCase) -> CaseResult:
-        """Whether the candidate imports, constructs and its kernels pass Triton's front end in the interpreter.
-
-        The case is run, and its outputs are not looked at. Compiling for the target is listed as not checked.
-        """
-        result = self.run(case)
-        unchecked = (*result.unchecked, f"compilation for {self._spec.target}")
-        if result.status is Status.WRONG:
-            return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=result.facts, unchecked=unchecked,
-                              sandbox=result.sandbox, seconds=result.seconds)  # fmt: skip
-        stage = Stage.COMPILE if result.status is Status.PASSED else result.stage
-        return replace(result, stage=stage, error=None, worst=None, unchecked=unchecked)
+        """Record the candidate and compile its kernels for the target; nothing runs."""
+        began = time.perf_counter()
+        prepared = self._resources.preparation().prepare(self._task, self._candidate, case)
+        seconds = time.perf_counter() - began
+        self._compiled = True
+        if isinstance(prepared, Stop):
+            return CaseResult(
+                case, prepared.status, prepared.stage, prepared.reason, sandbox=prepared.sandbox, seconds=seconds
+            )
+        kernels = [kernel for kernel in prepared.built if kernel is not None]
+        facts = {
+            "launch_count": len(prepared.plan.launches()),
+            "registers": max((kernel.registers for kernel in kernels), default=-1),
+            "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
+        }
+        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=facts, sandbox=prepared.sandbox, seconds=seconds)
 
     def time(self, protocol: TimingProtocol) -> Timing:
         """Estimated times of candidate and reference on the target (see `bench.estimate`), for the task as written.
 
         Raises `InfraError` where the candidate does not pass, because then there is nothing to time.
         """
-        case = self._make_cases(self._task, CaseRequest(count=1))[0]
+        case = self._resources.make_cases(self._task, CaseRequest(count=1))[0]
         result = self.run(case)
         if result.status is not Status.PASSED:
             raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
-        prepared = self._references.prepare(self._task, case)
+        prepared = self._resources.references.prepare(self._task, case)
         moved = [value for value in (*prepared.materials.inputs, *prepared.native) if hasattr(value, "nbytes")]
-        return estimate.estimate(result.facts["launches"], prepared.eager_work, moved, self._gpu)
+        return estimate.estimate(result.facts["launches"], prepared.eager_work, moved, self._resources.gpu)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
         """What the candidate launches and calls on this case, as the interpreter saw it."""
@@ -128,7 +142,7 @@ class LocalProgram:
         with Arena(prepared.buffers, output_bytes(prepared.wanted)) as arena:
             request = wire.memfd("tritonrl-request", self._request(case, prepared, arena))
             try:
-                result = self._server.run([request, arena.fd], self._limits)
+                result = self._resources.server.run([request, arena.fd], self._resources.limits)
             finally:
                 os.close(request)
             judged = self._judge(case, prepared, arena, result, criterion)
@@ -137,7 +151,8 @@ class LocalProgram:
     def _request(self, case: InputCase, prepared: Prepared, arena: Arena) -> bytes:
         request = {
             "code": self._candidate.code, "seed": case.seed, "training": prepared.materials.model.training,
-            "target": self._spec.target, "layout": arena.layout, "backwards": self._backwards(case), **prepared.values,
+            "target": self._resources.spec.target, "layout": arena.layout, "backwards": self._backwards(case),
+            **prepared.values,
         }  # fmt: skip
         return json.dumps(request).encode()
 
@@ -154,14 +169,14 @@ class LocalProgram:
         def verdict(status: Status, reason: str = "", stage: Stage = Stage.FULL, **more: Any) -> CaseResult:
             return CaseResult(case, status, stage, reason, **more)
 
-        ended = _ended(result, arena.progress(), self._limits)
+        ended = _ended(result, arena.progress(), self._resources.limits)
         if ended is not None:
             return verdict(*ended)
         try:
             record = report.read(result.payload)
         except report.UnreadableError as error:
             return verdict(Status.RUNTIME_ERROR, str(error))
-        facts = _facts(record, self._gpu)
+        facts = _facts(record, self._resources.gpu)
         if record.status is not None:
             return verdict(record.status, record.reason, record.stage, facts=facts)
         rule = self._broken_rule(record)
@@ -170,16 +185,23 @@ class LocalProgram:
         comparison = self._compare(case, prepared, arena, record, criterion)
         facts |= {"mismatch": dict(comparison.facts)} if comparison.facts else {}
         status = Status.PASSED if comparison.ok else Status.WRONG
-        libdevice = (f"digits of libdevice functions ({', '.join(record.libdevice)})",) if record.libdevice else ()
         return verdict(
             status, comparison.reason, facts=facts, error=comparison.error, worst=comparison.worst,
-            unchecked=UNCHECKED + libdevice,
+            unchecked=self._unchecked(record),
         )  # fmt: skip
+
+    def _unchecked(self, record: report.Record) -> tuple[str, ...]:
+        found = list(UNCHECKED)
+        if not self._compiled:
+            found.append(f"compilation for {self._resources.spec.target}")
+        if record.libdevice:
+            found.append(f"digits of libdevice functions ({', '.join(record.libdevice)})")
+        return tuple(found)
 
     def _broken_rule(self, record: report.Record) -> str:
         if not record.launch_count:
             return "no Triton kernel was launched"
-        return aten_watch.objection(record.aten, self._task.policy.delegation or self._spec.delegation)
+        return aten_watch.objection(record.aten, self._task.policy.delegation or self._resources.spec.delegation)
 
     def _compare(
         self, case: InputCase, prepared: Prepared, arena: Arena, record: report.Record, criterion: str
@@ -200,9 +222,8 @@ class LocalProgram:
         if not left.ok:
             return left
         got = arena.outputs(prepared.wanted)
-        return compare(
-            got, prepared.exact, prepared.native, self._task, case, criterion=criterion, precision=self._spec.precision
-        )
+        precision = self._resources.spec.precision
+        return compare(got, prepared.exact, prepared.native, self._task, case, criterion=criterion, precision=precision)
 
     def _wrong_changes(self, prepared: Prepared, arena: Arena) -> str:
         """The inputs and parameters that were changed and must not be, in words; "" where none was."""
@@ -219,7 +240,8 @@ class LocalProgram:
         now = named_inputs(arena.decode(prepared.values["inputs"]))
         expected = [value for name, value in prepared.after.items() if name.startswith("input")]
         got = [now[name] for name in prepared.after if name.startswith("input")]
-        compared = compare(got, [value.double() for value in expected], expected, precision=self._spec.precision)
+        precision = self._resources.spec.precision
+        compared = compare(got, [value.double() for value in expected], expected, precision=precision)
         return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
 
 
