@@ -77,6 +77,7 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "negative": lambda tensor: -tensor.abs(),
     "constant": _constant,
     "zeros": _zeros,
+    "shifted": lambda tensor: tensor + 128,
     "infinities": _infinities,
 }
 """What each of `tasks.cases.DISTRIBUTIONS` does to a tensor that the reference drew."""

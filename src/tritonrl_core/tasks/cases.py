@@ -6,6 +6,7 @@ Cases are data. Tensors are made from them by `bench.reference`, on the device t
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, cycle, islice
@@ -14,7 +15,7 @@ from random import Random
 from tritonrl_core.bench.constants import integer_constants
 from tritonrl_core.types import CaseRequest, InputCase, Task
 
-DISTRIBUTIONS = ("normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "infinities")
+DISTRIBUTIONS = ("normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "shifted", "infinities")
 """Value distributions of floating inputs. `normal` is what the reference itself draws."""
 
 LAYOUTS = ("contiguous", "strided", "transposed", "offset", "expanded")
@@ -23,6 +24,9 @@ that no assumption about strides holds; swapped alone; a window alone (not align
 
 DEFINED_AT_INFINITY = frozenset({"softmax"})
 """Families whose references are defined where some inputs are minus infinity."""
+
+DEVIATIONS = re.compile(r"(Batch|Group|Instance|Layer)Norm|(batch|group|instance|layer)_norm|\.(var|std)(_mean)?\(")
+"""Operators that subtract a mean: E[x²] - E[x]² is wrong where the mean is large."""
 
 _SPECIAL = ("negative", "zeros", "constant", "uniform")
 _SIGNATURE_SPAN = 5
@@ -82,11 +86,14 @@ def _signatures(task: Task, request: CaseRequest) -> Iterator[Signature]:
 
 
 def _distributions(task: Task, request: CaseRequest) -> Iterator[str]:
-    """First the values that show most mistakes; the place of the fourth rotates through the special ones."""
+    """First the values that show most mistakes. The fourth is special: what shows most where deviations from a mean are
+    taken, and rotating elsewhere."""
     if not request.values:
         return cycle(["normal"])
     special = _SPECIAL + (("infinities",) if task.family in DEFINED_AT_INFINITY else ())
-    start = Random(_seed(task, request, "distributions")).randrange(len(special))
+    if DEVIATIONS.search(task.source):
+        special = ("shifted", *special)
+    start = 0 if special[0] == "shifted" else Random(_seed(task, request, "distributions")).randrange(len(special))
     rotating = islice(cycle(special), start, None)
     order = cycle(("normal", "large", "tiny", "special", "normal"))
     return (next(rotating) if name == "special" else name for name in order)
