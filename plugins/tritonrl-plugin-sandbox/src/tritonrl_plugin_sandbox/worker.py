@@ -7,29 +7,27 @@ result for each job. What the child sent is bytes here and nothing more.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import resource
 import select
 import signal
-import stat
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
-from tritonrl_plugin_sandbox import child, linux, namespaces, view
+from tritonrl_plugin_sandbox import child, linux, namespaces, scratch, view
 from tritonrl_plugin_sandbox.child import FRAME, Confinement, Place
 from tritonrl_plugin_sandbox.limits import counts_alone, resource_limits
 
 DEAD_S = 10.0
 """How long a killed child may take to vanish. It is longer only where the kernel is stuck in it."""
 
+LOOK_S = 0.02
+"""How often a scratch folder on disk is looked at; what is written in between is the most that it can overshoot."""
+
 _STUCK = "The kernel is stuck in them: restart the machine that runs the workers."
-_LIFTED = "\x01lifted-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,17 @@ def run(job: SandboxJob, box: Box) -> SandboxResult:
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads != 1:
         return refused(f"the calling process has {threads} threads; it must have one to fork a child safely")
-    with _scratch(box.confinement) as scratch:
-        outcome = _supervise(job, box.confinement, scratch, began + job.limits.wall_s)
+    with _scratch_folder(box.confinement) as folder:
+        outcome = _supervise(job, box.confinement, folder, began + job.limits.wall_s)
     label = "none" if outcome.outcome == "refused" else box.label
     return SandboxResult(outcome.outcome, outcome.payload, outcome.detail, label, time.monotonic() - began)
+
+
+def _scratch_folder(how: Confinement) -> contextlib.AbstractContextManager[str]:
+    """The scratch folder of one job, "" for none: a private tmpfs in the child's own root, else a folder on disk."""
+    if not how.processes or how.view is not None:
+        return contextlib.nullcontext(view.SCRATCH if how.processes else "")
+    return scratch.folder_on_disk(None if how.identity is None else how.identity.uid)
 
 
 def refused(reason: str) -> SandboxResult:
@@ -60,16 +65,16 @@ def refused(reason: str) -> SandboxResult:
     return SandboxResult("refused", detail=reason)
 
 
-def _supervise(job: SandboxJob, how: Confinement, scratch: str, deadline: float) -> SandboxResult:
+def _supervise(job: SandboxJob, how: Confinement, folder: str, deadline: float) -> SandboxResult:
     alone = counts_alone(bool(how.flags & linux.CLONE_NEWUSER), how.identity)
-    limits = resource_limits(job.limits, private_tasks=alone, writes=bool(scratch))
+    limits = resource_limits(job.limits, private_tasks=alone, writes=bool(folder))
     reader, writer = os.pipe()
     gate, opener = os.pipe()
     try:
         pid = namespaces.fork(how.flags)
         if pid == 0:
             os.close(opener)  # or the gate would never hang up
-            child.run(job, how, Place(limits, (*job.keep_fds, writer), gate, scratch), writer)
+            child.run(job, how, Place(limits, (*job.keep_fds, writer), gate, folder), writer)
         os.close(writer)
         writer = -1
         with _Child(pid, how.processes) as alive:
@@ -78,7 +83,7 @@ def _supervise(job: SandboxJob, how: Confinement, scratch: str, deadline: float)
             except OSError as error:
                 return refused(f"the child's user namespace could not be set up: {error}")
             os.write(opener, b"g")
-            return _listen(alive, reader, job.limits, deadline)
+            return _listen(alive, reader, job.limits, deadline, folder if how.view is None else "")
     finally:
         for descriptor in (reader, writer, gate, opener):
             if descriptor >= 0:
@@ -139,15 +144,20 @@ class _Child:
         raise InfraError(f"processes of the group {self.pid} do not die", remedy=_STUCK)
 
 
-def _listen(alive: _Child, reader: int, limits: Limits, deadline: float) -> SandboxResult:
-    """Read frames until the one that counts, the child's end, or the deadline. Later bytes are never looked at."""
+def _listen(alive: _Child, reader: int, limits: Limits, deadline: float, watched: str) -> SandboxResult:
+    """Read frames until the one that counts, the child's end, or the deadline. Later bytes are never looked at.
+
+    `watched` is a scratch folder on disk, which may not grow without end; "" for none.
+    """
     os.set_blocking(reader, False)
     stream = _Stream(limits)
     poll = select.poll()
     poll.register(alive.pidfd, select.POLLIN)
     poll.register(reader, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
-        ready = {fd for fd, _ in poll.poll(left * 1000)}
+        ready = {fd for fd, _ in poll.poll(1000 * (min(left, LOOK_S) if watched else left))}
+        if watched and scratch.too_full(watched):
+            return SandboxResult("output", detail="wrote more to its scratch folder than fits there")
         if not stream.take(reader) and reader in ready:
             poll.unregister(reader)  # closed by the child: only its end is left to wait for
         result = stream.result()
@@ -219,44 +229,3 @@ def _without_result(alive: _Child, limits: Limits, ready: bool) -> SandboxResult
     if code < 0:
         return SandboxResult("died", detail=f"killed by {signal.Signals(-code).name}")
     return SandboxResult("died", detail=f"exited with code {code} before it gave a result")
-
-
-@contextlib.contextmanager
-def _scratch(how: Confinement) -> Iterator[str]:
-    """The scratch folder of one job, "" for none: a private tmpfs in the child's own root, else a folder on disk."""
-    if not how.processes or how.view is not None:
-        yield view.SCRATCH if how.processes else ""
-        return
-    folder = tempfile.mkdtemp(prefix="tritonrl-sandbox-")
-    try:
-        if how.identity is not None:
-            os.chown(folder, how.identity.uid, how.identity.uid)
-        yield folder
-    finally:
-        empty_scratch(folder)
-        Path(folder).rmdir()
-
-
-def empty_scratch(scratch: str) -> None:
-    """Remove what a child left in a scratch folder on disk: any depth, any modes, without following anything.
-
-    Folders are lifted to the top before they are removed, so no path grows long and nothing recurses.
-    """
-    top, lifted = Path(scratch), itertools.count()
-    while entries := list(top.iterdir()):
-        for entry in entries:
-            if not _is_folder(entry):
-                entry.unlink()
-                continue
-            entry.chmod(stat.S_IRWXU)
-            for inner in list(entry.iterdir()):
-                if _is_folder(inner):
-                    inner.chmod(stat.S_IRWXU)
-                    inner.rename(top / f"{_LIFTED}{next(lifted)}")
-                else:
-                    inner.unlink()
-            entry.rmdir()
-
-
-def _is_folder(path: Path) -> bool:
-    return stat.S_ISDIR(path.lstat().st_mode)
