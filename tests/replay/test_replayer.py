@@ -1,4 +1,4 @@
-"""The parts of a replay that need no GPU: memory, ATen calls, arguments. A plan without launches is replayed on the CPU."""
+"""The parts of a replay that need no GPU: memory, ATen calls, arguments. Plans without launches replay on the CPU."""
 
 import ctypes
 import math

@@ -103,7 +103,7 @@ class DeviceStandIn:
 
         borrow_device_guard()
         # Both believe `is_available` and would begin to use the device.
-        fake_tensor.init_gpu_context = lambda device: None
+        fake_tensor.init_gpu_context = lambda device: None  # type: ignore[assignment]
         fake_tensor.FakeTensorMode.avoid_device_init = True  # type: ignore[method-assign, assignment]
         for name, value in {**self._functions(), **self._classes()}.items():
             setattr(torch.cuda, name, value)

@@ -149,10 +149,10 @@ class GpuProgram:
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
                 protocol: TimingProtocol | None = None) -> Answer:  # fmt: skip
         job = job_bytes(do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol)
-        answer = self._pool.run(job, self._spec.timeout_s)
+        answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
         if answer.outcome == "died" or answer.data.get("fault") == "ours":
             # A worker that dies without a word may be the machine's fault: once more, on the spare.
-            answer = self._pool.run(job, self._spec.timeout_s)
+            answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
         return answer
 
     def _judge(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,70 +38,155 @@ class Answer:
 
 
 class ReplayPool:
-    """Workers for some GPUs. `run` may be called from many threads; each call has one GPU to itself."""
+    """Workers for some GPUs. `run` may be called from many threads.
 
-    def __init__(self, gpus: Sequence[int], *, spares: bool = True) -> None:
-        self._slots: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
-        self._all = [_Slot(gpu, spares) for gpu in gpus]
-        for slot in self._all:
-            self._slots.put(slot)
+    A GPU has several workers, because a check is more Python than kernel; a job that measures has the GPU to itself.
+    """
 
-    def run(self, job: bytes, deadline_s: float) -> Answer:
-        """Run one job on whichever GPU is free. Raises `InfraError` where no worker can be started."""
-        slot = self._slots.get()
+    def __init__(self, gpus: Sequence[int], *, workers: int = 2, spares: bool = True) -> None:
+        self._spares = [_Spares(gpu, spares) for gpu in gpus]
+        self._all = [_Slot(spare) for spare in self._spares for _ in range(workers)]
+        self._traffic = {gpu: _Traffic() for gpu in gpus}
+        self._idle = list(self._all)
+        self._turn = threading.Condition()
+
+    def run(self, job: bytes, deadline_s: float, *, alone: bool = False) -> Answer:
+        """Run one job on whichever GPU is free; `alone` has no other job on that GPU meanwhile.
+
+        Raises `InfraError` where no worker can be started.
+        """
+        slot = self._take()
         try:
-            return slot.run(job, deadline_s)
+            with self._traffic[slot.gpu].alone() if alone else self._traffic[slot.gpu].shared():
+                return slot.run(job, deadline_s)
         finally:
-            self._slots.put(slot)
+            self._give(slot)
 
     def describe(self) -> Mapping[str, Any]:
-        """What the first worker said of its GPU; waits until it is ready."""
-        slot = self._slots.get()
+        """What a worker said of its GPU; waits until one is ready."""
+        slot = self._take()
         try:
             return slot.worker().ready()
         finally:
-            self._slots.put(slot)
+            self._give(slot)
 
     def close(self) -> None:
         """End all workers; safe to call twice."""
         for slot in self._all:
             slot.close()
+        for spare in self._spares:
+            spare.close()
+
+    def _take(self) -> _Slot:
+        """An idle slot, on the GPU that has the fewest jobs."""
+        with self._turn:
+            while not self._idle:
+                self._turn.wait()
+            waiting = [slot.gpu for slot in self._idle]
+            slot = max(self._idle, key=lambda item: waiting.count(item.gpu))
+            self._idle.remove(slot)
+            return slot
+
+    def _give(self, slot: _Slot) -> None:
+        with self._turn:
+            self._idle.append(slot)
+            self._turn.notify()
+
+
+class _Traffic:
+    """One GPU's jobs: many at a time, or one alone. Who wants to be alone goes before those who come later."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._running = 0
+        self._waiting_alone = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._waiting_alone)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._running -= 1
+                self._change.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._change:
+            self._waiting_alone += 1
+            self._change.wait_for(lambda: self._running == 0)
+            self._running = 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._running = 0
+                self._waiting_alone -= 1
+                self._change.notify_all()
+
+
+class _Spares:
+    """The worker of one GPU that stands by: it has its context already when another is lost."""
+
+    def __init__(self, gpu: int, keep: bool) -> None:
+        self.gpu = gpu
+        self._keep = keep
+        self._spare: _Worker | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> _Worker:
+        """The spare, or a new worker where there is none."""
+        with self._lock:
+            worker, self._spare = self._spare or _Worker(self.gpu), None
+            return worker
+
+    def refill(self) -> None:
+        """Start the next spare; it becomes ready in the background."""
+        with self._lock:
+            if self._keep and self._spare is None:
+                self._spare = _Worker(self.gpu)
+
+    def close(self) -> None:
+        with self._lock:
+            self._keep = False
+            if self._spare is not None:
+                self._spare.close()
 
 
 class _Slot:
-    """One GPU: the worker in use and the one that stands by."""
+    """A place for one worker on a GPU."""
 
-    def __init__(self, gpu: int, spares: bool) -> None:
-        self.gpu = gpu
+    def __init__(self, spares: _Spares) -> None:
+        self.gpu = spares.gpu
         self._spares = spares
-        self._worker: _Worker | None = _Worker(gpu)
-        self._spare: _Worker | None = None
+        self._worker: _Worker | None = _Worker(self.gpu)
         self._closed = False
 
     def worker(self) -> _Worker:
         if self._closed:
             raise InfraError("the bench is closed")
         if self._worker is None:
-            self._worker, self._spare = self._spare or _Worker(self.gpu), None
+            self._worker = self._spares.take()
         return self._worker
 
     def run(self, job: bytes, deadline_s: float) -> Answer:
         worker = self.worker()
         worker.ready()
-        if self._spares and self._spare is None:
-            self._spare = _Worker(self.gpu)
+        self._spares.refill()
         answer = worker.run(job, deadline_s)
         if answer.outcome != "ok" or answer.data.get("replace_worker"):
-            log.info("the worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
+            log.info("a worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
             worker.close()
             self._worker = None
         return answer
 
     def close(self) -> None:
         self._closed = True
-        for worker in (self._worker, self._spare):
-            if worker is not None:
-                worker.close()
+        if self._worker is not None:
+            self._worker.close()
 
 
 class _Worker:

@@ -1,0 +1,168 @@
+"""How many candidates a second the bench records, compiles and replays: `python benchmarks/verify_throughput.py`.
+
+Unique candidates (the golden solutions of at least eight families of both levels, each with kernels of its own name, so
+that nothing is cached) on five cases of at most two signatures each. Without a GPU: recording and compiling for the
+target. With one: also replaying, and 10 + 100 timed runs with the cache flushed before each. Prints one line of JSON;
+the load average is in it, because other work on the machine shows in the figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tritonrl_core.bench.gpu_program import GpuBench
+from tritonrl_core.bench.prepare import Preparation, Stop
+from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.tasks.cases import make_cases
+from tritonrl_core.tasks.golden import golden_solutions
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Status, Task, TimingProtocol
+
+PROTOCOL = TimingProtocol(method="simple", warmup=10, trials=100)
+REQUEST = CaseRequest(count=5, shapes=True, values=True, layouts=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--target", default="sm_90")
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
+    chosen = parser.parse_args()
+    gpus = (0,) if chosen.device == "cuda" else ()
+    spec = BenchSpec(
+        device=chosen.device, target=chosen.target, cpu_workers=chosen.workers, gpus=gpus, gpu_memory_bytes=None,
+        timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
+    )  # fmt: skip
+    run = on_gpu if chosen.device == "cuda" else on_cpu
+    print(json.dumps(run(spec, unique_candidates(chosen.count), chosen.signatures)))
+
+
+def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> dict[str, Any]:
+    """Record and compile; a recording is one candidate on one signature."""
+    preparation = Preparation(spec, gpu_for(spec.target), make_cases)
+    preparation.prepare(*_first(jobs[0]))
+    seconds: Counter[str] = Counter()
+
+    def one(job: tuple[Task, str]) -> list[str]:
+        task, code = job
+        statuses = []
+        cases = {case.signature: case for case in make_cases(task, REQUEST)}
+        for case in list(cases.values())[:signatures]:
+            ready = preparation.prepare(task, Candidate.from_code(code), case)
+            statuses.append(str(ready.status) if isinstance(ready, Stop) else "READY")
+            seconds.update({} if isinstance(ready, Stop) else ready.seconds)
+        return statuses
+
+    began, used = time.perf_counter(), cpu_seconds()
+    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
+        statuses = Counter(status for part in pool.map(one, jobs) for status in part)
+    wall, used = time.perf_counter() - began, cpu_seconds() - used
+    preparation.close()
+    recordings = sum(statuses.values())
+    return {
+        "what": "record and compile", "candidates": len(jobs), "recordings": recordings, "seconds": round(wall, 2),
+        "recordings_per_s": round(recordings / wall, 2), "cpu_ms_a_recording": round(used / recordings * 1e3),
+        "statuses": statuses, **_about(spec, jobs),
+        "mean_ms": {name: round(value / recordings * 1e3, 1) for name, value in seconds.items()},
+    }  # fmt: skip
+
+
+def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], _: int) -> dict[str, Any]:
+    """Everything: five cases and a timing for each candidate."""
+    bench = GpuBench(spec, make_cases)
+    device = bench.describe()["device"]
+    bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
+    seconds: Counter[str] = Counter()
+
+    def one(job: tuple[Task, str]) -> str:
+        task, code = job
+        program = bench.program(task, Candidate.from_code(code))
+        for case in program.cases(REQUEST):
+            result = program.run(case)
+            seconds.update(result.facts.get("stage_seconds", {}))
+            if result.status is not Status.PASSED:
+                return str(result.status)
+        before = time.perf_counter()
+        program.time(PROTOCOL)
+        seconds["timing, with waiting"] += time.perf_counter() - before
+        return "PASSED"
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
+        statuses = Counter(pool.map(one, jobs))
+    wall = time.perf_counter() - began
+    bench.close()
+    return {
+        "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
+        "seconds": round(wall, 2), "candidates_per_s": round(len(jobs) / wall, 2), "statuses": statuses,
+        "mean_ms_a_candidate": {name: round(value / len(jobs) * 1e3, 1) for name, value in seconds.items()},
+        **_about(spec, jobs),
+    }  # fmt: skip
+
+
+def unique_candidates(count: int) -> list[tuple[Task, str]]:
+    """Golden solutions over and over, each time with other kernel names."""
+    tasks = {task.id: task for task in builtin_tasks("train")}
+    golden = [(tasks[solution.task_id], solution.code) for solution in golden_solutions() if solution.task_id in tasks]
+
+    def endless() -> Iterator[tuple[Task, str]]:
+        number = 0
+        while True:
+            for task, code in golden:
+                number += 1
+                yield task, renamed(code, number)
+
+    return [job for _, job in zip(range(count), endless(), strict=False)]
+
+
+def renamed(code: str, number: int) -> str:
+    """The same program with another name for each kernel."""
+    for name in re.findall(r"@triton\.jit[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", code):
+        code = re.sub(rf"\b{name}\b", f"{name}_{number}", code)
+    return code
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and all below it, living and reaped: other work on the machine adds little."""
+    parents, used = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(fields[1])
+        used[int(folder.name)] = sum(map(int, fields[11:15]))
+    family = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in family} - family
+        if not more:
+            return sum(used.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
+        family |= more
+
+
+def _first(job: tuple[Task, str]) -> tuple[Task, Candidate, Any]:
+    task, code = job
+    return task, Candidate.from_code(code), make_cases(task, REQUEST)[0]
+
+
+def _about(spec: BenchSpec, jobs: list[tuple[Task, str]]) -> dict[str, Any]:
+    return {
+        "target": spec.target, "workers": spec.cpu_workers, "cores": len(os.sched_getaffinity(0)),
+        "families": len({task.family for task, _ in jobs}), "levels": sorted({task.level for task, _ in jobs}),
+        "load_average": [round(value, 1) for value in os.getloadavg()],
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
