@@ -55,12 +55,14 @@ class PluginError(TritonRLError):
     exit_code = 2
 
 
-class HookFailure(PluginError):
+class HookFailure(PluginError):  # noqa: N818 - an event with someone to blame, not a kind of error
     """A plugin's hook raised. Carries the plugin, hook, distribution and version to blame; the cause is chained."""
 
     exit_code = 3
 
-    def __init__(self, message: str, *, plugin: str, hook: str, distribution: str, version: str, remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, plugin: str, hook: str, distribution: str, version: str, remedy: str = ""
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.plugin = plugin
         self.hook = hook

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import comb
+from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any, Protocol
@@ -74,16 +75,19 @@ class EvalReport:
     scores: Sequence[Score] = field(default=(), repr=False)
 
 
-def suite_tasks(suite: str) -> list[Task]:
-    """Tasks of a suite: `builtin` (held out), `builtin:train`, `builtin:all`, or a path as `load_tasks` takes it.
+def tasks_to_judge_by(suite: str, model: str = "", size: str = "small") -> list[Task]:
+    """Tasks of a suite's held-out split, of `NAME:split`, or of a path as `load_tasks` takes it.
 
-    Raises `UsageError` or `TaskError` where there is no such suite.
+    `model` is the preset's, for `auto`. Raises `UsageError` or `TaskError` where there is no such suite.
     """
-    from tritonrl_core.tasks.loaders import load_tasks
-    from tritonrl_core.tasks.suite import builtin_tasks
+    if "/" in suite or Path(suite).exists():
+        from tritonrl_core.tasks.loaders import load_tasks
+
+        return load_tasks(suite)
+    from tritonrl_core.tasks.suites import suite_tasks
 
     name, _, split = suite.partition(":")
-    return builtin_tasks(split or "held_out") if name == "builtin" else load_tasks(suite)
+    return suite_tasks(name, split or "held_out", model=model, size=size)
 
 
 def evaluate_policy(

@@ -1,7 +1,7 @@
 """From what a preset calls a model to where its files are. Loads nothing.
 
 A distribution ships a model by naming a package in the entry-point group `tritonrl.models`; the model lies in the
-package's folder `model/`, as `transformers` saves it.
+package's folder `model/`, as `transformers` saves it. Beside it, `suite/` may hold tasks of the model's own kind.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tritonrl_core.errors import ModelError, did_you_mean
 
 GROUP = "tritonrl.models"
 FOLDER = "model"
+SUITE = "suite"
 CONFIG = "config.json"
 """A folder with this file in it is a model that `transformers` can load."""
 
@@ -46,19 +47,31 @@ def resolve_model(name: str) -> Path | str:
     return name
 
 
-def _bundled_folder(entry: EntryPoint) -> Path:
-    distribution = entry.dist.name if entry.dist else entry.module
+def bundled_suites() -> dict[str, Path]:
+    """Folders of tasks that bundled models bring (`train.jsonl`, `held_out.jsonl`), by the model's name."""
+    found = {entry.name: _package_folder(entry) for entry in entry_points(group=GROUP)}
+    return {name: place / SUITE for name, place in found.items() if place and (place / SUITE / "train.jsonl").is_file()}
+
+
+def _package_folder(entry: EntryPoint) -> Path | None:
+    """Where the package of a model lies; None where it is not there. Imports no package, only finds it."""
     try:
         spec = find_spec(entry.module)
     except (ImportError, ValueError):
-        spec = None
+        return None
     places = (spec.submodule_search_locations or []) if spec else []
-    if not places:
+    return next((Path(place) for place in places), None)
+
+
+def _bundled_folder(entry: EntryPoint) -> Path:
+    distribution = entry.dist.name if entry.dist else entry.module
+    place = _package_folder(entry)
+    if place is None:
         raise ModelError(
             f"model {entry.name!r}: the package {entry.module} of {distribution} is not there",
             remedy=f"Reinstall it: pip install --force-reinstall {distribution}",
         )
-    return _with_config(Path(next(iter(places))) / FOLDER, f"{distribution}, which ships it,")
+    return _with_config(place / FOLDER, f"{distribution}, which ships it,")
 
 
 def _with_config(folder: Path, who: str) -> Path:

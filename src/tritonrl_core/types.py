@@ -47,7 +47,7 @@ class Policy:
     """What a task allows besides Triton kernels.
 
     `delegation` is how much ATen work a candidate may do: `none`, `layout_only` or `reported`; None takes the preset's.
-    `forbidden_builtins` are names in `tl` that would do the whole task (for example `tl.softmax` where softmax is asked).
+    `forbidden_builtins` are names in `tl` that would do the whole task (`tl.softmax` where softmax is asked).
     `packed_weights`: whether work on weights in `__init__` may stay outside the clock.
     """
 
@@ -118,8 +118,8 @@ class InputCase:
     """One concrete set of inputs for a task. Data, not tensors: whoever needs tensors makes them on its own device.
 
     `dims` re-binds upper-case integer constants of the task's source ({} = as written); `dtype` replaces the floating
-    dtype of inputs and parameters (None = as written); `distribution` is one of `tasks.cases.DISTRIBUTIONS`, `layout` one
-    of `tasks.cases.LAYOUTS`; `seed` seeds inputs and parameters.
+    dtype of inputs and parameters (None = as written); `distribution` is one of `tasks.cases.DISTRIBUTIONS`, `layout`
+    one of `tasks.cases.LAYOUTS`; `seed` seeds inputs and parameters.
     """
 
     name: str
@@ -164,7 +164,8 @@ class WorstElement:
 class CaseResult:
     """What one candidate did on one input case.
 
-    `error` is the worst element's error divided by what was allowed there (≤ 1 passes); None where nothing was compared.
+    `error` is the worst element's error divided by what was allowed there (≤ 1 passes); None where nothing was
+    compared.
     """
 
     case: InputCase
@@ -417,8 +418,8 @@ class SandboxResult:
 class BenchSpec:
     """What `open_bench` needs to know: devices, worker counts and limits, all resolved (no `auto` left).
 
-    `device` is `cpu` or `cuda`; `target` such as `sm_90`; `worker_preset` is the resolved preset as plain data, from which
-    worker processes rebuild the session.
+    `device` is `cpu` or `cuda`; `target` such as `sm_90`; `worker_preset` is the resolved preset as plain data, from
+    which worker processes rebuild the session.
     """
 
     device: str
@@ -434,7 +435,7 @@ class BenchSpec:
 
 @runtime_checkable
 class Program(Protocol):
-    """A candidate on the bench. Lazily recorded and cached; every method may block and never raises for the candidate."""
+    """A candidate on the bench, lazily run and cached. Every method may block; none raises for the candidate."""
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""

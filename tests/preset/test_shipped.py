@@ -49,7 +49,7 @@ def test_defaults_are_those_of_the_design():
     assert preset.reward.alpha == 0.1
     assert (preset.reward.speed.kind, preset.reward.speed.cap) == ("capped", 3.0)
     assert preset.train.model == "nano"
-    assert (preset.eval.suite, preset.eval.samples) == ("builtin:held_out", 4)
+    assert (preset.eval.suite, preset.eval.samples) == ("auto", 4)
 
 
 def test_easy_combo_says_five_inputs():

@@ -46,7 +46,7 @@ class BasePlugin(Plugin):
 
     @hookimpl
     def generate_tasks(self, split: str, seed: int) -> Sequence[Task]:
-        return generate_tasks(self.preset.tasks, split)
+        return generate_tasks(self.preset.tasks, split, self.preset.train.model)
 
     @hookimpl
     def sample_level(self, stats: Mapping[int, LevelStats], rng: Random) -> int:

@@ -1,4 +1,4 @@
-"""`generate_tasks` of the base: the built-in suite and whatever in KernelBench form the preset names."""
+"""`generate_tasks` of the base: the preset's suite and whatever in KernelBench form it names beside."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from tritonrl_core.preset import TaskSettings
 from tritonrl_core.types import Task
 
 
-def generate_tasks(settings: TaskSettings, split: str) -> list[Task]:
+def generate_tasks(settings: TaskSettings, split: str, model: str) -> list[Task]:
     """Tasks of a split, in a fixed order. A user's tasks are for training. Raises `TaskError` for a bad path."""
     # Imported where they are needed: judging one file takes neither the suite nor the loaders.
-    tasks: list[Task] = []
-    if settings.suite == "builtin":
-        from tritonrl_core.tasks.suite import builtin_tasks
+    from tritonrl_core.tasks.suites import suite_tasks
 
-        tasks += builtin_tasks(split, settings.size)
+    tasks = suite_tasks(settings.suite, split, model=model, size=settings.size)
     if settings.paths:
         from tritonrl_core.tasks.loaders import load_tasks
 

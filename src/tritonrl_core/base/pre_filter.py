@@ -17,6 +17,7 @@ from tritonrl_core.base.kernel_calls import (
     is_dynamic,
     reachable_from,
 )
+from tritonrl_core.syntax import parse
 from tritonrl_core.types import Candidate, Objection, Stage, Status
 
 MODEL = "ModelNew"
@@ -39,7 +40,7 @@ def pre_filter(candidate: Candidate) -> Objection | None:
     if len(code) > MAX_CHARACTERS:
         return _reject(f"the code has {len(code)} characters; at most {MAX_CHARACTERS} are read")
     try:
-        tree = ast.parse(code, FILENAME)
+        tree = parse(code, FILENAME)
     except SyntaxError as error:
         return _reject(f"not valid Python: {error.msg} (line {error.lineno}){_excerpt(code, error.lineno)}")
     except (ValueError, RecursionError, MemoryError) as error:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from tritonrl_core.syntax import parse
+
 
 def integer_constants(source: str) -> dict[str, int]:
     """Names and values of the module's integer constants, in order. Raises `SyntaxError`."""
-    return {name: value for name, value, _ in _assignments(ast.parse(source))}
+    return {name: value for name, value, _ in _assignments(parse(source))}
 
 
 def rebind(tree: ast.Module, dims: Mapping[str, int]) -> list[str]:

@@ -6,7 +6,6 @@ not compare anything (see `bench.tolerance`) and does not time anything.
 
 from __future__ import annotations
 
-import ast
 import copy
 import linecache
 import traceback
@@ -24,6 +23,7 @@ from tritonrl_core.bench.ambient import default_dtype, ieee, placed, seeded
 from tritonrl_core.bench.constants import rebind
 from tritonrl_core.bench.values import is_restricted, lay_out, randomise_state, redistribute
 from tritonrl_core.errors import InfraError, TaskError
+from tritonrl_core.syntax import compile_tree, parse
 from tritonrl_core.types import InputCase, Task
 
 REQUIRED: Mapping[str, str] = {
@@ -209,9 +209,9 @@ def _filename(task: Task) -> str:
 @lru_cache(maxsize=512)
 def _compiled(source: str, filename: str, dims: tuple[tuple[str, int], ...]) -> tuple[CodeType, list[str]]:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    tree = ast.parse(source, filename)
+    tree = parse(source, filename)
     missing = rebind(tree, dict(dims))
-    return compile(tree, filename, "exec"), missing
+    return compile_tree(tree, filename), missing
 
 
 def _float_dtype(name: str) -> torch.dtype:

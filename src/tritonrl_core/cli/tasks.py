@@ -15,29 +15,32 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="List and show tasks.")
 
 Source = Annotated[
-    str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the tasks of the preset]")
+    str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the built-in suite]")
 ]
-PresetName = Annotated[str, typer.Option(help="Preset whose tasks are meant.")]
+PresetName = Annotated[str | None, typer.Option(help="Tasks of this preset instead.")]
+Split = Annotated[str, typer.Option(help="train, held_out or all.")]
 
 
-def find_tasks(source: str | None, preset: str, split: str) -> list[Task]:
-    """Tasks of a path or of a preset. Raises `TaskError`, `PresetError`."""
+def find_tasks(source: str | None, preset: str | None, split: str) -> list[Task]:
+    """Tasks of a path, of a preset, or of the built-in suite. Raises `TaskError`, `PresetError`, `UsageError`."""
     if source is not None:
         from tritonrl_core.tasks.loaders import load_tasks
 
         return load_tasks(source)
+    if preset is None:
+        from tritonrl_core.tasks.suite import builtin_tasks
+
+        return builtin_tasks(split)
     from tritonrl_core.preset import load_preset
     from tritonrl_core.session import generate_tasks
 
-    return generate_tasks(load_preset(preset), split=split)
+    chosen = load_preset(preset)
+    splits = ("train", "held_out") if split == "all" else (split,)
+    return [task for part in splits for task in generate_tasks(chosen, split=part)]
 
 
 @app.command("list")
-def list_tasks(
-    source: Source = None,
-    preset: PresetName = "baseline",
-    split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
-) -> None:
+def list_tasks(source: Source = None, preset: PresetName = None, split: Split = "all") -> None:
     """One line a task: level, family, what may vary."""
     tasks = find_tasks(source, preset, split)
     rows = table("task", "level", "family", "may vary", "from")
@@ -57,13 +60,13 @@ def list_tasks(
 def show_task(
     task_id: Annotated[str, typer.Argument(help="A task's id.")],
     source: Source = None,
-    preset: PresetName = "baseline",
+    preset: PresetName = None,
     prompt: Annotated[bool, typer.Option("--prompt", help="Show what a chat model is asked.")] = False,
 ) -> None:
     """Print a task's reference, or the prompt made from it."""
     from difflib import get_close_matches
 
-    known = {task.id: task for split in ("train", "held_out") for task in find_tasks(source, preset, split)}
+    known = {task.id: task for task in find_tasks(source, preset, "all")}
     if task_id not in known:
         near = get_close_matches(task_id, known, n=3)
         raise UsageError(

@@ -27,6 +27,9 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [default: runs/<preset>-<time>]")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed: its folder.")] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--eval/--no-eval", help="Judge the model on held-out tasks before and after.")
+    ] = True,
     stage: Annotated[Stage, typer.Option(help="Supervised cold start, reinforcement learning, or both.")] = Stage.ALL,
 ) -> None:
     """Train a model with a preset, from supervised cold start to reinforcement learning."""
@@ -55,4 +58,6 @@ def train(
     from tritonrl_core.train.run import train as run_training
 
     with LiveProgress() as progress:
-        run_training(chosen, model=model, out=out, resume=resume, stage=stage.value, progress=progress)
+        run_training(
+            chosen, model=model, out=out, resume=resume, stage=stage.value, evaluate=evaluate, progress=progress
+        )

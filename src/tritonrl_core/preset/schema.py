@@ -60,13 +60,14 @@ class _Section(BaseModel):
 
 
 class TaskSettings(_Section):
-    """What to train on. `suite` is `builtin` or `none`, at a `size`: `small` for an interpreter, `full` to fill a GPU.
+    """What to train on. `suite` is `auto` (the bundled model's own tasks, else the built-in suite), `builtin`, `none`,
+    or a bundled model's name; `size` is the built-in suite's: `small` for an interpreter, `full` to fill a GPU.
 
     `paths` are folders, files or datasets in KernelBench form; `decontaminate` names suites whose computations are kept
     out of training.
     """
 
-    suite: Literal["builtin", "none"] = "builtin"
+    suite: Annotated[str, Field(min_length=1)] = "auto"
     size: Literal["small", "full"] = "small"
     paths: tuple[str, ...] = ()
     decontaminate: tuple[str, ...] = ()
@@ -118,7 +119,8 @@ class TrainSettings(_Section):
 class EvalSettings(_Section):
     """What `tritonrl eval` and the figures before and after training are measured on."""
 
-    suite: str = "builtin:held_out"
+    suite: str = "auto"
+    """A suite as in `tasks.suite`, `NAME:split` (default `held_out`), or a path as in `tasks.paths`."""
     samples: Annotated[Integer, Field(ge=1)] = 4
 
 

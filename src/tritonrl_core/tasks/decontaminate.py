@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tritonrl_core.errors import TaskError
+from tritonrl_core.syntax import parse
 from tritonrl_core.tasks.memo import Memo
 from tritonrl_core.types import Task, content_key
 
@@ -67,4 +68,4 @@ def _find_out(task: Task) -> str:
         return graph_key(task)
     except TaskError as error:
         log.info("%s is compared by its text: %s", task.id, error.message)
-        return content_key("text", ast.dump(ast.parse(task.source)))
+        return content_key("text", ast.dump(parse(task.source)))

@@ -20,6 +20,7 @@ from typing import Any
 
 from tritonrl_core.bench.constants import integer_constants
 from tritonrl_core.errors import TaskError
+from tritonrl_core.syntax import parse
 from tritonrl_core.tasks.prompts import statement
 from tritonrl_core.types import Policy, Task
 
@@ -68,7 +69,8 @@ def task_from_source(source: str, task_id: str, *, level: int = 1, origin: str =
     """A task from a reference's text and the literals it declares. `more` are further fields of `Task`."""
     declared = _declarations(source, origin or task_id)
     task = Task(id=task_id, level=level, source=source, origin=origin, **{"mode": "as_is", **declared, **more})
-    return statement(_with_mutated_buffers(task))
+    task = _with_mutated_buffers(task)
+    return task if task.prompt else statement(task)
 
 
 def load_hub(name: str = KERNELBENCH) -> list[Task]:
@@ -138,7 +140,7 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
 def _declarations(source: str, where: str) -> dict[str, Any]:
     """The literals that a reference declares about itself, checked. Raises `TaskError`."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except SyntaxError as error:
         raise TaskError(
             f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}",

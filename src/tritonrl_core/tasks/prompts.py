@@ -10,6 +10,7 @@ import ast
 import textwrap
 from dataclasses import replace
 
+from tritonrl_core.syntax import parse
 from tritonrl_core.types import Task
 
 TASK_TOKEN, SOLUTION_TOKEN = "<|task|>", "<|sol|>"
@@ -102,7 +103,7 @@ def completion_text(plan: str, code: str) -> str:
 
 def _without_boilerplate(source: str) -> str:
     lines: list[str] = []
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             continue
         if isinstance(node, ast.ClassDef) and node.name == "Model":

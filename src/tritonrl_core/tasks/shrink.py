@@ -11,6 +11,7 @@ from math import lcm
 
 from tritonrl_core.bench.constants import integer_constants, rebind
 from tritonrl_core.errors import TaskError
+from tritonrl_core.syntax import parse
 from tritonrl_core.tasks.facts import task_facts
 from tritonrl_core.types import Task
 
@@ -55,7 +56,7 @@ def divided(task: Task, factor: int) -> Task:
         return max(value // factor // step, -(-KEPT // step)) * step if value > KEPT else value
 
     large = [name for name, value in constants.items() if value > KEPT]
-    tree = ast.parse(task.source)
+    tree = parse(task.source)
     rebind(tree, {name: smaller(constants[name]) for name in large})
     vary = {name: tuple(map(smaller, values)) if name in large else values for name, values in task.vary.items()}
     return replace(task, source=ast.unparse(tree), vary=vary)

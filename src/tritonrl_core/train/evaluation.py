@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy, suite_tasks
+from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy, tasks_to_judge_by
 from tritonrl_core.preset import Preset
 from tritonrl_core.train.model import Policy
 from tritonrl_core.train.progress import Progress, StepReport
@@ -38,7 +38,7 @@ class HeldOut:
 
 def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: Progress, name: str) -> HeldOut:
     """Sample and judge. `name` is what the watcher is shown. Raises `UsageError` for an unknown suite."""
-    tasks = suite_tasks(preset.eval.suite)
+    tasks = tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)

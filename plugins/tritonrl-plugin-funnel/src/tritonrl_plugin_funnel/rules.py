@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 
+from tritonrl_core.syntax import parse
 from tritonrl_core.types import Objection, Stage, Status, Task
 from tritonrl_plugin_funnel.api import launch_problem, missing_name
 from tritonrl_plugin_funnel.source import Source, launched_name
@@ -18,7 +19,7 @@ from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, reason_for
 def source_objection(task: Task, code: str) -> Objection | None:
     """The first certain mistake in a candidate's source; None where there is none, or it is no Python at all."""
     try:
-        source = Source(ast.parse(code))
+        source = Source(parse(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return (
@@ -130,7 +131,7 @@ def _accepts(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[int, int
 def _returned_counts(source: str) -> dict[str, int]:
     """How many values each function of the reference returns, where its text says so."""
     try:
-        body = ast.parse(source).body
+        body = parse(source).body
     except SyntaxError:
         return {}
     found = {}

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from functools import lru_cache
 
+from tritonrl_core.syntax import parse
 from tritonrl_core.types import CaseRequest, InputCase, Program, Task
 
 WORTH = 8
@@ -32,7 +33,7 @@ def shrinks(source: str, dims: Mapping[str, int]) -> float:
 @lru_cache(maxsize=512)
 def _constants(source: str) -> dict[str, int]:
     try:
-        body = ast.parse(source).body
+        body = parse(source).body
     except SyntaxError:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""The recipe's commands: `build` and `evaluate`. See `--help`."""
+"""The recipe's commands: `build`, `suite` and `evaluate`. See `--help`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tritonrl_nano.recipe.build import Recipe, build
 from tritonrl_nano.recipe.evaluate import evaluate
+from tritonrl_nano.recipe.suite import write_suite
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "build":
         recipe = Recipe(examples=options.examples, steps=options.steps, rates=json.loads(options.rates))
         result = build(options.out, recipe, options.processes)
+    elif options.command == "suite":
+        result = write_suite(options.out)
     else:
         result = evaluate(options.model, options.preset, options.tasks, options.samples, options.seed)
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
@@ -36,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--steps", type=int, default=Recipe().steps)
     made.add_argument("--rates", default="{}", help='JSON: habits with another rate, such as {"no epsilon": 0.5}')
     made.add_argument("--processes", type=int, default=None, help="default: as many as there are cores")
+    suite = commands.add_parser("suite", help="write the tasks that are shipped beside the weights")
+    suite.add_argument("--out", type=Path, required=True, help="folder to write train.jsonl and held_out.jsonl to")
     judged = commands.add_parser("evaluate", help="share of right kernels on held-out tasks, at T = 1 and greedy")
     judged.add_argument("--model", type=Path, required=True, help="the model's folder")
     judged.add_argument("--preset", default="all_extensions", help="what the verifier checks")

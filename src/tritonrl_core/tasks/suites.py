@@ -1,0 +1,49 @@
+"""From what a preset calls a suite to its tasks: the built-in one, or one that a bundled model brings with it.
+
+A small model can only learn what its size allows, so a bundled model may ship tasks of its own kind beside its weights
+(`suite/train.jsonl` and `suite/held_out.jsonl` in its package). `auto` means those where the model has some, and the
+built-in suite otherwise.
+"""
+
+from __future__ import annotations
+
+from tritonrl_core.errors import UsageError, did_you_mean
+from tritonrl_core.models import bundled_suites
+from tritonrl_core.types import Task
+
+AUTO, BUILTIN, NONE = "auto", "builtin", "none"
+SPLITS = ("train", "held_out")
+
+
+def suite_tasks(suite: str, split: str, *, model: str = "", size: str = "small") -> list[Task]:
+    """Tasks of a suite's split (`train`, `held_out`, or `all` for both). Raises `UsageError` for an unknown name.
+
+    `model` is the preset's, for `auto`; `size` is the built-in suite's (`small` or `full`).
+    """
+    if split not in (*SPLITS, "all"):
+        raise UsageError(f"there is no split {split!r}", remedy=f"Use {', '.join(SPLITS)} or all.")
+    name = suite_name(suite, model)
+    if name == NONE:
+        return []
+    if name == BUILTIN:
+        from tritonrl_core.tasks.suite import builtin_tasks
+
+        return builtin_tasks(split, size)
+    from tritonrl_core.tasks.loaders import load_tasks
+
+    folder, splits = bundled_suites()[name], SPLITS if split == "all" else (split,)
+    return [task for part in splits for task in load_tasks(folder / f"{part}.jsonl")]
+
+
+def suite_name(suite: str, model: str = "") -> str:
+    """The suite that is meant: `auto` resolved, and checked to be one that is there. Raises `UsageError`."""
+    bundled = bundled_suites()
+    if suite == AUTO:
+        return model if model in bundled else BUILTIN
+    known = {AUTO, BUILTIN, NONE, *bundled}
+    if suite not in known:
+        raise UsageError(
+            f"there is no suite {suite!r}",
+            remedy=did_you_mean(suite, known) + " Your own tasks are named in tasks.paths.",
+        )
+    return suite

@@ -1,0 +1,42 @@
+"""Suites by name: the built-in one, and the tasks that a bundled model brings."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.evaluate import tasks_to_judge_by
+from tritonrl_core.preset import load_preset
+from tritonrl_core.session import generate_tasks
+from tritonrl_core.tasks.suites import suite_name, suite_tasks
+
+
+def test_auto_is_the_bundled_models_own_suite_and_builtin_for_all_others() -> None:
+    assert suite_name("auto", "nano") == "nano"
+    assert suite_name("auto", "Qwen/Qwen3-8B") == "builtin"
+    assert suite_name("auto") == "builtin"
+
+
+def test_a_bundled_suite_holds_other_computations_or_shapes_out_than_it_trains_on() -> None:
+    train, held_out = suite_tasks("nano", "train"), suite_tasks("nano", "held_out")
+    assert len(train) >= 256
+    assert {task.level for task in train} == {task.level for task in held_out} == {1, 2}
+    assert not {task.key for task in train} & {task.key for task in held_out}
+    assert {task.split for task in held_out} == {"held_out"}
+    assert len(suite_tasks("nano", "all")) == len(train) + len(held_out)
+
+
+def test_no_suite_gives_no_tasks_and_an_unknown_one_a_hint() -> None:
+    assert suite_tasks("none", "train") == []
+    with pytest.raises(UsageError, match="builtin"):
+        suite_tasks("buildin", "train")
+    with pytest.raises(UsageError, match="held_out"):
+        suite_tasks("builtin", "test")
+
+
+def test_presets_name_suites_for_training_and_for_judging() -> None:
+    preset = load_preset("baseline", ["tasks.suite=builtin"])
+    assert {task.origin for task in generate_tasks(preset)} == {"builtin:small"}
+    assert {task.split for task in tasks_to_judge_by("builtin")} == {"held_out"}
+    assert {task.split for task in tasks_to_judge_by("builtin:train")} == {"train"}
+    assert tasks_to_judge_by("auto", "nano") == suite_tasks("nano", "held_out")
