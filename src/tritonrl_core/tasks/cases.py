@@ -28,6 +28,10 @@ DEFINED_AT_INFINITY = frozenset({"softmax"})
 DEVIATIONS = re.compile(r"(Batch|Group|Instance|Layer)Norm|(batch|group|instance|layer)_norm|\.(var|std)(_mean)?\(")
 """Operators that subtract a mean: E[x²] - E[x]² is wrong where the mean is large."""
 
+EPSILON = re.compile(r"eps|norm|sqrt|std|var|1e-", re.IGNORECASE)
+"""Where tiny values tell something: a wrong epsilon. Elsewhere they would only refuse formulas that are right to the
+last bit of 1 but not of the output, as tanh by way of the sigmoid is."""
+
 _SPECIAL = ("negative", "zeros", "constant", "uniform")
 _SIGNATURE_SPAN = 5
 """How many cases share two signatures before a third is drawn: recording a signature costs, another value does not."""
@@ -95,7 +99,8 @@ def _distributions(task: Task, request: CaseRequest) -> Iterator[str]:
         special = ("shifted", *special)
     start = 0 if special[0] == "shifted" else Random(_seed(task, request, "distributions")).randrange(len(special))
     rotating = islice(cycle(special), start, None)
-    order = cycle(("normal", "large", "tiny", "special", "normal"))
+    small = "tiny" if EPSILON.search(task.source) else "special"
+    order = cycle(("normal", "large", small, "special", "normal"))
     return (next(rotating) if name == "special" else name for name in order)
 
 

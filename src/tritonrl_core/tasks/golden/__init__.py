@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tritonrl_core.syntax import parse
+
 SOLUTIONS = Path(__file__).with_name("solutions")
 
 
@@ -35,7 +37,8 @@ def golden_solutions() -> list[Golden]:
 
 def _read(path: Path) -> Golden:
     text = path.read_text(encoding="utf-8")
-    docstring = ast.parse(text).body[0]
+    tree = parse(text)
+    docstring = tree.body[0]
     code = "".join(text.splitlines(keepends=True)[docstring.end_lineno :]).lstrip("\n")
-    plan = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+    plan = " ".join((ast.get_docstring(tree) or "").split())
     return Golden(path.stem, plan, code)
