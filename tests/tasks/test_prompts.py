@@ -44,7 +44,7 @@ def test_a_statement_names_modes_and_buffers_that_the_reference_changes():
 
 def test_the_compact_prompt_is_the_reference_without_scaffolding():
     assert compact_prompt(SUITE["l2_linear_gelu_scale"]) == (
-        "<|task|>M = 33\nK = 70\nN = 65\n"
+        "<|task|>M = 70\nK = 70\nN = 65\n"
         "def __init__(self, features, outputs):\n    self.linear = nn.Linear(features, outputs)\n"
         "def forward(self, x):\n    return F.gelu(self.linear(x)) * 1.5\n"
         "[torch.randn(M, K)]\n[K, N]\n<|sol|>"

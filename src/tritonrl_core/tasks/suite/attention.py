@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tritonrl_core.tasks.suite.template import Dims, Operator
 
-SMALL: Dims = {"BATCH": (2, 1), "HEADS": (2, 3), "LENGTH": (37, 50), "DIM": 16}
+SMALL: Dims = {"BATCH": (2, 1), "HEADS": (2, 3), "LENGTH": (70, 50), "DIM": 16}
 FULL: Dims = {"BATCH": (4, 3), "HEADS": (16, 12), "LENGTH": (2048, 1500), "DIM": 64}
 SHAPE = "torch.randn(BATCH, HEADS, LENGTH, DIM)"
 QKV = {"q": SHAPE, "k": SHAPE, "v": SHAPE}

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from tritonrl_core.tasks.suite.template import Dims, Operator
 
-SMALL: Dims = {"M": (33, 48), "K": (70, 47), "N": (65, 31)}
+SMALL: Dims = {"M": (70, 48), "K": (70, 47), "N": (65, 31)}
 FULL: Dims = {"M": (4096, 3000), "K": (2048, 1500), "N": (4096, 2600)}
 ROWS_FULL: Dims = {"M": (16384, 9000), "K": (512, 390), "N": (256, 200)}
 """For fusions that need a whole row of the product: few columns."""
 BATCHED_SMALL: Dims = {"BATCH": (3, 2), **SMALL}
 BATCHED_FULL: Dims = {"BATCH": (32, 12), "M": (1024, 700), "K": (512, 390), "N": (1024, 850)}
-HEADS_SMALL: Dims = {"BATCH": (2, 1), "HEADS": (2, 3), "LENGTH": (37, 50), "DIM": 16}
+HEADS_SMALL: Dims = {"BATCH": (2, 1), "HEADS": (2, 3), "LENGTH": (70, 50), "DIM": 16}
 HEADS_FULL: Dims = {"BATCH": (4, 3), "HEADS": (16, 12), "LENGTH": (2048, 1500), "DIM": 64}
 X = {"x": "torch.randn(M, K)"}
 SHAPE = {"features": "K", "outputs": "N"}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from tritonrl_core.tasks.suite.template import Dims, Operator
 
-SMALL: Dims = {"M": (33, 48), "K": (70, 47), "N": (65, 31)}
+# As written more than one block of 64 in each dimension: else a wrong grid or a lost accumulator would not show.
+SMALL: Dims = {"M": (70, 48), "K": (70, 47), "N": (65, 31)}
 FULL: Dims = {"M": (4096, 3000), "K": (2048, 1500), "N": (4096, 2600)}
 BATCHED_SMALL: Dims = {"BATCH": (3, 2), **SMALL}
 BATCHED_FULL: Dims = {"BATCH": (32, 12), "M": (1024, 700), "K": (512, 390), "N": (1024, 850)}
@@ -61,7 +62,7 @@ OPERATORS = (
         "Product of a matrix and a vector.",
         {"a": "torch.randn(M, K)", "x": "torch.randn(K)"},
         "torch.mv(a, x)",
-        {"M": (70, 33), "K": (130, 257)},
+        {"M": (70, 33), "K": (600, 257)},
         {"M": (16384, 9000), "K": (8192, 5000)},
     ),
     _product(
@@ -88,7 +89,7 @@ OPERATORS = (
         held_out=True,
     ),
     _product("gram", "Inner products of all pairs of rows.", {"x": "torch.randn(M, K)"}, "x @ x.T",
-             {"M": (33, 50), "K": (70, 47)}, {"M": (4096, 3000), "K": (2048, 1500)}),
+             {"M": (70, 50), "K": (70, 47)}, {"M": (4096, 3000), "K": (2048, 1500)}),
     Operator(
         "linear",
         "Linear layer with bias.",
