@@ -69,9 +69,9 @@ def _at_most(which: int, value: int) -> tuple[int, int]:
 
 
 def _status_bytes(name: str) -> int:
-    pages = (Path("/proc/self") / name).read_text(encoding="ascii").split()[0]
+    pages = (Path("/proc/self") / name).read_text(encoding="utf-8").split()[0]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _tasks_of_machine() -> int:
-    return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
+    return int(Path("/proc/loadavg").read_text(encoding="utf-8").split()[3].partition("/")[2])

@@ -41,6 +41,14 @@ _libc_locked = ctypes.PyDLL(None, use_errno=True)
 _libc_locked.syscall.restype = ctypes.c_long
 
 
+def mode_of(path: Path, *, follow: bool = True) -> int:
+    """The mode of a file or folder; 0 where there is none or this user cannot get to it."""
+    try:
+        return path.stat(follow_symlinks=follow).st_mode
+    except OSError:
+        return 0
+
+
 def syscall(name: str, *arguments: Any) -> int:
     """Make a syscall of this machine's table by name. Integers are passed as longs, anything else as it is."""
     return _checked(_libc.syscall(_number(name), *map(_argument, arguments)), name)

@@ -54,7 +54,7 @@ def slot(software: tuple[Path, ...]) -> Identity | None:
     uid = _FIRST_SLOT + os.getpid() % _HIGHEST_PID
     if not (_maps("uid_map", uid) and _maps("gid_map", uid)):
         return None
-    far = not all(_mode(parent) & 0o001 for path in software for parent in path.parents)
+    far = not all(linux.mode_of(parent) & 0o001 for path in software for parent in path.parents)
     shut = not all(_readable(path) for path in software)
     return Identity(uid, far=far, shut=shut)
 
@@ -70,12 +70,12 @@ def admit(pid: int, flags: int, identity: Identity | None) -> None:
         return
     root = Path("/proc") / str(pid)
     if identity is None:
-        (root / "setgroups").write_text("deny", encoding="ascii")
+        (root / "setgroups").write_text("deny", encoding="utf-8")
     for kind, own in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
         lines = [f"{NOBODY} {own if identity is None else identity.uid} 1"]
         if identity is not None:
             lines.insert(0, "0 0 1")  # what the child mounts before `become` needs an owner with a name here
-        (root / kind).write_text("\n".join(lines), encoding="ascii")
+        (root / kind).write_text("\n".join(lines), encoding="utf-8")
 
 
 def wait_at(gate: int) -> None:
@@ -121,7 +121,7 @@ def describe(flags: int) -> str:
 
 def _maps(which: str, wanted: int) -> bool:
     """Whether this process's own user namespace knows the id."""
-    for line in (Path("/proc/self") / which).read_text(encoding="ascii").splitlines():
+    for line in (Path("/proc/self") / which).read_text(encoding="utf-8").splitlines():
         first, _, count = (int(word) for word in line.split())
         if first <= wanted < first + count:
             return True
@@ -131,8 +131,4 @@ def _maps(which: str, wanted: int) -> bool:
 def _readable(folder: Path) -> bool:
     """Whether others may read the folder and what lies directly in it."""
     entries = [folder, *(folder.iterdir() if folder.is_dir() else ())]
-    return all(_mode(path) & (0o005 if path.is_dir() else 0o004) for path in entries if not path.is_symlink())
-
-
-def _mode(path: Path) -> int:
-    return path.stat().st_mode
+    return all(linux.mode_of(path) & (0o005 if path.is_dir() else 0o004) for path in entries if not path.is_symlink())

@@ -11,6 +11,7 @@ import errno
 import importlib.util
 import os
 import site
+import stat
 import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from tritonrl_plugin_sandbox.linux import (
     PR_GET_SECCOMP,
     PR_SET_NAME,
     PR_SET_VMA,
+    mode_of,
 )
 from tritonrl_plugin_sandbox.seccomp import OWN_PID, Check, Rules
 
@@ -143,7 +145,7 @@ def file_rules(name: str) -> dict[str, int]:
 def roots(name: str) -> list[str]:
     """Folders of the software, under the names by which it is found: standard library, C library, packages."""
     folders = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
-    for loader in (loader for loader in _LOADERS if Path(loader).exists()):
+    for loader in (loader for loader in _LOADERS if mode_of(Path(loader))):
         folders += [str(Path(loader).parent), str(Path(os.path.realpath(loader)).parent)]
     packages: tuple[str, ...] = ("triton",)
     if name != "compile":
@@ -152,7 +154,7 @@ def roots(name: str) -> list[str]:
     for package in packages:
         spec = importlib.util.find_spec(package)
         folders += list(spec.submodule_search_locations or ()) if spec is not None else []
-    return [folder for folder in dict.fromkeys([*folders, str(_core())]) if Path(folder).is_dir()]
+    return [folder for folder in dict.fromkeys([*folders, str(_core())]) if stat.S_ISDIR(mode_of(Path(folder)))]
 
 
 def shown(name: str) -> list[str]:
@@ -171,7 +173,7 @@ def _core() -> Path:
 
 def _answers() -> frozenset[Path]:
     """Parts of the core that a candidate must not read: tasks with their solutions, and all that it does not need."""
-    return frozenset(entry for entry in _core().iterdir() if entry.is_dir() and entry.name != "bench")
+    return frozenset(entry for entry in _entries(_core()) if entry.is_dir() and entry.name != "bench")
 
 
 def _readable(path: Path, hidden: frozenset[Path]) -> dict[str, int]:
@@ -185,10 +187,18 @@ def _readable(path: Path, hidden: frozenset[Path]) -> dict[str, int]:
     if not inside:
         return {str(path): landlock.READ}
     rules = {str(path): landlock.READ_DIR}
-    for entry in path.iterdir():
-        if not entry.is_symlink():
+    for entry in _entries(path):
+        if not stat.S_ISLNK(mode_of(entry, follow=False)):
             rules |= _readable(entry, inside)
     return rules
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where this user cannot look."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _programs() -> Iterable[str]:
@@ -196,4 +206,4 @@ def _programs() -> Iterable[str]:
     spec = importlib.util.find_spec("triton")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
         yield from (str(found) for found in Path(folder).glob("backends/nvidia/bin/ptxas*"))
-    yield from (os.path.realpath(loader) for loader in _LOADERS if Path(loader).exists())
+    yield from (os.path.realpath(loader) for loader in _LOADERS if mode_of(Path(loader)))

@@ -102,7 +102,9 @@ def _layers(found: Host) -> tuple[Layer, ...]:
 def _canaries(prepared: prepare.Prepared) -> tuple[Canary, ...]:
     with tempfile.TemporaryDirectory(prefix="tritonrl-canary-") as folder:
         secret = Path(folder) / "secret"
-        secret.write_text("canary", encoding="ascii")
+        secret.write_text("canary", encoding="utf-8")
+        Path(folder).chmod(0o755)  # so that it is not its mode that keeps it from a child with another user id
+        secret.chmod(0o644)
         attacks: dict[str, Callable[[], object]] = {
             "read a file": secret.read_text,
             "write a file": partial((Path(folder) / "written").write_text, "x"),

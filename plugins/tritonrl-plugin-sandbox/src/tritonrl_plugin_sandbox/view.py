@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
 
 from tritonrl_plugin_sandbox import linux
+from tritonrl_plugin_sandbox.linux import mode_of
 
 SCRATCH = "/scratch"
 SCRATCH_BYTES, SCRATCH_FILES = 256 << 20, 4096
@@ -36,14 +38,14 @@ class View:
 
 
 def view_of(paths: Iterable[str]) -> View:
-    """The view that shows these paths under the names given. What does not exist is left out."""
+    """The view that shows these paths under the names given. What this user cannot get to is left out."""
     links: dict[Path, str] = {}
     real = sorted({_resolve(path, links) for path in paths})
     folders: list[Path] = []
-    for path in (path for path in real if path.is_dir()):
-        if not any(outer in path.parents for outer in folders):
+    for path in real:
+        if S_ISDIR(mode_of(path)) and not _below(path, folders):
             folders.append(path)
-    files = [path for path in real if path.exists() and not path.is_dir() and not _below(path, folders)]
+    files = [path for path in real if mode_of(path) and not S_ISDIR(mode_of(path)) and not _below(path, folders)]
     outside = {name: target for name, target in links.items() if not _below(name, folders)}
     ways = {parent for path in (*folders, *files, *outside) for parent in path.parents} | set(folders)
     return View(
@@ -91,7 +93,7 @@ def _resolve(path: str, links: dict[Path, str]) -> Path:
     while left:
         part = left.pop(0)
         here = done.parent if part == ".." else done / part
-        if not here.is_symlink() or len(links) > _MANY_LINKS:
+        if not S_ISLNK(mode_of(here, follow=False)) or len(links) > _MANY_LINKS:
             done = here
             continue
         links[here] = target = str(here.readlink())

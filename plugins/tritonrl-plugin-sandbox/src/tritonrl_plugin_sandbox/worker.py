@@ -48,9 +48,10 @@ def run(job: SandboxJob, box: Box) -> SandboxResult:
     if threads != 1:
         return refused(f"the calling process has {threads} threads; it must have one to fork a child safely")
     with _scratch_folder(box.confinement) as folder:
-        outcome = _supervise(job, box.confinement, folder, began + job.limits.wall_s)
-    label = "none" if outcome.outcome == "refused" else box.label
-    return SandboxResult(outcome.outcome, outcome.payload, outcome.detail, label, time.monotonic() - began)
+        got = _supervise(job, box.confinement, folder, began + job.limits.wall_s)
+        seconds = time.monotonic() - began
+    label = "none" if got.outcome == "refused" else box.label
+    return SandboxResult(got.outcome, got.payload, got.detail, label, seconds)
 
 
 def _scratch_folder(how: Confinement) -> contextlib.AbstractContextManager[str]:
@@ -71,7 +72,10 @@ def _supervise(job: SandboxJob, how: Confinement, folder: str, deadline: float) 
     reader, writer = os.pipe()
     gate, opener = os.pipe()
     try:
-        pid = namespaces.fork(how.flags)
+        try:
+            pid = namespaces.fork(how.flags)
+        except OSError as error:
+            return refused(f"no child could be forked: {error}")
         if pid == 0:
             os.close(opener)  # or the gate would never hang up
             child.run(job, how, Place(limits, (*job.keep_fds, writer), gate, folder), writer)

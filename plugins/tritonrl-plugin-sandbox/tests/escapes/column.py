@@ -37,17 +37,17 @@ import attacks_processes
 import attacks_resources
 import attacks_system
 from attack import ATTACKS, Attack, libc
+from tritonrl_plugin_sandbox import SandboxPlugin, linux, prepare, profiles
 from world import MARKER, World, initial_environment, make_folder
 
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
-from tritonrl_plugin_sandbox import SandboxPlugin, linux, prepare, profiles
 
 MODULES = (attacks_files, attacks_processes, attacks_resources, attacks_system, asyncio, glob, shutil, subprocess)
 """Loaded before the user changes: an ordinary user may be unable to read this interpreter's files."""
 
 ORDINARY_USER = 61234
 TIERS = ("none", "A", "A1", "B", "C5", "C1")
-PATIENCE_S = 4.0
+PATIENCE_S = 6.0
 LEAKED, OUTPUT, INPUT = 40, 50, 51
 SEALS = {"output": 2 | 4 | 1, "input": 2 | 4 | 8 | 1}
 

@@ -11,7 +11,6 @@ import ctypes
 import os
 import resource
 import secrets
-
 import signal
 import socket
 import tempfile
@@ -20,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tritonrl_core.types
 from attack import libc
-
 from tritonrl_plugin_sandbox.scratch import empty
+
+import tritonrl_core.types
 
 MARKER = "CANARY-"
 
