@@ -1,6 +1,7 @@
 """References: run from their source, made anew for each case, and named with file and line where they fail."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -146,6 +147,35 @@ def test_double_precision_is_used_for_the_exact_result():
     assert native.dtype == torch.float32
     assert 0 < (exact - native).abs().max() < 1e-6
     assert materials.fp64_fallback == ""
+
+
+def test_tensors_that_a_forward_makes_are_double_in_the_exact_result():
+    materials = Reference(simple("return x @ torch.full((32, 2), 0.1) + torch.arange(2.0) / 3")).materialise(PLAIN)
+    exact = materials.expected("fp64")[0]
+    wanted = materials.inputs[0].double() @ torch.full((32, 2), 0.1, dtype=torch.float64)
+    assert torch.allclose(exact, wanted + torch.arange(2.0, dtype=torch.float64) / 3, rtol=1e-14, atol=0)
+    assert materials.fp64_fallback == ""
+
+
+def test_references_in_many_threads_do_not_disturb_each_other():
+    reference = Reference(task())
+    cases = [replace(PLAIN, seed=seed) for seed in range(40)]
+
+    def outputs(case):
+        materials = reference.materialise(case)
+        return [*materials.inputs, *materials.expected("fp64"), *materials.expected(), torch.zeros(1)]
+
+    alone = [outputs(case) for case in cases]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(outputs, cases))
+    for one, other in zip(alone, together, strict=True):
+        assert all(a.dtype == b.dtype and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_shapes_can_be_had_without_memory():
+    materials = Reference(task()).materialise(PLAIN, "meta")
+    assert materials.inputs[0].is_meta
+    assert materials.inputs[0].shape == (6, 10)
 
 
 def test_an_operator_without_double_precision_falls_back_and_says_so():

@@ -10,7 +10,7 @@ import copy
 import linecache
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tritonrl_core.bench.ambient import default_dtype, ieee, placed, seeded
+from tritonrl_core.bench.ambient import DoubleFactories, ieee, own_default_dtype, placed, seeded
 from tritonrl_core.bench.constants import rebind
 from tritonrl_core.bench.values import is_restricted, lay_out, randomise_state, redistribute
 from tritonrl_core.errors import InfraError, TaskError
@@ -68,7 +68,7 @@ class Materials:
         self.fp64_fallback = ""
         try:
             double = copy.deepcopy(self.model).to(torch.float64)
-            return self._run(double, [map_tensors(value, _double) for value in self.inputs], torch.float64)
+            return self._run(double, [map_tensors(value, _double) for value in self.inputs], DoubleFactories())
         except TaskError as error:
             # The reference fixed a dtype of its own, or an operator has no such kernel: the native run decides which
             # of the two it was, by raising as well where the reference is broken.
@@ -76,9 +76,11 @@ class Materials:
             self.fp64_fallback = error.message
             return outputs
 
-    def _run(self, model: nn.Module, inputs: list[Any], dtype: torch.dtype | None = None) -> list[Tensor]:
-        with seeded(self.case.seed, self.device), ieee(self.device), default_dtype(dtype), torch.no_grad():
-            with blame(self.task, "forward"):
+    def _run(
+        self, model: nn.Module, inputs: list[Any], mode: AbstractContextManager[Any] | None = None
+    ) -> list[Tensor]:
+        with seeded(self.case.seed, self.device), ieee(self.device), own_default_dtype(), torch.no_grad():
+            with mode or nullcontext(), blame(self.task, "forward"):
                 outputs = model(*inputs)
             return [tensor.detach() for tensor in flat_outputs(outputs, self.task)]
 
@@ -90,7 +92,7 @@ class Reference:
         self.task = task
         self._restricted = is_restricted(task.source)
         cpu = torch.device("cpu")
-        with seeded(0, cpu), default_dtype():
+        with seeded(0, cpu), own_default_dtype():
             self._execute({}, cpu)
 
     def materialise(self, case: InputCase, device: str | torch.device = "cpu") -> Materials:
@@ -99,7 +101,7 @@ class Reference:
         The global random state is as before afterwards. Raises `TaskError` where the reference does not run.
         """
         place = torch.device(device)
-        with seeded(case.seed, place), default_dtype():
+        with seeded(case.seed, place), own_default_dtype():
             model, init_inputs, inputs = self.build(case.dims, place)
             model = self._prepare(model, case, place)
             inputs = map_tensors(inputs, self._dresser(case, place))
@@ -142,7 +144,8 @@ class Reference:
         return namespace
 
     def _prepare(self, model: nn.Module, case: InputCase, device: torch.device) -> nn.Module:
-        randomise_state(model)
+        if device.type != "meta":  # there are only shapes
+            randomise_state(model)
         model = model.to(device)
         return model if case.dtype is None else model.to(_float_dtype(case.dtype))
 

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from tritonrl_core.bench.ambient import default_dtype, seeded
+from tritonrl_core.bench.ambient import own_default_dtype, seeded
 from tritonrl_core.bench.reference import Reference, blame, flat_outputs, map_tensors
 from tritonrl_core.types import Task
 
@@ -99,7 +99,7 @@ def fake_reference(task: Task) -> Iterator[tuple[nn.Module, list[Any]]]:
     """The reference's model and inputs as fake tensors, in the task's mode."""
     reference = Reference(task)
     cpu = torch.device("cpu")
-    with seeded(0, cpu), default_dtype(), FakeTensorMode(allow_non_fake_inputs=True):
+    with seeded(0, cpu), own_default_dtype(), FakeTensorMode(allow_non_fake_inputs=True):
         model, _, inputs = reference.build({}, cpu)
         yield model, inputs
 
