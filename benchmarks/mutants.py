@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
 import platform
-import random
 import sys
 import time
 from collections import Counter, defaultdict
@@ -69,10 +69,12 @@ class Judged:
 
 
 def sample(all_mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
-    """`count` mutants, of every operator as many as there are room and mutants for."""
-    rng = random.Random(seed)
+    """`count` mutants, of every operator as many as there are room and mutants for.
+
+    By hash, so that a kernel that changes changes its own mutants in the sample and few others.
+    """
     by_operator: dict[str, list[Mutant]] = defaultdict(list)
-    for mutant in rng.sample(list(all_mutants), len(all_mutants)):
+    for mutant in sorted(all_mutants, key=lambda m: hashlib.sha256(f"{seed}/{m.key}".encode()).digest()):
         by_operator[mutant.operator].append(mutant)
     chosen: list[Mutant] = []
     while len(chosen) < count and any(by_operator.values()):
@@ -121,7 +123,7 @@ class Judge:
             return Judged(mutant, why="stillborn", reason=failure)
         if same:
             return Judged(mutant, why="same TTIR")
-        argued = argument(mutant)
+        argued = argument(mutant, original)
         if argued:
             return Judged(mutant, why="argued", argument=argued)
         judged = Judged(mutant)

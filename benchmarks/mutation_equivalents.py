@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mutation_lanes import unused_lanes
 from mutation_operators import Mutant
 
 from tritonrl_core.bench import wire
@@ -111,27 +112,9 @@ def _canonical(value: Any) -> Any:
     return _LOCATION.sub("", value) if isinstance(value, str) else value
 
 
-LANES_APART = (
-    "Lanes are independent (no reduction, scan or product in the kernel) and stores stay masked: what is read for a "
-    "lane beyond the mask is never used."
-)
-_CROSSING = ("tl.sum", "tl.max(", "tl.min(", "tl.argm", "tl.dot", "tl.cumsum", "tl.cumprod", "tl.sort", "tl.reduce",
-             "tl.associative_scan", "tl.atomic")
-
-
-def argument(mutant: Mutant) -> str:
+def argument(mutant: Mutant, original: str) -> str:
     """Why this mutant computes what the original does; "" where nobody has shown it."""
-    if _only_unused_lanes(mutant):
-        return LANES_APART
-    return WRITTEN.get(mutant.key, "")
-
-
-def _only_unused_lanes(mutant: Mutant) -> bool:
-    """A load without its mask, or with other padding, in code whose lanes never meet."""
-    changes_a_load = mutant.operator == "padding_wrong" or (
-        mutant.operator == "mask_dropped" and mutant.changed.startswith("tl.load")
-    )
-    return changes_a_load and not any(crossing in mutant.code for crossing in _CROSSING)
+    return unused_lanes(mutant, original) or WRITTEN.get(mutant.key, "")
 
 
 WRITTEN: dict[str, str] = {}

@@ -69,6 +69,14 @@ def _infinities(tensor: Tensor) -> Tensor:
     return tensor.masked_fill(hit, float("-inf"))
 
 
+def _bands(tensor: Tensor) -> Tensor:
+    # By rows: whatever is taken over the last dimension sees one kind of values.
+    rows = tensor.reshape(-1, tensor.shape[-1] if tensor.dim() > 1 else 1)
+    kinds = ("negative", "shifted", "zeros", "constant")
+    parts = [VALUES[kind](part) for kind, part in zip(kinds, rows.chunk(len(kinds)), strict=False)]
+    return torch.cat(parts).reshape(tensor.shape)
+
+
 VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "normal": lambda tensor: tensor,
     "uniform": lambda tensor: torch.rand_like(tensor) * 2 - 1,
@@ -78,6 +86,7 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "constant": _constant,
     "zeros": _zeros,
     "shifted": lambda tensor: tensor + 128,
+    "bands": _bands,
     "infinities": _infinities,
 }
 """What each of `tasks.cases.DISTRIBUTIONS` does to a tensor that the reference drew."""

@@ -15,8 +15,12 @@ from random import Random
 from tritonrl_core.bench.constants import integer_constants
 from tritonrl_core.types import CaseRequest, InputCase, Task
 
-DISTRIBUTIONS = ("normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "shifted", "infinities")
-"""Value distributions of floating inputs. `normal` is what the reference itself draws."""
+DISTRIBUTIONS = (
+    "normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "shifted", "bands", "infinities",
+)  # fmt: skip
+"""Value distributions of floating inputs. `normal` is what the reference itself draws; `shifted` has a large mean, where
+E[x²] - E[x]² is no variance; `bands` makes one quarter of the rows negative, one shifted, one with zeros, one constant: a
+maximum that starts from 0 shows on negative rows alone, a minimum on positive ones."""
 
 LAYOUTS = ("contiguous", "strided", "transposed", "offset", "expanded")
 """Memory layouts of floating inputs: as made; last two dimensions swapped in memory, in a window of a larger buffer, so
@@ -25,14 +29,11 @@ that no assumption about strides holds; swapped alone; a window alone (not align
 DEFINED_AT_INFINITY = frozenset({"softmax"})
 """Families whose references are defined where some inputs are minus infinity."""
 
-DEVIATIONS = re.compile(r"(Batch|Group|Instance|Layer)Norm|(batch|group|instance|layer)_norm|\.(var|std)(_mean)?\(")
-"""Operators that subtract a mean: E[x²] - E[x]² is wrong where the mean is large."""
-
 EPSILON = re.compile(r"eps|norm|sqrt|std|var|1e-", re.IGNORECASE)
 """Where tiny values tell something: a wrong epsilon. Elsewhere they would only refuse formulas that are right to the
 last bit of 1 but not of the output, as tanh by way of the sigmoid is."""
 
-_SPECIAL = ("negative", "zeros", "constant", "uniform")
+_SPECIAL = ("negative", "zeros", "constant", "shifted", "uniform")
 _SIGNATURE_SPAN = 5
 """How many cases share two signatures before a third is drawn: recording a signature costs, another value does not."""
 
@@ -90,15 +91,12 @@ def _signatures(task: Task, request: CaseRequest) -> Iterator[Signature]:
 
 
 def _distributions(task: Task, request: CaseRequest) -> Iterator[str]:
-    """First the values that show most mistakes. The fourth is special: what shows most where deviations from a mean are
-    taken, and rotating elsewhere."""
+    """First the values that show most mistakes; special ones come as bands first and then rotate, one a case."""
     if not request.values:
         return cycle(["normal"])
     special = _SPECIAL + (("infinities",) if task.family in DEFINED_AT_INFINITY else ())
-    if DEVIATIONS.search(task.source):
-        special = ("shifted", *special)
-    start = 0 if special[0] == "shifted" else Random(_seed(task, request, "distributions")).randrange(len(special))
-    rotating = islice(cycle(special), start, None)
+    start = Random(_seed(task, request, "distributions")).randrange(len(special))
+    rotating = chain(("bands",), islice(cycle(special), start, None))
     small = "tiny" if EPSILON.search(task.source) else "special"
     order = cycle(("normal", "large", small, "special", "normal"))
     return (next(rotating) if name == "special" else name for name in order)
