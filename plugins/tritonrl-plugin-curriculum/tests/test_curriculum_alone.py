@@ -8,6 +8,7 @@ from tritonrl_plugin_curriculum import CurriculumPlugin
 
 from tritonrl_core.errors import PresetError
 from tritonrl_core.plugin import PluginContext
+from tritonrl_core.testing import session_with
 from tritonrl_core.types import Candidate, Credit, LevelStats, RewardParts, Score, Stage, Status, Verdict
 
 BOTH = {1: LevelStats(1), 2: LevelStats(2)}
@@ -143,3 +144,21 @@ def test_plan_weight_decays_and_speed_takes_its_share() -> None:
 def test_weights_that_cannot_be_are_said_at_once(preset: dict, words: str) -> None:
     with pytest.raises(PresetError, match=words):
         plugin(preset, speed_share_end=0.5)
+
+
+def test_in_a_session_it_reweighs_what_the_base_assigned_and_owns_nothing() -> None:
+    group_of_two = [*group(1, of=1, step=40), *group(0, of=1, step=40)]
+    plain = session_with().assign_credit(group_of_two)
+    assert session_with(CurriculumPlugin).assign_credit(group_of_two) == plain
+    options = {"curriculum": {"speed_share_end": 0.5, "horizon": 40}}
+    halved = session_with(CurriculumPlugin, options=options).assign_credit(group_of_two)
+    assert [credit.code for credit in halved] == pytest.approx([credit.code / 2 for credit in plain])
+
+
+def test_with_the_curriculum_off_the_base_draws_as_before() -> None:
+    off, declines = session_with(), session_with(CurriculumPlugin)
+    for draw in range(50):
+        one_level = {1: LevelStats(1)}
+        assert declines.sample_level(one_level, 0, Random(draw)) == off.sample_level(one_level, 0, Random(draw)) == 1
+    drawn = [off.sample_level(BOTH, 0, Random(f"0/level/{draw}")) for draw in range(400)]
+    assert drawn.count(2) == pytest.approx(40, abs=15)

@@ -18,9 +18,9 @@ from tritonrl_core.types import CaseRequest, InputCase, Task
 DISTRIBUTIONS = (
     "normal", "uniform", "large", "tiny", "negative", "constant", "zeros", "shifted", "bands", "infinities",
 )  # fmt: skip
-"""Value distributions of floating inputs. `normal` is what the reference itself draws; `shifted` has a large mean, where
-E[x²] - E[x]² is no variance; `bands` makes one quarter of the rows negative, one shifted, one with zeros, one constant: a
-maximum that starts from 0 shows on negative rows alone, a minimum on positive ones."""
+"""Value distributions of floating inputs. `normal` is what the reference itself draws; `shifted` has a large mean,
+where E[x²] - E[x]² is no variance; `bands` makes one quarter of the rows negative, one shifted, one with zeros, one
+constant: a maximum that starts from 0 shows on negative rows alone, a minimum on positive ones."""
 
 LAYOUTS = ("contiguous", "strided", "transposed", "offset", "expanded")
 """Memory layouts of floating inputs: as made; last two dimensions swapped in memory, in a window of a larger buffer, so
