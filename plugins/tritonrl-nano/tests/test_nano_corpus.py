@@ -75,12 +75,15 @@ def test_many_right_solutions_pass_the_verifier(verifier: Verifier) -> None:
 
 @pytest.mark.slow
 def test_each_mistake_is_found_wrong_somewhere(verifier: Verifier) -> None:
-    kinds = [*HABITS, *SLIPS]
-    scores = judge(verifier, [one for kind in kinds for one in make(kind, 4)])
-    for place, kind in enumerate(kinds):
-        statuses = {score.verdict.status for score in scores[4 * place : 4 * place + 4]}
-        assert statuses & {Status.WRONG, Status.RUNTIME_ERROR, Status.BUILD_ERROR, Status.CHEATED}, kind.name
-        assert Status.INFRA not in statuses, kind.name
+    wrong = {Status.WRONG, Status.RUNTIME_ERROR, Status.BUILD_ERROR, Status.CHEATED}
+    for kind in (*HABITS, *SLIPS):
+        made = make(kind, 32)  # some kinds are harmless on most problems, so ask until one is wrong
+        found: set[Status] = set()
+        while made and not found & wrong:
+            found |= {score.verdict.status for score in judge(verifier, made[:4])}
+            made = made[4:]
+        assert found & wrong, kind.name
+        assert Status.INFRA not in found, kind.name
 
 
 def test_each_mistake_changes_code_that_stays_python() -> None:
