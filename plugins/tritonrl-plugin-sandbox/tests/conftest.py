@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def alone():
-    """Run a script in a process of its own (see lab.py for what it finds there) and give what it calls `answer` with."""
+    """Run a script in a process of its own (lab.py says what it finds there) and give what it calls `answer` with."""
 
     def run(script, **variables):
         done = subprocess.run(

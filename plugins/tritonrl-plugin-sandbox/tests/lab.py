@@ -7,9 +7,9 @@ import os
 import sys
 from dataclasses import replace
 
-from tritonrl_plugin_sandbox import SandboxPlugin, prepare
-
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
+
+from tritonrl_plugin_sandbox import SandboxPlugin, prepare
 
 __all__ = ["HOST", "Limits", "SandboxJob", "SandboxPlugin", "answer", "children", "on", "os", "plain", "replace", "run"]
 
@@ -19,8 +19,8 @@ LIMITS = {"wall_s": 10.0, "cpu_s": 10.0, "memory_bytes": 1 << 30, "output_bytes"
 
 def on(tier: str, **options) -> SandboxPlugin:
     """The plugin as it is on a host of this tier (at most what this host has)."""
-    host = {"A": HOST, "B": replace(HOST, namespaces=0), "C": replace(HOST, namespaces=0, landlock=min(HOST.landlock, 5)),
-            "C1": replace(HOST, namespaces=0, landlock=1), "A1": replace(HOST, landlock=1)}[tier]  # fmt: skip
+    version = int(tier[1:] or (5 if tier == "C" else HOST.landlock))
+    host = replace(HOST, landlock=version, namespaces=HOST.namespaces if tier[0] == "A" else 0)
     plugin = SandboxPlugin(SandboxPlugin.Options(**options))
     demand = prepare.Demand(plugin.options.require, plugin.options.switched_off())
     plugin._prepared = os.getpid(), prepare.prepare(demand, host)

@@ -1,9 +1,11 @@
 """Tiers, and what is said about what is missing."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
 from tritonrl_plugin_sandbox import SandboxPlugin, host_report, prepare
 from tritonrl_plugin_sandbox.host import Host, missing
 from tritonrl_plugin_sandbox.namespaces import ISOLATED, Identity, describe
@@ -53,7 +55,9 @@ def test_below_the_demand_it_is_said_what_is_missing_and_how_to_get_it(found, re
     assert "Nothing is run" in str(refusal.value)
 
 
-@pytest.mark.parametrize(("found", "require"), [({}, "A"), ({}, "auto"), ({"namespaces": 0}, "B"), ({"landlock": 1}, "C")])
+@pytest.mark.parametrize(
+    ("found", "require"), [({}, "A"), ({}, "auto"), ({"namespaces": 0}, "B"), ({"landlock": 1}, "C")]
+)
 def test_a_demand_that_is_met_is_met(found, require):
     prepare.check(host(**found), prepare.Demand(require))
     assert missing(host(**found), "C" if require == "auto" else require) == []
@@ -118,6 +122,6 @@ def test_namespaces_are_named():
 
 def test_the_readme_lists_every_option_with_its_default():
     listed = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", README.read_text(encoding="utf-8"), flags=re.M))
-    defaults = {name: "null" if field.default is None else str(field.default).lower() if field.default is not None else ""
-                for name, field in SandboxPlugin.Options.model_fields.items()}  # fmt: skip
-    assert listed == {name: value.replace("auto", "auto") for name, value in defaults.items()}
+    fields = SandboxPlugin.Options.model_fields
+    defaults = {name: json.dumps(field.default).strip('"') for name, field in fields.items()}
+    assert listed == defaults

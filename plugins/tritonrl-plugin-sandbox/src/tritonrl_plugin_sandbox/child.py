@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tritonrl_core.types import SandboxJob
+
 from tritonrl_plugin_sandbox import landlock, linux, namespaces, seccomp, view
 from tritonrl_plugin_sandbox.namespaces import Identity
 from tritonrl_plugin_sandbox.view import View

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tritonrl_core.types import Limits
+
 from tritonrl_plugin_sandbox.namespaces import Identity
 
 SPARE_TASKS = 256

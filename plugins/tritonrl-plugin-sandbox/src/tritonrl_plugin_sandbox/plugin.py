@@ -6,9 +6,9 @@ import os
 from typing import Literal
 
 from pydantic import Field, model_validator
-
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import SandboxJob, SandboxResult
+
 from tritonrl_plugin_sandbox import prepare, report, worker
 from tritonrl_plugin_sandbox.limits import tightest
 from tritonrl_plugin_sandbox.profiles import CONFINED

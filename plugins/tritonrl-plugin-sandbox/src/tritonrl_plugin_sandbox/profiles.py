@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tritonrl_core.types
+
 from tritonrl_plugin_sandbox import landlock
 from tritonrl_plugin_sandbox.linux import (
     ANY_NAMESPACE,

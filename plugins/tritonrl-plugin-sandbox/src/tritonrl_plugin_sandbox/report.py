@@ -22,6 +22,7 @@ from typing import Any
 
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob
+
 from tritonrl_plugin_sandbox import host, namespaces, prepare, worker
 from tritonrl_plugin_sandbox.host import Host
 

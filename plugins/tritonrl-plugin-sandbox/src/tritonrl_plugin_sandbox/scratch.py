@@ -23,7 +23,7 @@ _LIFTED = "\x01lifted-"
 @contextlib.contextmanager
 def folder_on_disk(owner: int | None) -> Iterator[str]:
     """A new folder that belongs to `owner` (None: to this user); emptied and removed at the end."""
-    folder = tempfile.mkdtemp(prefix="tritonrl-sandbox-")
+    folder = tempfile.mkdtemp(prefix=f"tritonrl-sandbox-{os.getpid()}-")
     try:
         if owner is not None:
             os.chown(folder, owner, owner)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
+
 from tritonrl_plugin_sandbox import child, linux, namespaces, scratch, view
 from tritonrl_plugin_sandbox.child import FRAME, Confinement, Place
 from tritonrl_plugin_sandbox.limits import counts_alone, resource_limits

@@ -1,9 +1,9 @@
 """What an attack is: a function that gets the world's parameters, tries one thing, and returns what it got.
 
 An attack runs in the child. It returns bytes or text (loot: it counts if it holds a secret of the harness), True (it
-claims that the kernel let it), or nothing. What it changed is found by the harness (`world`), not told by it. Everything
-here is a harmless probe: it aims at canaries that the harness made, and where a call could do harm (kill everybody,
-set the clock) it is made with arguments that cannot.
+claims that the kernel let it), or nothing. What it changed is found by the harness (`world`), not told by it.
+Everything here is a harmless probe: it aims at canaries that the harness made, and where a call could do harm (kill
+everybody, set the clock) it is made with arguments that cannot.
 """
 
 from __future__ import annotations

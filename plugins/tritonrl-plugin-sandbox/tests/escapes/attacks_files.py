@@ -126,13 +126,14 @@ def see_link_targets(w):
 @attack("files")
 def read_golden_solutions(w):
     """Known right answers ship with the core: a candidate that reads them need not think."""
-    return any(b"ModelNew" in Path(path).read_bytes() for path in glob.glob(f"{w.core}/tasks/golden/**/*.py", recursive=True))
+    found = glob.glob(f"{w.core}/tasks/golden/**/*.py", recursive=True)
+    return any(b"ModelNew" in Path(path).read_bytes() for path in found)
 
 
 @attack("files")
 def read_task_references(w):
-    return any(b"class Model" in Path(path).read_bytes() for path in glob.glob(f"{w.core}/tasks/suite/**/*", recursive=True)
-               if Path(path).is_file())
+    found = glob.glob(f"{w.core}/tasks/suite/**/*", recursive=True)
+    return any(b"class Model" in Path(path).read_bytes() for path in found if Path(path).is_file())
 
 
 @attack("files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -345,10 +346,8 @@ def compile_leaves_a_hydra(w):
     until = time.monotonic() + 4
     for head in range(6):
         if os.fork() == 0:
-            try:
+            with contextlib.suppress(OSError):
                 os.setsid()
-            except OSError:
-                pass
             _hydra(head, until)
     time.sleep(0.1)
 
@@ -383,7 +382,8 @@ def compile_runs_a_shell(w):
 
 @attack("processes", profile="compile")
 def compile_runs_python(w):
-    return subprocess.run([os.path.realpath(sys.executable), "-ISc", "raise SystemExit(7)"], check=False).returncode == 7
+    python = os.path.realpath(sys.executable)
+    return subprocess.run([python, "-ISc", "raise SystemExit(7)"], check=False).returncode == 7
 
 
 @attack("processes", profile="compile")

@@ -37,10 +37,10 @@ import attacks_processes
 import attacks_resources
 import attacks_system
 from attack import ATTACKS, Attack, libc
-from tritonrl_plugin_sandbox import SandboxPlugin, linux, prepare, profiles
+from tritonrl_core.types import Limits, SandboxJob, SandboxResult
 from world import MARKER, World, initial_environment, make_folder
 
-from tritonrl_core.types import Limits, SandboxJob, SandboxResult
+from tritonrl_plugin_sandbox import SandboxPlugin, linux, prepare, profiles
 
 MODULES = (attacks_files, attacks_processes, attacks_resources, attacks_system, asyncio, glob, shutil, subprocess)
 """Loaded before the user changes: an ordinary user may be unable to read this interpreter's files."""
@@ -57,7 +57,11 @@ def main() -> None:
     parser.add_argument("--tier", choices=TIERS, required=True)
     parser.add_argument("--user", choices=("same", "ordinary"), default="same")
     parser.add_argument("--only", default="")
+    parser.add_argument("--list", action="store_true", help="print the names of the attacks and run none")
     chosen = parser.parse_args()
+    if chosen.list:
+        print(json.dumps(list(ATTACKS)))
+        return
     if "TRITONRL_CANARY" not in os.environ:  # so that it stands in the initial environment, too
         environment = dict(os.environ, TRITONRL_CANARY=MARKER + os.urandom(8).hex())
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
@@ -115,8 +119,10 @@ def judge(case: Attack, world: World, stream: Any) -> dict[str, Any]:
     reasons += ["gave more than one result"] if payload.count(b"FORGED") > 1 else []
     reasons += answer["damage"] + world.damage()
     world.restore()
-    return {"escaped": reasons, "outcome": answer["outcome"], "detail": answer["detail"][:120],
-            "sandbox": answer["sandbox"], "seconds": round(answer["seconds"], 4)}  # fmt: skip
+    return {
+        "escaped": reasons, "promised": case.promised, "outcome": answer["outcome"], "detail": answer["detail"][:120],
+        "sandbox": answer["sandbox"], "seconds": round(answer["seconds"], 4),
+    }  # fmt: skip
 
 
 def ask(stream: Any, order: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +142,7 @@ def listen(stream: Any, doing: str) -> dict[str, Any]:
     return answer
 
 
-# -- the dispatcher's side -------------------------------------------------------------------------------------------------
+# -- the dispatcher's side -----------------------------------------------------------------------------------------
 
 
 def serve(tier: str, connection: socket.socket, folder: Path, stdout: Path) -> NoReturn:
@@ -145,7 +151,7 @@ def serve(tier: str, connection: socket.socket, folder: Path, stdout: Path) -> N
     stream = connection.makefile("rwb")
     try:
         _serve(tier, stream, folder, stdout)
-    except BaseException:  # the harness must learn why
+    except BaseException:  # noqa: BLE001 - the harness must learn why
         if os.getpid() == me:
             say(stream, {"fault": traceback.format_exc()})
     os._exit(0)
@@ -189,14 +195,21 @@ def reap() -> None:
 
 
 def one(case: Attack, order: dict[str, Any], run: Any) -> dict[str, Any]:
-    w = SimpleNamespace(**order, leaked_fd=LEAKED, output_fd=OUTPUT, input_fd=INPUT, environment=initial_environment())
-    os.environ["TRITONRL_CANARY"] = os.environ.get("TRITONRL_CANARY", "")
+    w = told(order)
     limits = Limits(case.wall_s, case.cpu_s, case.memory_mb << 20, case.output_kb << 10)
     result: SandboxResult = run(SandboxJob(lambda: loot(case.body(w)), limits, case.profile, (OUTPUT, INPUT)), w)
     return {
-        "outcome": result.outcome, "detail": result.detail[:20000], "sandbox": result.sandbox, "seconds": result.seconds,
-        "payload": base64.b64encode(result.payload[: 1 << 20]).decode(), "sent": len(result.payload),
+        "outcome": result.outcome, "detail": result.detail[:20000], "sandbox": result.sandbox,
+        "seconds": result.seconds, "sent": len(result.payload),
+        "payload": base64.b64encode(result.payload[: 1 << 20]).decode(),
     }  # fmt: skip
+
+
+def told(order: dict[str, Any]) -> SimpleNamespace:
+    """What an attack gets to know."""
+    return SimpleNamespace(
+        **order, leaked_fd=LEAKED, output_fd=OUTPUT, input_fd=INPUT, environment=initial_environment()
+    )
 
 
 def loot(got: Any) -> bytes:
@@ -248,7 +261,7 @@ def plain(job: SandboxJob, w: SimpleNamespace) -> SandboxResult:
         os.environ["TMPDIR"] = w.scratch
         try:
             data = job.entry()
-        except BaseException as error:  # whatever an attack raises
+        except BaseException as error:  # noqa: BLE001 - whatever an attack raises
             data = f"{type(error).__name__}: {error}".encode("utf-8", "replace")
         view = memoryview(data)
         while view:

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attack import libc
-from tritonrl_plugin_sandbox.scratch import empty
-
 import tritonrl_core.types
+from attack import libc
+
+from tritonrl_plugin_sandbox.scratch import empty
 
 MARKER = "CANARY-"
 
