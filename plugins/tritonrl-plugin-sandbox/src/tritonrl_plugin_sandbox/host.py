@@ -91,7 +91,7 @@ def missing(host: Host, wanted: str) -> list[str]:
         found.append(
             f"Landlock: not available on kernel {host.kernel}; it needs Linux 5.13 or newer with `landlock` in the "
             "boot parameter lsm= (see /sys/kernel/security/lsm), and a container that lets its calls through "
-            "(Docker 20.10.10 or newer does)"
+            "(engines since 2022 do by default)"
         )
     elif wanted == "B" and host.landlock < SCOPED_LANDLOCK:
         found.append(f"Landlock {SCOPED_LANDLOCK}: this kernel has version {host.landlock}; Linux 6.12 or newer has it")

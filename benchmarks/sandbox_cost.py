@@ -1,0 +1,98 @@
+"""What the sandbox adds to a job over the base, in one warm process with torch and Triton loaded.
+
+    python benchmarks/sandbox_cost.py [--rounds 100]     # writes the table into docs/sandbox.md
+    python benchmarks/sandbox_cost.py --print
+
+The ways take turns, so that a busy machine is busy for all of them; what counts is the difference between medians of one
+run. A job returns at once: this is the cost of confining, not of work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tritonrl_plugin_sandbox import SandboxPlugin, prepare
+from tritonrl_plugin_sandbox.host import Host
+
+from tritonrl_core.base.sandbox_exec import run_forked
+from tritonrl_core.types import Limits, SandboxJob, SandboxResult
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandbox.md"
+BEGIN, END = "<!-- cost -->", "<!-- end of cost -->"
+AS_IN_A_WORKER = {"OMP_NUM_THREADS": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+Way = Callable[[SandboxJob], SandboxResult]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--print", action="store_true", help="print the table, write nothing")
+    chosen = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in AS_IN_A_WORKER.items()):
+        sys.exit(subprocess.run([sys.executable, *sys.argv], env={**os.environ, **AS_IN_A_WORKER}, check=False).returncode)
+    text = table(measure(chosen.rounds), chosen.rounds)
+    print(text)
+    if not chosen.print:
+        page = PAGE.read_text(encoding="utf-8")
+        before, _, rest = page.partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each job by way: the base and each tier that this host can give."""
+    import torch
+    import triton  # noqa: F401 - to have what a worker has
+
+    torch.set_num_threads(1)
+    host = prepare.probe(prepare.software())
+    ways: dict[str, Way] = {"base": run_forked}
+    for name, found in {"A": host, "B": replace(host, namespaces=0)}.items():
+        if found.tier == name:
+            ways[name] = tier(found)
+    gc.collect()
+    gc.freeze()
+    job = SandboxJob(lambda: b"done", Limits(memory_bytes=1 << 30), "record")
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            result = way(job)
+            times[name].append(1000 * (time.perf_counter() - began))
+            if result.outcome != "ok":
+                sys.exit(f"{name}: {result}")
+    return {name: taken[1:] for name, taken in times.items()}  # the first round prepares
+
+
+def tier(host: Host) -> Way:
+    plugin = SandboxPlugin()
+    plugin._prepared = os.getpid(), prepare.prepare(prepare.Demand(), host)
+    return plugin.sandbox_exec
+
+
+def table(times: Mapping[str, Sequence[float]], rounds: int) -> str:
+    base = statistics.median(times["base"])
+    rows = ["| way | median, ms | lower quartile, ms | over the base, ms |", "| --- | --- | --- | --- |"]
+    for name, taken in times.items():
+        middle = statistics.median(taken)
+        quartile = statistics.quantiles(taken, n=4)[0]
+        rows.append(f"| {name} | {middle:.1f} | {quartile:.1f} | {middle - base:+.1f} |")
+    load = os.getloadavg()[0]
+    about = (f"{rounds} rounds, {os.cpu_count()} cores with a load of {load:.1f} beside it, Linux {platform.release()}, "
+             f"Python {platform.python_version()}, {datetime.now(UTC).date().isoformat()}.")  # fmt: skip
+    return "\n".join([about, "", *rows])
+
+
+if __name__ == "__main__":
+    main()
