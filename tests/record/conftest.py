@@ -52,12 +52,16 @@ def recorded(recorder_server: ForkServer) -> Callable[..., Recorded]:
 
     def run(code: str, *inputs: object, init: tuple = (), state: dict | None = None, **more: object) -> Recorded:
         gpu = gpu_for(str(more.pop("target", "sm_90")))
+        values = more.pop("values", None)
         request = RecordRequest(HEAD + code, Arguments(init, inputs), state or {}, gpu, **more)
-        fd = wire.memfd("request", json.dumps(request_data(request)).encode())
+        fds = [wire.memfd("request", json.dumps(request_data(request)).encode())]
+        if values is not None:
+            fds.append(wire.memfd("values", values))
         try:
-            result = recorder_server.run([fd], Limits(wall_s=60, cpu_s=60))
+            result = recorder_server.run(fds, Limits(wall_s=60, cpu_s=60))
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
         assert result.outcome == "ok", result
         return read_recording(result.payload)
 

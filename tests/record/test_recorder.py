@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tritonrl_core.bench.flow import arithmetic_calls, unearned_output
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Tune
-from tritonrl_core.bench.record_request import Arguments, RecordFailure, TensorSpec
+from tritonrl_core.bench.record_request import Arguments, RecordFailure, TensorSpec, storage_bytes
 from tritonrl_core.types import Stage, Status
 
 SCALE = """
@@ -399,6 +400,44 @@ def test_a_value_that_decides_is_unsupported_with_its_line(recorded):
     failure = failure_of(recorded(code, X), Status.UNSUPPORTED)
     assert failure.line == line_of(code, "x.max()")
     assert "value" in failure.reason
+
+
+def test_a_value_is_known_where_values_are_given(recorded):
+    asking = "n = int(x.abs().max().item()) + len(torch.tensor([1, 2]).tolist())"
+    code = SCALE + FORWARD.replace("n = x.numel()", asking)
+    asked = failure_of(recorded(code, SQUARE), Status.UNSUPPORTED)
+    assert asked.needs_values
+    values = torch.arange(-64 * 64, 0, dtype=torch.float32).reshape(64, 64)
+    plan = plan_of(recorded(code, SQUARE, values=storage_bytes([values])))
+    assert plan.launches()[0].args[2] == 64 * 64 + 2
+    assert [note.text for note in plan.notes if note.kind == "readback"] == ["4096.0"]
+
+
+def test_a_parameters_value_is_the_references(recorded):
+    code = SCALE + FORWARD.replace("    def forward", """
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+    def forward""").replace("n, 2.5", "n, self.scale.item()")  # fmt: skip
+    state = {"scale": TensorSpec((), (), 0, "float32", 4)}
+    values = storage_bytes([torch.zeros(64, 64), torch.tensor(0.75)])
+    plan = plan_of(recorded(code, SQUARE, state=state, values=values))
+    assert plan.launches()[0].args[3] == 0.75
+
+
+def test_what_a_kernel_wrote_is_not_known(recorded):
+    code = SCALE + FORWARD.replace("return out", "return out * out.sum().item()")
+    failure = failure_of(recorded(code, SQUARE, values=storage_bytes([torch.ones(64, 64)])), Status.UNSUPPORTED)
+    assert failure.line == line_of(code, "out.sum()")
+
+
+def test_shapes_that_depend_on_values(recorded):
+    nonzero = "x = torch.nonzero(x)[:, 0].float()\n        out = torch.empty_like(x)"
+    code = SCALE + FORWARD.replace("out = torch.empty_like(x)", nonzero)
+    values = torch.zeros(64, 64)
+    values[3, 4:9] = 1
+    plan = plan_of(recorded(code, SQUARE, values=storage_bytes([values])))
+    assert plan.outputs[0].shape == (5,)
 
 
 def test_errors_of_the_candidate_have_its_line(recorded):

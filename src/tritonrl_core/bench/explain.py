@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 
 from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
@@ -33,7 +34,8 @@ def explain(error: BaseException, code: str) -> RecordFailure:
     if isinstance(error, CompilationError):
         return failure(Status.BUILD_ERROR, Stage.RECORD, *_compilation(error, code, line))
     if isinstance(error, UNSUPPORTED):
-        return failure(Status.UNSUPPORTED, Stage.RECORD, _first_lines(error), line)
+        needs = isinstance(error, ValueNeededError)
+        return replace(failure(Status.UNSUPPORTED, Stage.RECORD, _first_lines(error), line), needs_values=needs)
     text = f"{type(error).__name__}: {_first_lines(error)}"
     if _in_front_end(error):
         return failure(Status.BUILD_ERROR, Stage.RECORD, text, line)

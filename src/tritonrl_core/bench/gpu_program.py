@@ -5,6 +5,7 @@ For the trusted parent. It holds no tensor and touches no GPU itself; `replay_wo
 
 from __future__ import annotations
 
+import base64
 import platform
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any
 from tritonrl_core.bench.plan import as_data
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
-from tritonrl_core.bench.replay_worker import job_bytes
+from tritonrl_core.bench.replay_worker import job_bytes, values_job
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
@@ -45,7 +46,7 @@ class GpuBench:
         self.spec = spec
         self._make_cases = make_cases
         self._pool = ReplayPool(spec.gpus)
-        self._preparation = Preparation(spec, gpu_for(spec.target), make_cases)
+        self._preparation = Preparation(spec, gpu_for(spec.target), make_cases, self._values)
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
@@ -66,6 +67,15 @@ class GpuBench:
             "triton": triton.__version__,
             "python": platform.python_version(),
         }
+
+    def _values(self, task: Task, case: InputCase) -> bytes:
+        """A case's values as the GPU makes them: another generator than the CPU's."""
+        answer = self._pool.run(values_job(task, case), self.spec.timeout_s)
+        if "task_error" in answer.data:
+            raise TaskError(answer.data["task_error"], remedy=answer.data["remedy"])
+        if answer.outcome != "ok" or "values" not in answer.data:
+            raise InfraError(f"a case's values could not be had: {answer.outcome} {answer.data.get('infra', '')}")
+        return base64.b64decode(answer.data["values"])
 
     def close(self) -> None:
         self._pool.close()
@@ -130,11 +140,13 @@ class GpuProgram:
         return as_data(prepared.plan) if isinstance(prepared, Ready) else {}
 
     def _prepare(self, case: InputCase) -> Ready | Stop:
-        key = content_key(case.signature)
+        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         with self._lock:
-            if key not in self._prepared:
-                self._prepared[key] = self._preparation.prepare(self._task, self._candidate, case)
-            return self._prepared[key]
+            known = self._prepared.get(shared) or self._prepared.get(own)
+            if known is None:
+                known = self._preparation.prepare(self._task, self._candidate, case)
+                self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
+            return known
 
     def _attempt(self, case: InputCase, criterion: str) -> CaseResult:
         prepared = self._prepare(case)

@@ -20,12 +20,13 @@ from tritonrl_core.bench.flow import unearned_output
 from tritonrl_core.bench.plan import Launch, LaunchPlan, Step, Tune
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
-from tritonrl_core.bench.recordings import Recordings
+from tritonrl_core.bench.recordings import Recording, Recordings
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
 
 MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
+CaseValues = Callable[[Task, InputCase], bytes]
 
 DEFAULT_MEMORY = 24 << 30
 """What a plan's buffers may take, in bytes, where the spec names no figure."""
@@ -50,11 +51,19 @@ class Ready:
     sandbox: str
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def for_one_case(self) -> bool:
+        """Whether values were read back: then the plan is for these values and no others."""
+        return any(note.kind == "readback" for note in self.plan.notes)
+
 
 class Preparation:
     """Recorders and compilers of one bench. Safe to use from many threads; close it to end its workers."""
 
-    def __init__(self, spec: BenchSpec, gpu: GpuProperties, make_cases: MakeCases) -> None:
+    def __init__(
+        self, spec: BenchSpec, gpu: GpuProperties, make_cases: MakeCases, values: CaseValues | None = None
+    ) -> None:
+        """`values` makes a case's values as the device that replays will make them; the CPU's where it is None."""
         self._spec = spec
         self._make_cases = make_cases
         limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=8 << 30, output_bytes=20 << 20)
@@ -63,6 +72,7 @@ class Preparation:
             gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset
         )
         self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset)
+        self._values = values or self._recordings.values
         self._moving: dict[str, bool] = {}
         self._lock = threading.Lock()
 
@@ -70,6 +80,8 @@ class Preparation:
         """Record and compile for one case. Raises `TaskError` for a broken reference, `InfraError` for our faults."""
         others = self._make_cases(task, CaseRequest(count=3, shapes=True)) if task.vary else []
         recording = self._recordings.record(task, candidate, case, others)
+        if isinstance(recording.plan, RecordFailure) and recording.plan.needs_values:
+            recording = self._with_values(task, candidate, case)
         if isinstance(recording.plan, RecordFailure):
             failure = recording.plan
             return Stop(failure.status, failure.stage, failure.reason, recording.sandbox)
@@ -88,6 +100,17 @@ class Preparation:
     def close(self) -> None:
         self._recordings.close()
         self._binaries.close()
+
+    def _with_values(self, task: Task, candidate: Candidate, case: InputCase) -> Recording:
+        """Record on the case's own values, and on others to see that no data in the plan was computed from them."""
+        recording = self._recordings.record(task, candidate, case, values=self._values(task, case))
+        if isinstance(recording.plan, LaunchPlan) and constants_of(recording.plan):
+            other = replace(case, seed=case.seed + 1)
+            again = self._recordings.record(task, candidate, other, values=self._values(task, other))
+            if isinstance(again.plan, LaunchPlan) and constants_of(again.plan) != constants_of(recording.plan):
+                reason = "data written in Python depends on the values of the inputs"
+                return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason))
+        return recording
 
     def _broken_rule(self, task: Task, plan: LaunchPlan) -> Stop | None:
         if not plan.launches():
@@ -110,6 +133,11 @@ class Preparation:
                     task, self._make_cases(task, CaseRequest(count=1, small=True))[0]
                 )
             return self._moving[key]
+
+
+def constants_of(plan: LaunchPlan) -> list[bytes]:
+    """The data that Python wrote into a plan."""
+    return [buffer.data for buffer in plan.buffers if buffer.role == "constant"]
 
 
 def without_failures(plan: LaunchPlan, built: Sequence[Built]) -> tuple[LaunchPlan, str]:

@@ -6,7 +6,7 @@ For the trusted side: it imports no Triton and none of the stand-ins. `read_reco
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -43,7 +43,8 @@ class RecordRequest:
 
     `state` are the reference's parameters and buffers by name, in the order of its state dict. `other` are arguments of
     another shape, to be called with in between. `dtype` is what the model is cast to, as the case asks; None for as
-    written. `training` puts the model into train or eval mode; None leaves it.
+    written. `training` puts the model into train or eval mode; None leaves it. `values` is given only where a program
+    asks for one: the storages of the tensors in `arguments.forward`, of those in `arguments.init` and of `state`.
     """
 
     code: str
@@ -53,6 +54,7 @@ class RecordRequest:
     training: bool | None = False
     dtype: str | None = None
     other: Arguments | None = None
+    values: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class RecordFailure:
     stage: Stage
     reason: str
     line: int = 0
+    needs_values: bool = False
+    """Whether recording with real values may go further."""
 
 
 def tensor_spec(tensor: torch.Tensor) -> TensorSpec:
@@ -70,6 +74,24 @@ def tensor_spec(tensor: torch.Tensor) -> TensorSpec:
     name = str(tensor.dtype).removeprefix("torch.")
     nbytes = int(tensor.untyped_storage().nbytes())
     return TensorSpec(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), name, nbytes)
+
+
+def specs_in(value: Any) -> list[TensorSpec]:
+    """All specifications in a value, in order."""
+    if isinstance(value, TensorSpec):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [spec for part in parts for spec in specs_in(part)]
+
+
+def storage_bytes(tensors: Iterable[torch.Tensor]) -> bytes:
+    """The storages of some tensors, one after the other: `RecordRequest.values`."""
+    parts = []
+    for tensor in tensors:
+        raw = tensor.detach().untyped_storage()
+        flat = torch.empty(0, dtype=torch.uint8, device=raw.device).set_(raw, 0, (int(raw.nbytes()),), (1,))
+        parts.append(flat.cpu().numpy().tobytes())
+    return b"".join(parts)
 
 
 def specify(value: Any) -> Any:
@@ -96,8 +118,8 @@ def request_data(request: RecordRequest) -> dict[str, Any]:
     }
 
 
-def request_from(data: Mapping[str, Any]) -> RecordRequest:
-    """What `request_data` gave, in another process of ours."""
+def request_from(data: Mapping[str, Any], values: bytes | None = None) -> RecordRequest:
+    """What `request_data` gave, in another process of ours; values travel apart."""
     gpu = {part.name: data["gpu"][part.name] for part in fields(GpuProperties)}
     return RecordRequest(
         code=data["code"],
@@ -107,6 +129,7 @@ def request_from(data: Mapping[str, Any]) -> RecordRequest:
         gpu=GpuProperties(**gpu),
         training=data["training"],
         dtype=data["dtype"],
+        values=values,
     )
 
 
@@ -132,10 +155,10 @@ def _read_failure(data: bytes) -> RecordFailure | None:
     try:
         parts = json.loads(data)["failure"]
         status, stage = Status(parts["status"]), Stage(parts["stage"])
-        reason, line = str(parts["reason"])[:2000], int(parts["line"])
+        reason, line, needs = str(parts["reason"])[:2000], int(parts["line"]), bool(parts["needs_values"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return None if status in (Status.PASSED, Status.INFRA) else RecordFailure(status, stage, reason, line)
+    return None if status in (Status.PASSED, Status.INFRA) else RecordFailure(status, stage, reason, line, needs)
 
 
 def _arguments_data(arguments: Arguments) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from tritonrl_core.bench.record_request import (
     failure_bytes,
     read_recording,
     request_from,
+    specs_in,
 )
 from tritonrl_core.bench.targets import GpuProperties, gpu_for
 from tritonrl_core.bench.trace import CANDIDATE_FILE, Recorder, Trace, UnsupportedCallError, candidate_line
@@ -87,10 +88,11 @@ def warm() -> None:
         raise InfraError(f"the recorder does not work here: {answer.reason}")
 
 
-def run(request: int) -> bytes:
-    """One job of a warm worker: `request` is a descriptor that holds `request_data` as JSON."""
+def run(request: int, values: int | None = None) -> bytes:
+    """One job of a warm worker: descriptors that hold `request_data` as JSON and, where they are needed, values."""
     data = os.pread(request, os.fstat(request).st_size, 0)
-    return record(request_from(json.loads(data)))
+    known = None if values is None else os.pread(values, os.fstat(values).st_size, 0)
+    return record(request_from(json.loads(data), known))
 
 
 def _record(request: RecordRequest) -> LaunchPlan:
@@ -140,6 +142,30 @@ def _refuse_compilers() -> None:
 
 _MODULE = "candidate"
 
+MOST_VALUES = 256 << 20
+"""Bytes of a result up to which values are followed where they were given."""
+
+
+class _Values:
+    """The given values cut into one piece a tensor; empty where none were given."""
+
+    def __init__(self, request: RecordRequest) -> None:
+        self.forward: list[bytes] = []
+        self.init: list[bytes] = []
+        self.state: dict[str, bytes] = {}
+        if request.values is None:
+            return
+        place = 0
+
+        def cut(spec: TensorSpec) -> bytes:
+            nonlocal place
+            place += spec.nbytes
+            return (request.values or b"")[place - spec.nbytes : place]
+
+        self.forward = [cut(spec) for spec in specs_in(request.arguments.forward)]
+        self.init = [cut(spec) for spec in specs_in(request.arguments.init)]
+        self.state = {name: cut(spec) for name, spec in request.state.items()}
+
 
 class _Session:
     """One recording: load the module, make the model, call it again and again, compare."""
@@ -150,6 +176,9 @@ class _Session:
         self.runs: list[Run] = []
         self.keep: list[Any] = []
         self.init: list[Step] = []
+        self.values = _Values(request)
+        if request.values is not None:
+            trace.shadows.largest = MOST_VALUES
 
     def plan(self) -> LaunchPlan:
         """The plan of the steady state, once all calls have shown that they do the same."""
@@ -171,7 +200,8 @@ class _Session:
     def _make(self, module: ModuleType, arguments: Arguments, created: Created) -> Any:
         handles = created.watch()
         try:
-            model = module.ModelNew(*self._tensors(arguments.init, torch.device("cpu")))
+            known = self.values.init if arguments is self.request.arguments else ()
+            model = module.ModelNew(*self._tensors(arguments.init, torch.device("cpu"), known))
         finally:
             for handle in handles:
                 handle.remove()
@@ -223,10 +253,17 @@ class _Session:
             ref = self.trace.ref(tensors[name])
             if all(ref.buffer != other.buffer for other in found.values()):
                 found[theirs] = ref
+                self._know_parameter(ref, theirs)
         return Bound(found)
 
+    def _know_parameter(self, ref: TensorRef, name: str) -> None:
+        """Its value, where values were given and it lies as the reference's does."""
+        data, spec = self.values.state.get(name), self.request.state[name]
+        if data is not None and (spec.stride, spec.offset, spec.dtype) == (ref.stride, ref.offset, ref.dtype):
+            self.trace.shadows.set(ref.buffer, data)
+
     def _run(self, name: str, model: Any, arguments: Arguments, inputs: Any = None) -> Run:
-        inputs = self._tensors(arguments.forward, DEVICE) if inputs is None else inputs
+        inputs = self._tensors(arguments.forward, DEVICE, self.values.forward) if inputs is None else inputs
         with self.trace.region(name) as region:
             output = model(*inputs)
         self.keep += [output, inputs]
@@ -260,15 +297,19 @@ class _Session:
             return value
         raise _Judged(Status.RUNTIME_ERROR, f"forward returned a {type(value).__name__}")
 
-    def _tensors(self, values: Sequence[Any], device: torch.device) -> list[Any]:
-        """New fake tensors for the specifications in `values`; each has memory of its own."""
+    def _tensors(self, values: Sequence[Any], device: torch.device, known: Sequence[bytes] = ()) -> list[Any]:
+        """New fake tensors for the specifications in `values`; each has memory of its own, and its known values."""
+        contents = iter(known)
 
         def made(value: Any) -> Any:
             if not isinstance(value, TensorSpec):
                 return value
             dtype = getattr(torch, value.dtype)
             flat = torch.empty(value.nbytes // dtype.itemsize, dtype=dtype, device=device)
-            self.trace.storage(flat, "input")
+            storage = self.trace.storage(flat, "input")
+            content = next(contents, None)
+            if content is not None:
+                self.trace.shadows.set(storage.number, content)
             return flat.as_strided(value.shape, value.stride, value.offset)
 
         return list(tree_map(made, list(values), is_leaf=lambda part: isinstance(part, TensorSpec)))

@@ -27,9 +27,11 @@ from tritonrl_core.bench.record_request import (
     read_recording,
     request_data,
     specify,
+    storage_bytes,
     tensor_spec,
 )
 from tritonrl_core.bench.reference import Materials, Reference
+from tritonrl_core.bench.references import named_inputs
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Candidate, InputCase, Limits, SandboxResult, Stage, Status, Task, content_key
@@ -66,19 +68,31 @@ class Recordings:
         self._shapes: OrderedDict[str, _Shapes] = OrderedDict()
         self._references: OrderedDict[str, Reference] = OrderedDict()
 
-    def record(self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = ()) -> Recording:
+    def record(
+        self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = (),
+        values: bytes | None = None,
+    ) -> Recording:  # fmt: skip
         """Record a candidate for a case; of `others` the first of another shape is called in between.
 
-        Raises `TaskError` for a broken reference, `InfraError` for faults of ours.
+        `values` (see `RecordRequest`) go along where a first recording said that it needs them. Raises `TaskError` for
+        a broken reference, `InfraError` for faults of ours.
         """
         request = self.request(task, candidate, case, others)
-        fd = wire.memfd("tritonrl-record", json.dumps(request_data(request)).encode())
+        fds = [wire.memfd("tritonrl-record", json.dumps(request_data(request)).encode())]
+        if values is not None:
+            fds.append(wire.memfd("tritonrl-values", values))
         try:
-            result = retry_once(lambda: self._server.run([fd], self._limits))
+            result = retry_once(lambda: self._server.run(fds, self._limits))
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
         plan = self._ended(result) or read_recording(result.payload, self._plan_limits)
         return Recording(plan, result.sandbox, result.seconds)
+
+    def values(self, task: Task, case: InputCase) -> bytes:
+        """A case's values as the CPU makes them, for `record`. Raises `TaskError` for a broken reference."""
+        with self._lock, _reference_lock:
+            return case_values(self._reference(task).materialise(case, "cpu"))
 
     def request(
         self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = ()
@@ -128,16 +142,25 @@ class Recordings:
 
     def _materials(self, task: Task, case: InputCase) -> Materials:
         """Materials without memory where the reference can be made so, real ones where it needs values."""
-        if task.key not in self._references:
-            self._references[task.key] = Reference(task)
-            if len(self._references) > 256:
-                self._references.popitem(last=False)
-        reference, plain = self._references[task.key], replace(case, distribution="normal")
+        reference, plain = self._reference(task), replace(case, distribution="normal")
         with _reference_lock:
             try:
                 return reference.materialise(plain, "meta")
             except Exception:  # noqa: BLE001 - any operator may lack a form without memory; the real one decides
                 return reference.materialise(plain, "cpu")
+
+    def _reference(self, task: Task) -> Reference:
+        if task.key not in self._references:
+            self._references[task.key] = Reference(task)
+            if len(self._references) > 256:
+                self._references.popitem(last=False)
+        return self._references[task.key]
+
+
+def case_values(materials: Materials) -> bytes:
+    """The values of a case's inputs, constructor arguments and state, in the order that a recording reads them."""
+    tensors = [*named_inputs(materials.inputs).values(), *named_inputs(materials.init_inputs).values()]
+    return storage_bytes([*tensors, *materials.state.values()])
 
 
 def _shapes(materials: Materials) -> _Shapes:

@@ -21,14 +21,20 @@ from tritonrl_core.bench.cuda_driver import CudaError
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.flow import written_by_aten
 from tritonrl_core.bench.plan import LaunchPlan, TensorRef, tensors_in
+from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs
 from tritonrl_core.bench.replayer import Given, Placed, Replay, seeded, timing_event
 from tritonrl_core.bench.tolerance import Comparison, compare
+from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Stage, Status, Task, TimingProtocol
 
 FLUSH_BYTES = 256 << 20
 """Written before each timed run so that no input is left in the L2 cache; larger than any cache of today's."""
+
+
+MOST_VALUES = 64 << 20
+"""Bytes of a case that are sent to a recording that asks for values."""
 
 
 class DeviceFaultError(Exception):
@@ -103,6 +109,16 @@ class Bench:
         return {
             "candidate_us": samples, "baseline_us": baselines, "status": answer["status"], "reason": answer["reason"],
         }  # fmt: skip
+
+    def values(self, task: Task, case: InputCase) -> bytes:
+        """A case's values as this device makes them. Raises `InfraError` where they are too many to send."""
+        materials = self._reference(task).materialise(case, self.device)
+        tensors = [*given_by(materials).inputs, *given_by(materials).init_inputs, *materials.state.values()]
+        if sum(int(tensor.untyped_storage().nbytes()) for tensor in tensors) > MOST_VALUES:
+            raise InfraError(f"more than {MOST_VALUES} bytes of values are asked for")
+        values = case_values(materials)
+        self._clear(materials)
+        return values
 
     def _reference(self, task: Task) -> Reference:
         if task.key not in self._references:

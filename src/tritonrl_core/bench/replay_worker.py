@@ -41,6 +41,11 @@ def job_bytes(do: str, task: Task, case: InputCase, plan: LaunchPlan, built: Seq
     }).encode()  # fmt: skip
 
 
+def values_job(task: Task, case: InputCase) -> bytes:
+    """A job that asks for a case's values as this device makes them."""
+    return json.dumps({"do": "values", "task": asdict(task), "case": asdict(case)}).encode()
+
+
 def main(arguments: list[str]) -> int:
     """Serve jobs until the parent hangs up."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -86,6 +91,9 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     from tritonrl_core.bench.replayer import MaterialsDifferError
 
     try:
+        if data["do"] == "values":
+            values = bench.values(_task(data["task"]), InputCase(**data["case"]))
+            return {"values": base64.b64encode(values).decode()}
         job = _job(data)
         if data["do"] == "time":
             protocol = {**data["protocol"], "baselines": tuple(data["protocol"]["baselines"])}

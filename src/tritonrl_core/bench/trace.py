@@ -15,11 +15,17 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from tritonrl_core.bench import aten_ops
+from tritonrl_core.bench.flow import access
 from tritonrl_core.bench.plan import (
     Arg,
     AtenCall,
@@ -33,6 +39,7 @@ from tritonrl_core.bench.plan import (
     Tune,
     Word,
 )
+from tritonrl_core.bench.shadows import Shadows, fake_tensors
 
 CANDIDATE_FILE = "candidate.py"
 """The file name under which a candidate's code runs; lines of the plan are lines of it."""
@@ -80,6 +87,7 @@ class Trace:
         self.storages: list[Storage] = []
         self.kernels: list[Kernel] = []
         self.regions: dict[str, Region] = {}
+        self.shadows = Shadows()
         self._numbers: dict[int, int] = {}
         self._next_address = FIRST_ADDRESS
         self._region = Region("import")
@@ -153,7 +161,9 @@ class Trace:
             raise RuntimeError(f"Triton Error [CUDA]: invalid argument (grid {grid})")
         args = tuple(self._launch_arg(i, value) for i, value in enumerate(arguments))
         if 0 not in grid:
-            self.steps.append(Launch(self._kernel(kernel), grid, args, candidate_line()))
+            launch = Launch(self._kernel(kernel), grid, args, candidate_line())
+            self.steps.append(launch)
+            self.shadows.forget(access(launch, self.kernels).writes)
 
     def on_tune(self, calls: Sequence[Callable[[], Any]], failures: type[Exception]) -> int:
         variants: list[tuple[Any, ...]] = []
@@ -253,18 +263,39 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tree_map(_forget_value, (args, kwargs))
         try:
             out = func(*args, **kwargs)
-        except torch._subclasses.fake_tensor.DataDependentOutputException:
-            raise ValueNeededError("a value of a tensor is needed to go on") from None
-        except torch._subclasses.fake_tensor.DynamicOutputShapeException:
-            raise ValueNeededError(f"the shape of {name}'s result depends on values") from None
+        except DataDependentOutputException:
+            return self._answer(args[0])
+        except DynamicOutputShapeException:
+            out = self._shaped_by_values(name, func, args, kwargs)
         if lifted and isinstance(out, torch.Tensor):
             self._constant(out, args[0])
         elif not name.startswith("prim."):
-            self._write(name, func._schema.is_mutable, args, kwargs, tree_flatten(out)[0])
+            self._write(name, func, args, kwargs, tree_flatten(out)[0])
         return out
 
-    def _write(self, name: str, mutable: bool, args: Any, kwargs: dict[str, Any], outputs: list[Any]) -> None:
+    def _answer(self, tensor: torch.Tensor) -> Any:
+        """The value that the program asks for, where it is known. That it asked is noted with its line."""
+        value = self.trace.shadows.value(tensor, self.trace.storage(tensor).number)
+        if value is None:
+            raise ValueNeededError("a value of a tensor is needed to go on")
+        if self.trace.storage(tensor).role != "constant":
+            self.trace.on_note("readback", repr(value))
+        return value
+
+    def _shaped_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """The result of a call whose shape depends on values, where these are known."""
+        real = self.trace.shadows.call(func, args, kwargs, self._numbers(args, kwargs))
+        if real is None:
+            raise ValueNeededError(f"the shape of {name}'s result depends on values")
+        device = args[0].device
+        self.trace.on_note("readback", f"the shape of {name}'s result")
+        shapes = [(tuple(part.shape), part.dtype) for part in ([real] if isinstance(real, torch.Tensor) else real)]
+        made = [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in shapes]
+        return made[0] if isinstance(real, torch.Tensor) else made
+
+    def _write(self, name: str, func: Any, args: Any, kwargs: dict[str, Any], outputs: list[Any]) -> None:
         new = [out for out in outputs if isinstance(out, torch.Tensor) and not self.trace.knows(out)]
+        mutable = func._schema.is_mutable or "batch_norm" in name
         if not new and not mutable:
             return
         kind = aten_ops.kind(name)
@@ -272,6 +303,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.trace.storage(out, "alloc" if kind == "allocation" else "aten")
         if kind != "allocation":
             self.trace.on_aten(name, args, kwargs, outputs)
+            self._follow(func, args, kwargs, outputs, new)
+
+    def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], outputs: list[Any], new: list[Any]) -> None:
+        """Keep values up to date: carry the call out on them, or forget what it may have written."""
+        shadows, numbers = self.trace.shadows, self._numbers(args, kwargs)
+        small = all(int(out.untyped_storage().nbytes()) <= shadows.largest for out in new)
+        real = shadows.call(func, args, kwargs, numbers) if small else None
+        if real is None:
+            if func._schema.is_mutable:
+                shadows.forget(numbers.values())
+            return
+        results = tree_flatten(real)[0]
+        for fake, value in zip(outputs, results, strict=False):
+            if isinstance(fake, torch.Tensor) and isinstance(value, torch.Tensor):
+                shadows.take(fake, self.trace.storage(fake).number, value)
+
+    def _numbers(self, *values: Any) -> dict[int, int]:
+        return {id(tensor): self.trace.storage(tensor).number for tensor in fake_tensors(*values)}
 
     def _faked(self, value: Any) -> Any:
         """Tensors with values, made where no mode was active, become fake ones whose content is a constant."""
@@ -284,7 +333,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _constant(self, fake: torch.Tensor, real: torch.Tensor) -> None:
         if self.trace.knows(fake) or isinstance(real, FakeTensor):
             return
-        self.trace.storage(fake, "constant", _bytes(real))
+        data = _bytes(real)
+        storage = self.trace.storage(fake, "constant", data)
+        if len(data) == storage.nbytes:
+            self.trace.shadows.set(storage.number, data)
 
 
 def _forget_value(value: Any) -> None:
