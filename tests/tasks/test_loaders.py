@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from tritonrl_core.errors import TaskError
-from tritonrl_core.tasks.loaders import load_reference, load_tasks
+from tritonrl_core.tasks.loaders import load_reference, load_tasks, load_what_can_be
 from tritonrl_core.types import Policy
 
 GOOD = """\
@@ -112,6 +112,16 @@ def test_jsonl_lines_are_tasks_with_the_fields_of_a_task(tmp_path):
     assert (first.id, first.level, first.vary, first.dtypes) == ("mine", 2, {"ROWS": (3,)}, ("float16",))
     assert first.policy == Policy(delegation="none", forbidden_builtins=("softmax",))
     assert second.id == "tasks-3"
+
+
+def test_a_broken_file_of_a_folder_need_not_hide_the_others(tmp_path):
+    write(tmp_path / "good.py")
+    write(tmp_path / "worse.py", "def f(:")
+    tasks, errors = load_what_can_be(tmp_path)
+    assert [task.id for task in tasks] == ["good"]
+    assert ["worse.py, line 1" in str(error) for error in errors] == [True]
+    with pytest.raises(TaskError, match=r"worse\.py, line 1"):
+        load_tasks(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from tritonrl_core.cli.output import stderr, stdout, table
 from tritonrl_core.errors import UsageError
@@ -12,7 +13,7 @@ from tritonrl_core.errors import UsageError
 if TYPE_CHECKING:
     from tritonrl_core.types import Task
 
-app = typer.Typer(no_args_is_help=True, help="List and show tasks.")
+app = typer.Typer(no_args_is_help=True, help="List, show and check tasks.")
 
 Source = Annotated[
     str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the built-in suite]")
@@ -62,8 +63,9 @@ def show_task(
     source: Source = None,
     preset: PresetName = None,
     prompt: Annotated[bool, typer.Option("--prompt", help="Show what a chat model is asked.")] = False,
+    facts: Annotated[bool, typer.Option("--facts", help="Show how much work it is.")] = False,
 ) -> None:
-    """Print a task's reference, or the prompt made from it."""
+    """Print a task's reference, or the prompt made from it, or how much work it is."""
     from difflib import get_close_matches
 
     known = {task.id: task for task in find_tasks(source, preset, "all")}
@@ -80,4 +82,37 @@ def show_task(
         for message in chat_messages(task):
             typer.echo(f"[{message['role']}]\n{message['content']}\n")
         return
+    if facts:
+        from tritonrl_core.tasks.facts import describe, task_facts
+
+        for line in describe(task_facts(task)):
+            typer.echo(line)
+        return
     typer.echo(task.source)
+
+
+@app.command("check")
+def check_tasks(
+    source: Source = None,
+    preset: PresetName = None,
+    split: Split = "all",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Examine tasks: can a kernel that did the work be told from one that did not? Exit code 1 where not."""
+    from tritonrl_core.tasks.fitness import examine
+    from tritonrl_core.tasks.loaders import load_what_can_be
+
+    tasks, broken = load_what_can_be(source) if source is not None else (find_tasks(None, preset, split), [])
+    for error in broken:
+        stdout().print(f"[red]broken[/] {escape(str(error))}", highlight=False)
+    unfit = 0
+    for task in tasks:
+        found = examine(task, device)
+        unfit += not found.fit
+        if not found.fit:
+            stdout().print(f"[red]unfit[/]  {escape(f'{task.id}: {found.reason}')}", highlight=False)
+        for note in found.notes:
+            stdout().print(f"[dim]note[/]   {escape(f'{task.id}: {note}')}", highlight=False)
+    stderr().print(f"[dim]{len(tasks) - unfit} fit, {unfit} unfit, {len(broken)} broken[/]", highlight=False)
+    if unfit or broken:
+        raise typer.Exit(1)

@@ -68,6 +68,18 @@ def task_facts(task: Task, target: str = "sm_90") -> Facts:
     )
 
 
+def describe(facts: Facts) -> list[str]:
+    """The facts as lines for a person."""
+    operators = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in facts.operators.items())
+    return [
+        f"operators       {operators}",
+        f"operations      {facts.flops:,}",
+        f"bytes           {facts.bytes:,} once; {facts.eager_bytes:,} operator by operator",
+        f"fusion saves    {facts.saving:.0%} of the traffic, {facts.launches} launches to one",
+        f"on {facts.target:<12} at least {facts.roofline_us:.1f} µs; PyTorch about {facts.eager_us:.0f} µs (computed)",
+    ]
+
+
 def _work(operation: Operation) -> Work:
     size = _bytes(_values(operation)) + _bytes(operation.results)
     arithmetic = {_kind(operation): float(operation.flops or _elements(operation))}

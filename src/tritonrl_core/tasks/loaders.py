@@ -96,11 +96,33 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TRITONRL_CACHE") or Path.home() / ".cache" / "tritonrl")
 
 
+def load_what_can_be(path: str | Path) -> tuple[list[Task], list[TaskError]]:
+    """As `load_tasks`, but a broken file of a folder does not keep the others from being loaded."""
+    place = Path(path)
+    if not place.is_dir():
+        return load_tasks(path), []
+    tasks, errors = [], []
+    for file in _files(place):
+        try:
+            tasks.append(_load_from(place, file))
+        except TaskError as error:
+            errors.append(error)
+    return tasks, errors
+
+
 def _load_folder(folder: Path) -> list[Task]:
+    return [_load_from(folder, file) for file in _files(folder)]
+
+
+def _files(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*.py") if not path.name.startswith(("_", ".")))
     if not files:
         raise TaskError(f"{folder}: no .py files in this folder", remedy="Give a folder of files in KernelBench form.")
-    return [load_reference(path, path.relative_to(folder).with_suffix("").as_posix()) for path in files]
+    return files
+
+
+def _load_from(folder: Path, file: Path) -> Task:
+    return load_reference(file, file.relative_to(folder).with_suffix("").as_posix())
 
 
 def _load_jsonl(path: Path) -> list[Task]:
