@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonrl_core.bench.local import open_local_bench
+from tritonrl_core.bench.local import LocalBench, open_local_bench
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Limits, Task
 
@@ -25,6 +25,14 @@ def spec(**changes):
 
 @pytest.fixture(scope="session")
 def bench():
+    """The interpreter alone; `recording_bench` goes through record and compile before it."""
+    bench = LocalBench(spec(), make_cases, record_first=False)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(scope="session")
+def recording_bench():
     bench = open_local_bench(spec(), make_cases)
     yield bench
     bench.close()
@@ -33,7 +41,7 @@ def bench():
 @pytest.fixture(scope="session")
 def impatient_bench():
     """As `bench`, with half a second for each candidate and little memory for it."""
-    bench = open_local_bench(spec(timeout_s=1.0, cpu_workers=1), make_cases)
+    bench = LocalBench(spec(timeout_s=1.0, cpu_workers=1), make_cases, record_first=False)
     limits = Limits(wall_s=1.0, cpu_s=5, memory_bytes=1 << 30, output_bytes=1 << 20)
     bench._resources = replace(bench._resources, limits=limits)
     yield bench

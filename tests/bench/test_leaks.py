@@ -30,7 +30,7 @@ MIX = {
     forward("import os, time\n        if os.fork() == 0:\n            os.setsid(); time.sleep(99)"): Status.PASSED,
     forward("f = [open('/dev/null') for _ in range(200)]"): Status.PASSED,
     forward("import os; f = [os.memfd_create('left') for _ in range(50)]"): Status.PASSED,
-    "class ModelNew(:": Status.BUILD_ERROR,
+    "import no_such_package": Status.BUILD_ERROR,
     "": Status.REJECTED,
 }
 """Candidates of every kind that ends by itself, with the status of each."""

@@ -50,6 +50,12 @@ def describe(error: BaseException, filename: str, code: str, *, importing: bool 
     return Stop(Status.RUNTIME_ERROR, Stage.RECORD, f"{_text(root)}{where}")
 
 
+def not_python(error: Exception, filename: str, code: str) -> Stop:
+    """The verdict on a text that does not parse."""
+    reason = f"not valid Python: {_text(error).partition(': ')[2]}{_where([error], filename, code)}"
+    return Stop(Status.REJECTED, Stage.AST, reason)
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The exception and its explicit causes: Triton wraps what a kernel raised, once for each function it called."""
     link: BaseException | None = error

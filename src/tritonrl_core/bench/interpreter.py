@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tritonrl_core.bench import interpreter_device, interpreter_state, wire
 from tritonrl_core.bench.aten_watch import AtenWatch
-from tritonrl_core.bench.failures import Stop, describe
+from tritonrl_core.bench.failures import Stop, describe, not_python
 from tritonrl_core.bench.memory import View, dtype_name
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import Stage, Status
@@ -144,7 +144,11 @@ def _model_class(code: str) -> Any:
     module.__file__ = FILENAME
     sys.modules["candidate"] = module  # pickling, dataclasses and `inspect` look it up there
     try:
-        exec(compile(code, FILENAME, "exec"), module.__dict__)
+        compiled = compile(code, FILENAME, "exec")
+    except (SyntaxError, ValueError) as error:
+        raise not_python(error, FILENAME, code) from None
+    try:
+        exec(compiled, module.__dict__)
     except MemoryError:
         raise
     except BaseException as error:  # noqa: BLE001 - as above, while it is being imported

@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
 from tritonrl_core.bench.prepare import MakeCases, Preparation
@@ -30,9 +31,13 @@ def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> Bench:
 
 
 class LocalBench:
-    """Programs on this machine's CPU. Close it to end its workers."""
+    """Programs on this machine's CPU. Close it to end its workers.
 
-    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
+    With `record_first` a candidate goes through the stages that need no device (record, rules, compile for the target)
+    as it does where there is a GPU, and is interpreted only then; without it the interpreter alone decides.
+    """
+
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases, *, record_first: bool = True) -> None:
         self.spec = spec
         limits = Limits(
             wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=memory_for(spec.cpu_workers),
@@ -42,8 +47,11 @@ class LocalBench:
         self._preparation: Preparation | None = None
         self._resources = Resources(
             spec, gpu_for(spec.target), limits, ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset),
-            References(), make_cases, self._prepare,
+            References(), make_cases, self._prepare, record_first,
         )  # fmt: skip
+
+        if record_first:
+            self._prepare()
 
     def program(self, task: Task, candidate: Candidate) -> LocalProgram:
         """A candidate on this bench; nothing runs yet."""
@@ -55,7 +63,8 @@ class LocalBench:
         import triton
 
         probe = Task(id="probe", level=1, source=PROBE)
-        result = self.program(probe, Candidate.from_code("")).run(InputCase("probe", 0))
+        resources = replace(self._resources, record_first=False)
+        result = LocalProgram(probe, Candidate.from_code(""), resources).run(InputCase("probe", 0))
         return {
             "device": "cpu (Triton's interpreter)",
             "target": f"{self.spec.target} ({self._resources.gpu.name})",
@@ -75,7 +84,7 @@ class LocalBench:
                 self._preparation.close()
 
     def _prepare(self) -> Preparation:
-        """Recorder and compiler: two more warm processes, started when the first program is compiled."""
+        """Recorder and compiler: two more kinds of warm process."""
         with self._lock:
             if self._preparation is None:
                 self._preparation = Preparation(self.spec, self._resources.gpu, self._resources.make_cases)

@@ -1,4 +1,4 @@
-"""A candidate on the local CPU bench: run on cases in the interpreter, compared and judged here, in the trusted parent.
+"""A candidate on the local CPU bench: recorded, compiled, then interpreted; compared and judged here, in the parent.
 
 A candidate's code never runs in this process. What its own process says is checked (`bench.report`) and believed only
 where it costs the candidate something; the outputs are taken from shared memory after that process is dead.
@@ -18,7 +18,7 @@ from tritonrl_core.bench import aten_watch, estimate, report, wire
 from tritonrl_core.bench.forkserver import ForkServer, retry_once
 from tritonrl_core.bench.memory import Arena, dtype_of, output_bytes
 from tritonrl_core.bench.mismatch import shape_facts
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Stop
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.references import Prepared, References, named_inputs
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
@@ -54,7 +54,7 @@ STEP_NAMES = ("before it started", "while it was imported", "in ModelNew(...)", 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the programs of one bench share. `preparation` starts the recorder and compiler when first called."""
+    """What the programs of one bench share. `preparation` gives the recorder and compiler."""
 
     spec: BenchSpec
     gpu: GpuProperties
@@ -63,6 +63,8 @@ class Resources:
     references: References
     make_cases: MakeCases
     preparation: Callable[[], Preparation]
+    record_first: bool = True
+    """Whether a candidate is recorded and compiled for the target before it is interpreted."""
 
 
 class LocalProgram:
@@ -71,8 +73,8 @@ class LocalProgram:
     def __init__(self, task: Task, candidate: Candidate, resources: Resources) -> None:
         self._task, self._candidate, self._resources = task, candidate, resources
         self._results: dict[str, CaseResult] = {}
-        self._compiled = False
-        self._lock = threading.Lock()
+        self._prepared: dict[str, Ready | Stop] = {}
+        self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
@@ -88,7 +90,23 @@ class LocalProgram:
                 self._results[key] = replace(result, seconds=time.perf_counter() - began)
             return self._results[key]
 
+    def _prepare(self, case: InputCase) -> Ready | Stop:
+        """The recorded and compiled plan, or why there is none; once for cases that differ in values only."""
+        key = content_key(case.signature)
+        if key not in self._prepared:
+            self._prepared[key] = self._resources.preparation().prepare(self._task, self._candidate, case)
+        return self._prepared[key]
+
     def _run(self, case: InputCase, criterion: str) -> CaseResult:
+        if not self._resources.record_first:
+            return self._interpret(case, criterion)
+        plan = self._prepare(case)
+        if isinstance(plan, Stop):
+            return _stopped(case, plan)
+        result = self._interpret(case, criterion)
+        return replace(result, facts={**result.facts, **_compiled(plan)})
+
+    def _interpret(self, case: InputCase, criterion: str) -> CaseResult:
         prepared = self._resources.references.prepare(self._task, case)
         result = retry_once(lambda: self._attempt(case, prepared, criterion))
         unused = result.facts.get("unused_parameters", ())
@@ -104,20 +122,14 @@ class LocalProgram:
     def compile(self, case: InputCase) -> CaseResult:
         """Record the candidate and compile its kernels for the target; nothing runs."""
         began = time.perf_counter()
-        prepared = self._resources.preparation().prepare(self._task, self._candidate, case)
+        with self._lock:
+            prepared = self._prepare(case)
         seconds = time.perf_counter() - began
-        self._compiled = True
         if isinstance(prepared, Stop):
-            return CaseResult(
-                case, prepared.status, prepared.stage, prepared.reason, sandbox=prepared.sandbox, seconds=seconds
-            )
-        kernels = [kernel for kernel in prepared.built if kernel is not None]
-        facts = {
-            "launch_count": len(prepared.plan.launches()),
-            "registers": max((kernel.registers for kernel in kernels), default=-1),
-            "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
-        }
-        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=facts, sandbox=prepared.sandbox, seconds=seconds)
+            return replace(_stopped(case, prepared), seconds=seconds)
+        return CaseResult(
+            case, Status.PASSED, Stage.COMPILE, facts=_compiled(prepared), sandbox=prepared.sandbox, seconds=seconds
+        )
 
     def time(self, protocol: TimingProtocol) -> Timing:
         """Estimated times of candidate and reference on the target (see `bench.estimate`), for the task as written.
@@ -192,7 +204,7 @@ class LocalProgram:
 
     def _unchecked(self, record: report.Record) -> tuple[str, ...]:
         found = list(UNCHECKED)
-        if not self._compiled:
+        if not self._prepared:
             found.append(f"compilation for {self._resources.spec.target}")
         if record.libdevice:
             found.append(f"digits of libdevice functions ({', '.join(record.libdevice)})")
@@ -266,6 +278,20 @@ def _ended(result: SandboxResult, progress: int, limits: Limits) -> tuple[Status
 def _unused_story(names: Sequence[str]) -> str:
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     return f"parameters match by name, else by shape and order: the reference's {shown} found no place"
+
+
+def _stopped(case: InputCase, stop: Stop) -> CaseResult:
+    return CaseResult(case, stop.status, stop.stage, stop.reason, sandbox=stop.sandbox)
+
+
+def _compiled(prepared: Ready) -> dict[str, Any]:
+    kernels = [kernel for kernel in prepared.built if kernel is not None]
+    return {
+        "launch_count": len(prepared.plan.launches()),
+        "registers": max((kernel.registers for kernel in kernels), default=-1),
+        "spill_bytes": max((kernel.spill_bytes for kernel in kernels), default=-1),
+        "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
+    }
 
 
 def _facts(record: report.Record, gpu: GpuProperties) -> dict[str, Any]:
