@@ -45,22 +45,26 @@ def main() -> None:
         for tier in chosen.tiers.split(","):
             label = f"{TIERS[tier]} ({'root' if user == 'same' and os.geteuid() == 0 else 'user'})"
             print(f"{label} …", file=sys.stderr, flush=True)
-            columns[label] = run(tier, user, chosen.only)
+            results = run(tier, user, chosen.only)
+            if results is None:
+                print(f"{label}: not to be had on this host", file=sys.stderr)
+            else:
+                columns[label] = results
     text = tables(columns)
     print(text)
     if not chosen.print:
         write(text, chosen.name)
 
 
-def run(tier: str, user: str, only: str) -> Results:
-    """One column, in a process of its own."""
+def run(tier: str, user: str, only: str) -> Results | None:
+    """One column, in a process of its own; None where this host cannot stand for the tier."""
     done = subprocess.run(
         [sys.executable, str(COLUMN), "--tier", tier, "--user", user, "--only", only],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         sys.exit(f"the column {tier} failed:\n{done.stderr[-4000:]}")
-    results: Results = json.loads(done.stdout)["results"]
+    results: Results | None = json.loads(done.stdout).get("results")
     return results
 
 
@@ -75,8 +79,8 @@ def tables(columns: Mapping[str, Results]) -> str:
     rows.append(["**all**", f"**{len(names)}**", *(f"**{count(results, names)}**" for results in columns.values())])
     today = datetime.now(UTC).date().isoformat()
     head = (
-        f"Linux {platform.release()}, {platform.machine()}, Python {platform.python_version()}, {today}. A cell: attacks "
-        "that got through; after the plus, those that the tier does not promise to stop."
+        f"Linux {platform.release()}, {platform.machine()}, Python {platform.python_version()}, {today}. A cell: "
+        "attacks that got through; after the plus, those that the tier does not promise to stop."
     )
     return "\n\n".join([head, markdown(rows), gaps(columns)])
 

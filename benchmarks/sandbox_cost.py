@@ -3,8 +3,8 @@
     python benchmarks/sandbox_cost.py [--rounds 100]     # writes the table into docs/sandbox.md
     python benchmarks/sandbox_cost.py --print
 
-The ways take turns, so that a busy machine is busy for all of them; what counts is the difference between medians of one
-run. A job returns at once: this is the cost of confining, not of work.
+The ways take turns, so that a busy machine is busy for all of them; what counts is the difference between medians of
+one run. A job returns at once: this is the cost of confining, not of work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import gc
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,7 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="print the table, write nothing")
     chosen = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in AS_IN_A_WORKER.items()):
-        sys.exit(subprocess.run([sys.executable, *sys.argv], env={**os.environ, **AS_IN_A_WORKER}, check=False).returncode)
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **AS_IN_A_WORKER})
     text = table(measure(chosen.rounds), chosen.rounds)
     print(text)
     if not chosen.print:
@@ -89,8 +88,10 @@ def table(times: Mapping[str, Sequence[float]], rounds: int) -> str:
         quartile = statistics.quantiles(taken, n=4)[0]
         rows.append(f"| {name} | {middle:.1f} | {quartile:.1f} | {middle - base:+.1f} |")
     load = os.getloadavg()[0]
-    about = (f"{rounds} rounds, {os.cpu_count()} cores with a load of {load:.1f} beside it, Linux {platform.release()}, "
-             f"Python {platform.python_version()}, {datetime.now(UTC).date().isoformat()}.")  # fmt: skip
+    about = (
+        f"{rounds} rounds, {os.cpu_count()} cores with a load of {load:.1f}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, {datetime.now(UTC).date().isoformat()}."
+    )
     return "\n".join([about, "", *rows])
 
 

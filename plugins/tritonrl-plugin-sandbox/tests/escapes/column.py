@@ -41,6 +41,7 @@ from tritonrl_core.types import Limits, SandboxJob, SandboxResult
 from world import MARKER, World, initial_environment, make_folder
 
 from tritonrl_plugin_sandbox import SandboxPlugin, linux, prepare, profiles
+from tritonrl_plugin_sandbox.scratch import empty
 
 MODULES = (attacks_files, attacks_processes, attacks_resources, attacks_system, asyncio, glob, shutil, subprocess)
 """Loaded before the user changes: an ordinary user may be unable to read this interpreter's files."""
@@ -70,7 +71,14 @@ def main() -> None:
         os.setresgid(*[ORDINARY_USER] * 3)
         os.setresuid(*[ORDINARY_USER] * 3)
         linux.prctl(linux.PR_SET_DUMPABLE, 1)
-    print(json.dumps(run_column(chosen.tier, chosen.only)))
+    try:
+        print(json.dumps(run_column(chosen.tier, chosen.only)))
+    except Unavailable as reason:
+        print(json.dumps({"tier": chosen.tier, "unavailable": str(reason)}))
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the host
+    """This host cannot stand for the tier."""
 
 
 def run_column(tier: str, only: str) -> dict[str, Any]:
@@ -85,7 +93,13 @@ def run_column(tier: str, only: str) -> dict[str, Any]:
         serve(tier, theirs, folder, stdout)
     theirs.close()
     stream = ours.makefile("rwb")
-    listen(stream, "its start")
+    try:
+        listen(stream, "its start")
+    except Unavailable:
+        os.waitpid(dispatcher, 0)
+        empty(str(folder))
+        folder.rmdir()
+        raise
     world = World(dispatcher, lambda: ask(stream, {"attack": "reap"}), stdout, folder)
     world.tokens["environment"] = os.environ["TRITONRL_CANARY"].encode()
     try:
@@ -137,6 +151,8 @@ def say(stream: Any, message: dict[str, Any]) -> None:
 
 def listen(stream: Any, doing: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(stream.readline() or b'{"fault": "it is gone"}')
+    if "unavailable" in answer:
+        raise Unavailable(answer["unavailable"])
     if "fault" in answer:
         raise RuntimeError(f"the dispatcher failed at {doing}:\n{answer['fault']}")
     return answer
@@ -151,6 +167,8 @@ def serve(tier: str, connection: socket.socket, folder: Path, stdout: Path) -> N
     stream = connection.makefile("rwb")
     try:
         _serve(tier, stream, folder, stdout)
+    except Unavailable as reason:
+        say(stream, {"unavailable": str(reason)})
     except BaseException:  # noqa: BLE001 - the harness must learn why
         if os.getpid() == me:
             say(stream, {"fault": traceback.format_exc()})
@@ -228,7 +246,7 @@ def sandbox(tier: str, folder: Path) -> Any:
         host = replace(host, landlock=min(host.landlock, int(tier[1])))
     expected = tier[0]
     if host.tier != expected:
-        sys.exit(f"this host gives tier {host.tier or 'none'} where {expected} was to be tested")
+        raise Unavailable(f"this host gives tier {host.tier or 'none'}: {host.why_no_namespaces or host.seccomp}")
     known = profiles.site.getsitepackages()
     profiles.site.getsitepackages = lambda: [*known, str(folder / "software")]
     plugin._prepared = os.getpid(), prepare.prepare(prepare.Demand(), host)
