@@ -1,8 +1,9 @@
 """How many candidates a minute the CPU bench judges: `python benchmarks/verify_cpu.py [COUNT] [WORKERS]`.
 
 Unique candidates (the golden solutions of small elementwise and reduction tasks, each made unique by a comment) on one
-case each, from as many threads as the verifier uses. Prints one line of JSON. Other work on the machine shows in the
-rate, so the load average is in it, and the CPU time of a candidate, which does not depend on that.
+case each, from as many threads as the verifier uses. All of it is done anew for each, but for compiling: equal kernels
+share that. Prints one line of JSON. Other work on the machine shows in the rate, so the load average is in it, and the
+CPU time of a candidate, which does not depend on that.
 """
 
 from __future__ import annotations

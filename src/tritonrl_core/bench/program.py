@@ -91,11 +91,16 @@ class LocalProgram:
             return self._results[key]
 
     def _prepare(self, case: InputCase) -> Ready | Stop:
-        """The recorded and compiled plan, or why there is none; once for cases that differ in values only."""
-        key = content_key(case.signature)
-        if key not in self._prepared:
-            self._prepared[key] = self._resources.preparation().prepare(self._task, self._candidate, case)
-        return self._prepared[key]
+        """The recorded and compiled plan, or why there is none; once for cases that differ in values only.
+
+        A plan in which values were read back is for its own case only.
+        """
+        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
+        found = self._prepared.get(shared) or self._prepared.get(own)
+        if found is None:
+            found = self._resources.preparation().prepare(self._task, self._candidate, case)
+            self._prepared[own if isinstance(found, Ready) and found.for_one_case else shared] = found
+        return found
 
     def _run(self, case: InputCase, criterion: str) -> CaseResult:
         if not self._resources.record_first:
