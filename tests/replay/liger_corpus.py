@@ -110,7 +110,8 @@ OPERATORS: Mapping[str, Operator] = {
     "rope": Operator(
         "rope", "LigerRopeFunction", f"{HEADS}, {HEADS}, {ANGLES}.repeat(1, 1, 1), {ANGLES}",
         "h = lambda t: torch.cat((t[..., :16], t[..., :16]), -1); "
-        "r = lambda t: torch.cat((-t[..., 16:], t[..., :16]), -1); c, s = h(i[2]).unsqueeze(1), h(i[3]).unsqueeze(1); return i[0] * c + r(i[0]) * s, i[1] * c + r(i[1]) * s",
+        "r = lambda t: torch.cat((-t[..., 16:], t[..., :16]), -1); "
+        "c, s = h(i[2]).unsqueeze(1), h(i[3]).unsqueeze(1); return i[0] * c + r(i[0]) * s, i[1] * c + r(i[1]) * s",
         "op.apply(i[0].clone(), i[1].clone(), i[2], i[3])",
     ),
     "cross_entropy": Operator(

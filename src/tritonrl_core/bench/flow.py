@@ -75,8 +75,12 @@ def written_by_aten(call: AtenCall) -> frozenset[int]:
 
 def _aten_access(call: AtenCall) -> Access:
     written = written_by_aten(call)
+    base = aten_ops.base_name(call.name)
     reads = {ref.buffer for ref in tensors_in([call.args, call.kwargs])}
-    if aten_ops.base_name(call.name) in ("zero", "fill", "copy", "uniform", "normal", "random") and call.args:
+    if base.endswith("_like") or base.startswith("new_"):
+        # These ask a tensor for its shape, not for its values.
+        reads = set()
+    if base in ("zero", "fill", "copy", "uniform", "normal", "random") and call.args:
         # These overwrite what is there; the tensor itself is not read.
         first = call.args[0]
         if isinstance(first, TensorRef) and first.buffer in written:

@@ -5,6 +5,7 @@ For the trusted side. A `Ready` plan may be replayed; anything else is a `Stop` 
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,10 @@ CaseValues = Callable[[Task, InputCase], bytes]
 
 DEFAULT_MEMORY = 24 << 30
 """What a plan's buffers may take, in bytes, where the spec names no figure."""
+
+
+SPOT_CHECKS = 0.02
+"""Share of plans that are recorded a second time and compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class Preparation:
         self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset)
         self._values = values or self._recordings.values
         self._moving: dict[str, bool] = {}
+        self._draw = random.Random()
+        self.spot_checks = SPOT_CHECKS
         self._lock = threading.Lock()
 
     def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop:
@@ -87,6 +94,8 @@ class Preparation:
             return Stop(failure.status, failure.stage, failure.reason, recording.sandbox)
         plan = recording.plan
         stop = self._broken_rule(task, plan)
+        if stop is None and self._draw.random() < self.spot_checks:
+            stop = self.recheck(task, candidate, case, plan)
         if stop is not None:
             return replace(stop, sandbox=recording.sandbox)
         built = self._binaries.build(plan.kernels, plan.triton)
@@ -96,6 +105,16 @@ class Preparation:
         kernels = tuple(part if isinstance(part, CompiledKernel) else None for part in built)
         compiling = sum(kernel.seconds for kernel in kernels if kernel is not None)
         return Ready(plan, kernels, recording.sandbox, {"record": recording.seconds, "compile": compiling})
+
+    def recheck(self, task: Task, candidate: Candidate, case: InputCase, plan: LaunchPlan) -> Stop | None:
+        """Record again from the text, in a fresh child: a plan that was forged, or that changes by itself, differs."""
+        again = self._recordings.record(task, candidate, case)
+        if isinstance(again.plan, RecordFailure) and again.plan.needs_values:
+            again = self._with_values(task, candidate, case)
+        if isinstance(again.plan, LaunchPlan) and (again.plan.kernels, again.plan.steps) == (plan.kernels, plan.steps):
+            return None
+        reason = "recorded again from its text, the candidate's launch plan is another"
+        return Stop(Status.CHEATED, Stage.RECORD, reason, again.sandbox)
 
     def close(self) -> None:
         self._recordings.close()

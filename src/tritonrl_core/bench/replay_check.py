@@ -59,7 +59,8 @@ class Bench:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._references: dict[str, Reference] = {}
-        self._flush = torch.zeros(FLUSH_BYTES, dtype=torch.uint8, device=device)
+        # On the CPU, where only plans without launches can be replayed, nothing is timed and nothing flushed.
+        self._flush = torch.zeros(FLUSH_BYTES if device.type == "cuda" else 1, dtype=torch.uint8, device=device)
 
     def check(self, job: Job) -> dict[str, Any]:
         """Run the plan and compare: fields of a case's result. Raises `DeviceFaultError` and what references raise."""
@@ -72,7 +73,8 @@ class Bench:
                 if replay.picks:
                     self._refill(job, placed)
                 placed.run()
-                torch.cuda.synchronize()
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize()
             clock.mark("run")
             got = [output.clone() for output in placed.outputs()]
             guards = placed.arena.guards_hold()
@@ -152,8 +154,9 @@ class Bench:
         wipe(given_by(materials).inputs)
         del materials
         gc.collect(0)
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
 
     def _judge(
         self, job: Job, placed: Placed, got: list[torch.Tensor], guards: bool, last_of_many: bool = False

@@ -43,8 +43,9 @@ class ReplayPool:
     A GPU has several workers, because a check is more Python than kernel; a job that measures has the GPU to itself.
     """
 
-    def __init__(self, gpus: Sequence[int], *, workers: int = 2, spares: bool = True) -> None:
-        self._spares = [_Spares(gpu, spares) for gpu in gpus]
+    def __init__(self, gpus: Sequence[int], *, workers: int = 2, spares: bool = True, device: str = "cuda:0") -> None:
+        """`device` is what each worker calls its GPU; `cpu` replays plans that launch nothing."""
+        self._spares = [_Spares(gpu, device, spares) for gpu in gpus]
         self._all = [_Slot(spare) for spare in self._spares for _ in range(workers)]
         self._traffic = {gpu: _Traffic() for gpu in gpus}
         self._idle = list(self._all)
@@ -131,8 +132,9 @@ class _Traffic:
 class _Spares:
     """The worker of one GPU that stands by: it has its context already when another is lost."""
 
-    def __init__(self, gpu: int, keep: bool) -> None:
+    def __init__(self, gpu: int, device: str, keep: bool) -> None:
         self.gpu = gpu
+        self._device = device
         self._keep = keep
         self._spare: _Worker | None = None
         self._lock = threading.Lock()
@@ -140,14 +142,18 @@ class _Spares:
     def take(self) -> _Worker:
         """The spare, or a new worker where there is none."""
         with self._lock:
-            worker, self._spare = self._spare or _Worker(self.gpu), None
+            worker, self._spare = self._spare or self.new(), None
             return worker
+
+    def new(self) -> _Worker:
+        """A new worker, which becomes ready in the background."""
+        return _Worker(self.gpu, self._device)
 
     def refill(self) -> None:
         """Start the next spare; it becomes ready in the background."""
         with self._lock:
             if self._keep and self._spare is None:
-                self._spare = _Worker(self.gpu)
+                self._spare = self.new()
 
     def close(self) -> None:
         with self._lock:
@@ -162,7 +168,7 @@ class _Slot:
     def __init__(self, spares: _Spares) -> None:
         self.gpu = spares.gpu
         self._spares = spares
-        self._worker: _Worker | None = _Worker(self.gpu)
+        self._worker: _Worker | None = spares.new()
         self._closed = False
 
     def worker(self) -> _Worker:
@@ -192,12 +198,12 @@ class _Slot:
 class _Worker:
     """One process and its connection."""
 
-    def __init__(self, gpu: int) -> None:
+    def __init__(self, gpu: int, device: str) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._control, theirs = wire.pair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tritonrl_core.bench.replay_worker", str(theirs.fileno())],
+                [sys.executable, "-m", "tritonrl_core.bench.replay_worker", str(theirs.fileno()), device],
                 env=_environment(gpu), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
                 pass_fds=(theirs.fileno(),), start_new_session=True,
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """The replay worker: a trusted process that owns one GPU and runs no candidate Python.
 
-`python -m tritonrl_core.bench.replay_worker FD`, started by `replay_pool`. One job at a time: a message with a
+`python -m tritonrl_core.bench.replay_worker FD DEVICE`, started by `replay_pool`. One job at a time: a message with a
 descriptor that holds the job as JSON; the answer is JSON in a descriptor. A fault of the device is answered, if the
 process still can, and then it ends: its context is beyond use.
 """
@@ -54,13 +54,11 @@ def main(arguments: list[str]) -> int:
 
     from tritonrl_core.bench.replay_check import Bench
 
-    device = torch.device("cuda", 0)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(arguments[1])
     bench = Bench(device)
-    torch.cuda.synchronize()
-    properties = torch.cuda.get_device_properties(0)
-    wire.send(control, {"ready": True, "name": properties.name, "memory": properties.total_memory})
+    wire.send(control, {"ready": True, "name": _name(device)})
     while True:
         try:
             _, fds = wire.receive(control)
@@ -74,6 +72,15 @@ def main(arguments: list[str]) -> int:
         os.close(payload)
         if answer.get("fault") or answer.get("replace_worker"):
             os._exit(0)
+
+
+def _name(device: Any) -> str:
+    import torch
+
+    if device.type != "cuda":
+        return "CPU"
+    torch.cuda.synchronize()
+    return str(torch.cuda.get_device_properties(0).name)
 
 
 def _end_with(parent: int) -> None:
