@@ -117,5 +117,35 @@ def argument(mutant: Mutant, original: str) -> str:
     return unused_lanes(mutant, original) or WRITTEN.get(mutant.key, "")
 
 
-WRITTEN: dict[str, str] = {}
+WRITTEN: dict[str, str] = {
+    "l1_causal_attention/stride_wrong/2d0ad25e": "dim is 16 at every declared size, and the block DIM is 16 there.",
+    "l1_tensor_matmul/shape_baked/8a9a4cbb": (
+        "A view that is expanded to more batches than there are: it is read through its strides alone, and the grid "
+        "still has the right number of batches."
+    ),
+    "l1_elu/constant_off/d0ddb32f": (
+        "Within tolerance: in a series that is used for |x| < 0.1 it changes the x³ term by a thousandth, the result "
+        "by 2e-6 of itself at most, where any right kernel may be off by 6e-5."
+    ),
+    "l1_triplet_margin/epsilon_wrong/e6dd2bf9": (
+        "Within tolerance: it moves a distance by 1e-6·√n at most, under 2e-5 beside a margin of 1."
+    ),
+    "l1_triplet_margin/epsilon_wrong/686bfcdf": (
+        "Within tolerance: it moves a distance by 1e-6·√n at most, under 2e-5 beside a margin of 1."
+    ),
+    "l1_triplet_margin/sign_flipped/f0ff7ab3": (
+        "Within tolerance: it moves a distance by 2e-6·√n at most, under 4e-5 beside a margin of 1."
+    ),
+    "l2_attention_bias/padding_wrong/b0938acb": (
+        "Bias of keys past the end is replaced by minus infinity in the next line, and rows past the end are not "
+        "stored; the maximum and the sum run along keys, so rows do not meet."
+    ),
+    "l2_masked_mean/mask_dropped/d90de151": (
+        "`allowed` is loaded with its mask and padding 0, and what is not allowed is replaced by 0 before the sum."
+    ),
+    "l2_pairwise_distance/mask_off_by_one/c3404c7b": (
+        "Row M of the first operand: its product and its sum of squares belong to row M of the output, which is not "
+        "stored; both sums run along k."
+    ),
+}
 """Mutant key → argument. A key holds a hash of the mutant's code, so an argument ends with its code."""

@@ -39,7 +39,7 @@ def _argument(mutant: Mutant, original: str) -> str:
     load = _only_load(statement)
     conditions = _changed_conditions(mutant, load, kernel)
     flow = _Flow(kernel, finite=mutant.operator == "padding_wrong")
-    flow.start(_target(statement), load, conditions)
+    flow.start(_target(statement), statement.value, load, conditions)
     flow.follow()
     where = " and ".join(sorted(conditions))
     return f"What is read where `{where}` does not hold reaches no store and no other lane."
@@ -118,10 +118,12 @@ class _Flow:
         self.masks = _masks(kernel)
         self.harm: dict[str, Conditions] = {}
         self.load: ast.Call | None = None
+        self.given = NOWHERE
         self.zero = self._zero_padded()
 
-    def start(self, name: str, load: ast.Call, conditions: Conditions) -> None:
-        self.harm[name], self.load, self.given = conditions, load, conditions
+    def start(self, name: str, value: ast.AST, load: ast.Call, conditions: Conditions) -> None:
+        self.load, self.given = load, conditions
+        self.harm[name] = self._of(value)
 
     def follow(self) -> None:
         """Once more than names could need to hand harm on; raises `_LostError` where it gets out."""

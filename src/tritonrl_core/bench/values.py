@@ -59,21 +59,33 @@ def _constant(tensor: Tensor) -> Tensor:
 
 
 def _zeros(tensor: Tensor) -> Tensor:
-    return torch.where(torch.rand_like(tensor) < 0.5, torch.zeros_like(tensor), tensor)
+    # One row is nothing but zeros: a norm of 0 shows what an epsilon is for.
+    some = torch.where(torch.rand_like(tensor) < 0.5, torch.zeros_like(tensor), tensor)
+    if tensor.dim() > 1:
+        some.reshape(-1, tensor.shape[-1])[0] = 0
+    return some
 
 
 def _infinities(tensor: Tensor) -> Tensor:
     # Minus infinity on a sixteenth of the elements, as masks leave it; never in the first place of a row.
+    if tensor.dim() == 0:
+        return tensor
     hit = torch.rand_like(tensor) < 1 / 16
     hit[..., :1] = False
     return tensor.masked_fill(hit, float("-inf"))
 
 
+def _negative(tensor: Tensor) -> Tensor:
+    return -tensor.abs()
+
+
 def _bands(tensor: Tensor) -> Tensor:
-    # By rows: whatever is taken over the last dimension sees one kind of values.
-    rows = tensor.reshape(-1, tensor.shape[-1] if tensor.dim() > 1 else 1)
-    kinds = ("negative", "shifted", "zeros", "constant")
-    parts = [VALUES[kind](part) for kind, part in zip(kinds, rows.chunk(len(kinds)), strict=False)]
+    # Whole rows, and whole matrices or images where there are several: what is taken over them sees one kind of values.
+    if tensor.dim() == 0:
+        return _negative(tensor)
+    units = tensor.flatten(0, 1) if tensor.dim() > 3 else tensor
+    kinds = ("negative", "shifted", "constant", "zeros")
+    parts = [VALUES[kind](part) for kind, part in zip(kinds, units.chunk(len(kinds)), strict=False)]
     return torch.cat(parts).reshape(tensor.shape)
 
 
@@ -82,7 +94,7 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "uniform": lambda tensor: torch.rand_like(tensor) * 2 - 1,
     "large": _large,
     "tiny": _tiny,
-    "negative": lambda tensor: -tensor.abs(),
+    "negative": _negative,
     "constant": _constant,
     "zeros": _zeros,
     "shifted": lambda tensor: tensor + 128,
@@ -138,9 +150,9 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 def randomise_state(model: nn.Module) -> None:
     """Give parameters and floating buffers values whose omission shows, in place. Integer buffers are left alone.
 
-    Constants other than 0 become random values that keep sign and scale, so a variance stays positive; zeros, and
-    vectors too small to show, get magnitudes of 0.2 to 0.6; other parameters vary by a quarter. Buffers that are not
-    constant (tables, masks) stay, because a right kernel may compute them.
+    Constants other than 0 become random values that keep sign and scale, so a variance stays positive (the first of a
+    buffer is small); zeros, and vectors too small to show, get magnitudes of 0.2 to 0.6; other parameters vary by a
+    quarter. Buffers that are not constant (tables, masks) stay, because a right kernel may compute them.
     """
     with torch.no_grad():
         for parameter in model.parameters():
@@ -163,7 +175,10 @@ def _random_parameter(parameter: Tensor) -> Tensor:
 def _random_constant(buffer: Tensor) -> Tensor:
     if bool((buffer == 0).all()):
         return _small_vector(buffer)
-    return buffer * (1 + 0.4 * (2 * torch.rand_like(buffer) - 1))
+    values = buffer * (1 + 0.4 * (2 * torch.rand_like(buffer) - 1))
+    # One variance so small that the epsilon added to it shows.
+    values.view(-1)[0] *= 2**-12 if values.numel() > 1 else 1
+    return values
 
 
 def _small_vector(like: Tensor) -> Tensor:
