@@ -144,7 +144,7 @@ def _model_class(code: str) -> Any:
     module.__file__ = FILENAME
     sys.modules["candidate"] = module  # pickling, dataclasses and `inspect` look it up there
     try:
-        compiled = compile(code, FILENAME, "exec")
+        compiled = compile(code, FILENAME, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise not_python(error, FILENAME, code) from None
     try:
