@@ -4,7 +4,8 @@
     python benchmarks/sandbox_cost.py --print
 
 The ways take turns, so that a busy machine is busy for all of them; what counts is the difference between medians of
-one run. A job returns at once: this is the cost of confining, not of work.
+one run. CPU time (of parent and child) hardly depends on what else runs. A job returns at once: this is the cost of
+confining, not of work.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import argparse
 import gc
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,8 +51,16 @@ def main() -> None:
         PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def measure(rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each job by way: the base and each tier that this host can give."""
+@dataclass
+class Times:
+    """Milliseconds of each job: on the clock, and of CPU."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def measure(rounds: int) -> dict[str, Times]:
+    """What each job took, by way: the base and each tier that this host can give."""
     import torch
     import triton  # noqa: F401 - to have what a worker has
 
@@ -63,15 +73,23 @@ def measure(rounds: int) -> dict[str, list[float]]:
     gc.collect()
     gc.freeze()
     job = SandboxJob(lambda: b"done", Limits(memory_bytes=1 << 30), "record")
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
+    times = {name: Times() for name in ways}
+    for way in ways.values():
+        way(job)  # prepares
+    for _ in range(rounds):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), cpu_seconds()
             result = way(job)
-            times[name].append(1000 * (time.perf_counter() - began))
+            times[name].wall.append(1000 * (time.perf_counter() - began))
+            times[name].cpu.append(1000 * (cpu_seconds() - busy))
             if result.outcome != "ok":
                 sys.exit(f"{name}: {result}")
-    return {name: taken[1:] for name, taken in times.items()}  # the first round prepares
+    return times
+
+
+def cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def tier(host: Host) -> Way:
@@ -80,13 +98,12 @@ def tier(host: Host) -> Way:
     return plugin.sandbox_exec
 
 
-def table(times: Mapping[str, Sequence[float]], rounds: int) -> str:
-    base = statistics.median(times["base"])
-    rows = ["| way | median, ms | lower quartile, ms | over the base, ms |", "| --- | --- | --- | --- |"]
+def table(times: Mapping[str, Times], rounds: int) -> str:
+    base, base_cpu = statistics.median(times["base"].wall), statistics.mean(times["base"].cpu)
+    rows = ["| way | median, ms | over the base, ms | CPU, ms | over the base, ms |", "| --- |" + " --- |" * 4]
     for name, taken in times.items():
-        middle = statistics.median(taken)
-        quartile = statistics.quantiles(taken, n=4)[0]
-        rows.append(f"| {name} | {middle:.1f} | {quartile:.1f} | {middle - base:+.1f} |")
+        middle, cpu = statistics.median(taken.wall), statistics.mean(taken.cpu)
+        rows.append(f"| {name} | {middle:.1f} | {middle - base:+.1f} | {cpu:.1f} | {cpu - base_cpu:+.1f} |")
     load = os.getloadavg()[0]
     about = (
         f"{rounds} rounds, {os.cpu_count()} cores with a load of {load:.1f}, Linux {platform.release()}, "
