@@ -16,10 +16,11 @@ def alone():
     """Run a script in a process of its own (lab.py says what it finds there) and give what it calls `answer` with."""
 
     def run(script, **variables):
+        places = os.pathsep.join([str(HERE), *filter(None, [variables.get("ELSEWHERE")])])
         done = subprocess.run(
             [sys.executable, "-c", f"from lab import *\n{script}"],
             capture_output=True, text=True, check=False, timeout=250,
-            env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", **variables},
+            env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", **variables},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-4000:]
         return json.loads(done.stdout)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tritonrl_core.types
 
 from tritonrl_plugin_sandbox import SandboxPlugin, host_report, prepare
 from tritonrl_plugin_sandbox.host import Host, missing
@@ -125,3 +126,32 @@ def test_the_readme_lists_every_option_with_its_default():
     fields = SandboxPlugin.Options.model_fields
     defaults = {name: json.dumps(field.default).strip('"') for name, field in fields.items()}
     assert listed == defaults
+
+
+def test_packages_installed_elsewhere_are_found_with_what_lies_beside_them(alone, tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").touch()
+    roots = alone(
+        """
+from tritonrl_plugin_sandbox import profiles
+answer({name: profiles.roots(name) for name in profiles.CONFINED})
+""",
+        ELSEWHERE=str(tmp_path),
+    )
+    assert str(tmp_path) in roots["record"]
+    assert roots["record"] == roots["interpret"]
+    assert str(tmp_path) not in roots["compile"]
+    assert not {"/", "/usr", "/home", "/tmp", "/usr/lib"} & {root for found in roots.values() for root in found}
+
+
+def test_no_profile_can_read_the_known_solutions(alone):
+    rules = alone("""
+from tritonrl_plugin_sandbox import profiles
+answer({name: profiles.file_rules(name) for name in profiles.CONFINED})
+""")
+    core = Path(tritonrl_core.types.__file__).resolve().parent
+    for name, rights in rules.items():
+        reading = [Path(path) for path, mask in rights.items() if mask & 4]
+        for secret in (core / "tasks" / "golden", core / "tasks" / "suite", core / "presets"):
+            assert not [path for path in reading if path == secret or path in secret.parents], (name, secret)
+        assert [path for path in reading if path in (core / "bench" / "recorder.py").parents], name

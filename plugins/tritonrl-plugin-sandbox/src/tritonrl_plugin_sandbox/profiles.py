@@ -148,13 +148,12 @@ def roots(name: str) -> list[str]:
     folders = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     for loader in (loader for loader in _LOADERS if mode_of(Path(loader))):
         folders += [str(Path(loader).parent), str(Path(os.path.realpath(loader)).parent)]
-    packages: tuple[str, ...] = ("triton",)
-    if name != "compile":
+    if name == "compile":
+        folders += _package("triton")
+    else:
         folders += [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
-        packages = ("torch", "triton", "numpy")
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        folders += list(spec.submodule_search_locations or ()) if spec is not None else []
+        # Where these were installed somewhere else, what they import lies beside them.
+        folders += [str(Path(found).parent) for package in ("torch", "triton", "numpy") for found in _package(package)]
     return [folder for folder in dict.fromkeys([*folders, str(_core())]) if stat.S_ISDIR(mode_of(Path(folder)))]
 
 
@@ -166,6 +165,12 @@ def shown(name: str) -> list[str]:
 def everything() -> dict[str, int]:
     """Rights to read every file, for those who switched `no_file_access` off. Nothing is writable."""
     return {"/": landlock.READ}
+
+
+def _package(name: str) -> list[str]:
+    """The folder of an installed package; nothing where it is not installed."""
+    spec = importlib.util.find_spec(name)
+    return list(spec.submodule_search_locations or ()) if spec is not None else []
 
 
 def _core() -> Path:
@@ -204,7 +209,6 @@ def _entries(folder: Path) -> list[Path]:
 
 def _programs() -> Iterable[str]:
     """ptxas as Triton ships it, and the dynamic loader that starts it."""
-    spec = importlib.util.find_spec("triton")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+    for folder in _package("triton"):
         yield from (str(found) for found in Path(folder).glob("backends/nvidia/bin/ptxas*"))
     yield from (os.path.realpath(loader) for loader in _LOADERS if mode_of(Path(loader)))
