@@ -57,7 +57,8 @@ def test_infinities_only_where_the_family_is_defined_there():
 
     assert "infinities" in distributions(SOFTMAX)
     assert "infinities" not in distributions(SUITE["l1_layer_norm"])
-    assert {"large", "tiny", "negative", "zeros", "constant", "uniform"} <= distributions(SUITE["l1_layer_norm"])
+    assert {"large", "tiny", "negative", "zeros", "bands", "uniform"} <= distributions(SUITE["l1_layer_norm"])
+    assert {"constant", "shifted"} <= distributions(SUITE["l1_matmul"])
 
 
 def test_a_task_that_declares_nothing_varies_values_and_layouts_only():

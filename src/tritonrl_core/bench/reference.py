@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tritonrl_core.bench.ambient import DoubleFactories, ieee, own_default_dtype, placed, seeded
 from tritonrl_core.bench.constants import rebind
-from tritonrl_core.bench.values import is_restricted, lay_out, randomise_state, redistribute
+from tritonrl_core.bench.values import FAR_OUT, is_restricted, lay_out, randomise_state, redistribute, shift_for
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.syntax import compile_tree, parse
 from tritonrl_core.types import InputCase, Task
@@ -90,7 +90,7 @@ class Reference:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._restricted = is_restricted(task.source)
+        self._restricted, self._shift = is_restricted(task.source), shift_for(task.source)
         cpu = torch.device("cpu")
         with seeded(0, cpu), own_default_dtype():
             self._execute({}, cpu)
@@ -152,8 +152,8 @@ class Reference:
     def _dresser(self, case: InputCase, device: torch.device) -> Callable[[Tensor], Tensor]:
         """What makes one input after the other as the case wants it. Integers keep the range they were drawn from.
 
-        Only the first floating input becomes large: a product of two such is so ill-conditioned, behind an exponential
-        above all, that a right kernel differs from the reference.
+        Only the first floating input becomes large or shifted: a product of two such is so ill-conditioned, behind an
+        exponential above all, that a right kernel differs from the reference.
         """
         floating = 0
 
@@ -165,8 +165,9 @@ class Reference:
             if case.dtype is not None:
                 tensor = tensor.to(_float_dtype(case.dtype))
             floating += 1
-            distribution = "normal" if case.distribution == "large" and floating > 1 else case.distribution
-            return lay_out(redistribute(tensor, distribution, restricted=self._restricted), case.layout)
+            distribution = "normal" if case.distribution in FAR_OUT and floating > 1 else case.distribution
+            tensor = redistribute(tensor, distribution, restricted=self._restricted, shift=self._shift)
+            return lay_out(tensor, case.layout)
 
         return dress
 

@@ -18,13 +18,24 @@ RESTRICTED = re.compile(
 )
 """Operators that are not defined, or tell nothing, outside the range of values that the reference draws."""
 
+DEVIATIONS = re.compile(r"norm|\bvar\b|\bstd\b|var_mean|std_mean|\.mean\(.*\.mean\(|- x\.mean", re.IGNORECASE)
+"""Where deviations from a mean are taken."""
+
 
 def is_restricted(source: str) -> bool:
     """Whether non-negative inputs of this reference must stay in the range that it draws them from."""
     return bool(RESTRICTED.search(source))
 
 
-def redistribute(tensor: Tensor, distribution: str, *, restricted: bool) -> Tensor:
+def shift_for(source: str) -> float:
+    """How far `shifted` moves a reference's values: far enough that E[x²] - E[x]² is no variance where one is taken.
+
+    Elsewhere it would only make products and exponentials so ill-conditioned that right kernels differ.
+    """
+    return 128.0 if DEVIATIONS.search(source) else 4.0
+
+
+def redistribute(tensor: Tensor, distribution: str, *, restricted: bool, shift: float = 128.0) -> Tensor:
     """A floating tensor of the same shape with values of the named distribution; `tensor` is what the reference drew.
 
     A tensor without negative values in a `restricted` reference keeps to its own range (probabilities stay such):
@@ -39,26 +50,26 @@ def redistribute(tensor: Tensor, distribution: str, *, restricted: bool) -> Tens
         if distribution == "constant":
             return torch.full_like(tensor, 1.0) * (low + (high - low) * 0.5)
         return tensor
-    return VALUES[distribution](tensor)
+    return VALUES[distribution](tensor, shift)
 
 
-def _large(tensor: Tensor) -> Tensor:
+def _large(tensor: Tensor, shift: float) -> Tensor:
     # Enough for exp() to overflow where the maximum is not subtracted, not enough for a sum of products to.
     return tensor * (8 if tensor.dtype == torch.float16 else 32)
 
 
-def _tiny(tensor: Tensor) -> Tensor:
+def _tiny(tensor: Tensor, shift: float) -> Tensor:
     # Small beside the usual epsilon; in half precision products must not become subnormal, which tells nothing.
     return tensor * 2 ** (-4 if tensor.dtype == torch.float16 else -10)
 
 
-def _constant(tensor: Tensor) -> Tensor:
+def _constant(tensor: Tensor, shift: float) -> Tensor:
     # Few significant bits: sums and squares stay exact, so that a variance of zero is zero in any order of summation.
     choice = torch.tensor([-1.5, -0.75, 0.5, 1.25], device=tensor.device)[torch.randint(4, (), device=tensor.device)]
     return torch.ones_like(tensor) * choice.to(tensor.dtype)
 
 
-def _zeros(tensor: Tensor) -> Tensor:
+def _zeros(tensor: Tensor, shift: float) -> Tensor:
     # One row is nothing but zeros: a norm of 0 shows what an epsilon is for.
     some = torch.where(torch.rand_like(tensor) < 0.5, torch.zeros_like(tensor), tensor)
     if tensor.dim() > 1:
@@ -66,7 +77,7 @@ def _zeros(tensor: Tensor) -> Tensor:
     return some
 
 
-def _infinities(tensor: Tensor) -> Tensor:
+def _infinities(tensor: Tensor, shift: float) -> Tensor:
     # Minus infinity on a sixteenth of the elements, as masks leave it; never in the first place of a row.
     if tensor.dim() == 0:
         return tensor
@@ -75,33 +86,42 @@ def _infinities(tensor: Tensor) -> Tensor:
     return tensor.masked_fill(hit, float("-inf"))
 
 
-def _negative(tensor: Tensor) -> Tensor:
+def _negative(tensor: Tensor, shift: float) -> Tensor:
     return -tensor.abs()
 
 
-def _bands(tensor: Tensor) -> Tensor:
+def _shifted(tensor: Tensor, shift: float) -> Tensor:
+    return tensor + shift
+
+
+def _bands(tensor: Tensor, shift: float) -> Tensor:
     # Whole rows, and whole matrices or images where there are several: what is taken over them sees one kind of values.
     if tensor.dim() == 0:
-        return _negative(tensor)
+        return _negative(tensor, shift)
     units = tensor.flatten(0, 1) if tensor.dim() > 3 else tensor
-    kinds = ("negative", "shifted", "constant", "zeros")
-    parts = [VALUES[kind](part) for kind, part in zip(kinds, units.chunk(len(kinds)), strict=False)]
+    kinds = ("negative", "shifted", "zeros")
+    parts = [VALUES[kind](part, shift) for kind, part in zip(kinds, units.chunk(len(kinds)), strict=False)]
+    parts[-1][:1] = 0  # a deviation of 0, exact in any order of summation
     return torch.cat(parts).reshape(tensor.shape)
 
 
-VALUES: dict[str, Callable[[Tensor], Tensor]] = {
-    "normal": lambda tensor: tensor,
-    "uniform": lambda tensor: torch.rand_like(tensor) * 2 - 1,
+VALUES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "normal": lambda tensor, shift: tensor,
+    "uniform": lambda tensor, shift: torch.rand_like(tensor) * 2 - 1,
     "large": _large,
     "tiny": _tiny,
     "negative": _negative,
     "constant": _constant,
     "zeros": _zeros,
-    "shifted": lambda tensor: tensor + 128,
+    "shifted": _shifted,
     "bands": _bands,
     "infinities": _infinities,
 }
 """What each of `tasks.cases.DISTRIBUTIONS` does to a tensor that the reference drew."""
+
+
+FAR_OUT = frozenset({"large", "shifted", "bands"})
+"""Distributions far from 0, for one input of a reference at a time."""
 
 
 def lay_out(tensor: Tensor, layout: str) -> Tensor:
