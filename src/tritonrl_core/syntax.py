@@ -1,7 +1,7 @@
 """Python text to syntax trees, from many threads.
 
-CPython's parser keeps one recursion counter for all threads (3.11.7: "AST constructor recursion depth mismatch"), so all
-trees of the project are built here, one at a time.
+CPython keeps one recursion counter of its parser for all threads (3.11.7: "AST constructor recursion depth mismatch"),
+so all trees of the project are built here, one at a time.
 """
 
 from __future__ import annotations

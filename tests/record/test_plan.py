@@ -1,5 +1,6 @@
 """The launch plan: survives being written and read, and whatever a stranger writes becomes a plan or a reason."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -218,12 +219,12 @@ def edited(value, path, action, junk):
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_whatever_is_changed_in_a_plan_the_answer_is_a_plan_or_a_reason(data):
-    value = as_data(PLAN)
+    value = copy.deepcopy(as_data(PLAN))
     for _ in range(data.draw(st.integers(1, 3))):
         paths = list(places(value))
         path = paths[data.draw(st.integers(0, len(paths) - 1))]
         action = data.draw(st.sampled_from(["replace", "delete", "append", "double"]))
-        value = edited(value, path, action, data.draw(JUNK))
+        value = edited(value, path, action, copy.deepcopy(data.draw(JUNK)))  # `just` draws one object
     answer = validate(json.dumps(value).encode())
     if isinstance(answer, PlanError):
         assert answer.reason

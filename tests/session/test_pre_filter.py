@@ -142,6 +142,6 @@ def test_a_candidates_source_makes_no_noise(recwarn):
     HEAD + KERNEL + "".join(f"{' ' * i}def f{i}():\n" for i in range(90)) + " " * 91 + "pass\n" + MODEL,
 ])  # fmt: skip
 def test_no_source_takes_long_or_crashes(code):
-    began = time.perf_counter()
+    began = time.thread_time()
     objection(code)
-    assert time.perf_counter() - began < 3
+    assert time.thread_time() - began < 3

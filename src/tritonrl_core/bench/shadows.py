@@ -81,7 +81,7 @@ class Shadows:
         if number in self._real:
             return
         with no_dispatch():
-            storage = torch.UntypedStorage(int(tensor.untyped_storage().nbytes()))
+            storage = torch.UntypedStorage(int(tensor.untyped_storage().nbytes()))  # type: ignore[no-untyped-call]
             view = torch.empty(0, dtype=real.dtype).set_(
                 storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
             )
