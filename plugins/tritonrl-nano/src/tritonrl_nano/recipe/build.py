@@ -102,7 +102,7 @@ def _fine_tune(model: Any, tokenizer: Any, corpus: Sequence[Example], recipe: Re
             use_cpu=not on_gpu,
             bf16=on_gpu,
             gradient_checkpointing=False,
-            logging_steps=50,
+            logging_steps=min(50, recipe.steps),
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,

@@ -15,8 +15,6 @@ from tritonrl_nano.recipe.chains import HELD_OUT, Problem, draw_problem, referen
 if TYPE_CHECKING:
     from tritonrl_core.types import Task
 
-LEVEL_2_SHARE = 0.5
-
 
 def nano_tasks(split: str = "train", count: int = 256, seed: int = 0) -> list[Task]:
     """`count` different tasks of a split (`train` or `held_out`), half of them level 2. Same seed, same tasks.
