@@ -46,14 +46,16 @@ class RewardSettings(Protocol):
 def reward_parts(verdict: Verdict, timing: Timing | None, settings: RewardSettings) -> RewardParts:
     """Correctness 1 or 0, and the speed reward of a correct kernel (0 for all others).
 
-    Both are None only for `INFRA`: our fault is left out and never punished. An estimate that may not enter a reward
-    (`Timing.reward_allowed`) earns no speed.
+    Both are None only for `INFRA`, and speed alone where our clock failed: our fault is left out and never punished. An
+    estimate that may not enter a reward (`Timing.reward_allowed`) earns no speed.
     """
     if verdict.status is Status.INFRA:
         return RewardParts(correctness=None, speed=None)
     if verdict.status is not Status.PASSED or verdict.valid is False:
         return RewardParts(correctness=0.0, speed=0.0)
-    if timing is None or not timing.reward_allowed:
+    if timing is None:
+        return RewardParts(correctness=1.0, speed=None)
+    if not timing.reward_allowed:
         return RewardParts(correctness=1.0, speed=0.0)
     return RewardParts(correctness=1.0, speed=speed_reward(timing.speedup, settings.speed))
 
