@@ -228,3 +228,14 @@ def test_no_allowance_reaches_a_quarter_of_the_output():
     exact = torch.randn(5, 40, generator=generator(4), dtype=torch.float64)
     native = torch.zeros(5, 40)
     assert float(allowance(exact, native).max()) == pytest.approx(MOST * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_result_that_underflows_may_be_zero_and_one_that_does_not_may_not(dtype):
+    info = torch.finfo(dtype)
+    least = info.smallest_normal * info.eps
+    below = torch.full((4, 32), least * 1e-3, dtype=torch.float64)
+    zeros = torch.zeros(4, 32, dtype=dtype)
+    assert compare([zeros], [below], [below.to(dtype)]).ok
+    above = torch.full((4, 32), least * 64, dtype=torch.float64)
+    assert not compare([zeros], [above], [above.to(dtype)]).ok

@@ -18,7 +18,8 @@ by one has an error about √K larger relative to the tree's (Higham, "Accuracy 
 2nd ed., §4.2), and K of a few ten thousand occur. `r·s` bounds it: for float32 `r` = 512·eps ≈ 6·10⁻⁵, above the
 sequential sum of 65,536 random numbers (2.5·10⁻⁵ of `s` at the worst element) and well below what TF32 or half
 precision inside give (5·10⁻⁴ to 10⁻²). No allowance exceeds a quarter of the largest `|e|` of the output, so zeros
-fail wherever anything but zeros is expected.
+fail wherever anything but zeros is expected; none is below half the dtype's smallest positive number, because a result
+that underflows is rounded to zero by everyone.
 
 The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
 stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly.
@@ -116,7 +117,15 @@ def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, pre
     else:
         summation = torch.minimum(r * scale, SUMMATION * q)
     allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, OWN_ERROR * m)
-    return torch.clamp(allowed, max=MOST * float(e.abs().max())) if e.numel() else allowed
+    if not e.numel():
+        return allowed
+    return torch.clamp(allowed, max=MOST * float(e.abs().max())).clamp(min=_half_step(native.dtype))
+
+
+def _half_step(dtype: torch.dtype) -> float:
+    """Half the smallest positive number of a dtype: what rounding alone may cost where the result underflows."""
+    info = torch.finfo(dtype)
+    return 0.5 * float(info.smallest_normal) * float(info.eps)
 
 
 def _compare_one(
