@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from math import comb
 from pathlib import Path
 from random import Random
@@ -101,7 +102,10 @@ def evaluate_policy(
     seed: int = 0,
     on_done: Callable[[int], None] | None = None,
 ) -> EvalReport:
-    """Sample each task `samples` times and judge all of it. `temperature` 0 is greedy. `on_done(n)` counts samples."""
+    """Sample each task `samples` times and judge all of it. `temperature` 0 is greedy.
+
+    `on_done(n)` is told how many are judged.
+    """
     began = time.perf_counter()
     repeated = [task for task in tasks for _ in range(samples)]
     texts = policy.sample(
@@ -109,9 +113,15 @@ def evaluate_policy(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         seed=seed,
-        on_done=on_done,
     )
-    scores = scorer.verify_batch([(task, parse_completion(text)) for task, text in zip(repeated, texts, strict=True)])
+    judged = count()
+
+    def tell(index: int, score: Score) -> None:
+        if on_done is not None:
+            on_done(next(judged) + 1)
+
+    jobs = [(task, parse_completion(text)) for task, text in zip(repeated, texts, strict=True)]
+    scores = scorer.verify_batch(jobs, on_score=tell)
     return report(scores, temperature=temperature, seconds=time.perf_counter() - began)
 
 
