@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from tritonrl_plugin_sandbox import SandboxPlugin
 
-TIERS = ("A", "B", "C", "C1", "A1")
+TIERS = ("A", "B", "C1")
 
 
 @pytest.mark.parametrize("tier", TIERS)
