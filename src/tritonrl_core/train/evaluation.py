@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +43,13 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)
-    done = 0
+    done, began = 0, time.monotonic()
 
     def report(samples: int, temperature: float) -> EvalReport:
         def tell(count: int) -> None:
-            progress.update(StepReport(stage=name, step=done + count, total=total))
+            judged = done + count
+            left = (time.monotonic() - began) / judged * (total - judged)
+            progress.update(StepReport(stage=name, step=judged, total=total, seconds_left=left))
 
         return evaluate_policy(
             policy,
