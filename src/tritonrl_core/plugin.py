@@ -61,6 +61,11 @@ class Plugin:
         self.options: Any = self.Options() if options is None else options
         self.context = context or PluginContext()
 
+    @staticmethod
+    def doctor() -> list[tuple[str, str, str]]:
+        """What `tritonrl doctor` shows of this plugin on this machine: rows of (what, found, what to do about it)."""
+        return []
+
     def state_dict(self) -> dict[str, Any]:
         """State as plain JSON-able data, saved with each checkpoint."""
         return {}

@@ -57,8 +57,12 @@ def _bench() -> list[tuple[str, str, str]]:
 
 
 def _plugins() -> list[tuple[str, str, str]]:
-    from tritonrl_core.session.discovery import SHIPPED, installed_plugins, pip_hint
+    from tritonrl_core.session.discovery import SHIPPED, installed_plugins, load_plugin, load_problem, pip_hint
 
     found = installed_plugins()
-    rows = [(f"plugin {name}", f"{item.distribution} {item.version}", "") for name, item in sorted(found.items())]
+    rows = []
+    for name, item in sorted(found.items()):
+        problem = load_problem(item)
+        rows.append((f"plugin {name}", f"{item.distribution} {item.version}", problem))
+        rows += [] if problem else load_plugin(item).doctor()
     return rows + [(f"plugin {name}", "–", pip_hint(name)) for name in SHIPPED if name not in found]
