@@ -189,6 +189,8 @@ class Objection:
     reason: str
     valid: bool | None = None
     compiled: bool | None = None
+    sandbox: str = "none"
+    """The isolation it ran under, where the filter ran it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class Verifier:
                 valid=objection.valid,
                 compiled=objection.compiled,
                 source=self.session.last_answer("pre_filter"),
+                sandbox=objection.sandbox,
             )
             return replace(verdict, stage_seconds=clock.seconds), None
         with clock("check_correctness"):

@@ -19,7 +19,7 @@ from tritonrl_core.testing import (
     sample_timing,
     session_with,
 )
-from tritonrl_core.types import Candidate, RewardParts, Score, Stage, Status, Task
+from tritonrl_core.types import Candidate, Objection, RewardParts, Score, Stage, Status, Task
 from tritonrl_core.verifier import Verifier
 
 
@@ -86,6 +86,19 @@ def test_an_objection_ends_it_before_anything_runs() -> None:
         score = judge.verify(sample_task(), "x = 1")
     assert (score.verdict.status, score.verdict.stage, score.verdict.source) == (Status.REJECTED, Stage.AST, "base")
     assert Fake.program.ran == []
+
+
+def test_an_objection_of_a_filter_that_ran_it_names_the_isolation() -> None:
+    class Filter(Plugin):
+        name = "filter"
+
+        @hookimpl
+        def pre_filter(self):
+            return Objection(Status.WRONG, Stage.TINY, "wrong", sandbox="A: layers")
+
+    with verifier(Filter) as judge:
+        verdict = judge.verify(sample_task(), sample_candidate()).verdict
+    assert (verdict.status, verdict.sandbox, verdict.source) == (Status.WRONG, "A: layers", "filter")
 
 
 def test_the_same_code_is_judged_once_in_a_batch_and_afterwards() -> None:

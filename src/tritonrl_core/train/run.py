@@ -142,6 +142,7 @@ class _Training:
         check_trainer_options(preset)
         session = Session.open(preset)
         run = _open_run(preset, session, out, resume)
+        progress.say(f"run folder: {run.paths.root}")
         if resume is not None:
             for difference in session.lock_differences(read_run(resume)[1]):
                 progress.say(f"not as the run began: {difference}; scores are judged anew")

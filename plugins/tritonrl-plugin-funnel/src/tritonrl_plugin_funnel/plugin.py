@@ -121,4 +121,4 @@ def _ended(result: CaseResult) -> Objection | None:
         return None
     verdict = verdict_from_cases([result], total=1)
     stage = Stage.TINY if verdict.stage is Stage.FULL else verdict.stage
-    return Objection(verdict.status, stage, verdict.reason, verdict.valid, verdict.compiled)
+    return Objection(verdict.status, stage, verdict.reason, verdict.valid, verdict.compiled, verdict.sandbox)
