@@ -1,7 +1,8 @@
 """The plugin keeps the contract that every plugin keeps."""
 
-from tritonrl_core.testing import PluginContract
 from tritonrl_plugin_curriculum import CurriculumPlugin
+
+from tritonrl_core.testing import PluginContract
 
 
 class TestCurriculumPlugin(PluginContract):
