@@ -127,6 +127,8 @@ def _try_namespaces(flags: int, identity: Identity | None, software: tuple[Path,
 
 def _seccomp() -> str:
     def child(gate: int) -> None:
+        # Without waiting it may be gone before its gate is opened, which would look like a filter that was refused.
+        namespaces.wait_at(gate)
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         seccomp.load(struct.pack("=HBBI", 0x06, 0, 0, seccomp.ALLOW))
 
