@@ -12,14 +12,16 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from tritonrl_core.bench.gpu_program import GpuBench
+from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench
 from tritonrl_core.bench.prepare import Preparation, Stop
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.tasks.cases import make_cases
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--target", default="sm_90")
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
     parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
     chosen = parser.parse_args()
     gpus = (0,) if chosen.device == "cuda" else ()
@@ -44,8 +47,9 @@ def main() -> None:
         device=chosen.device, target=chosen.target, cpu_workers=chosen.workers, gpus=gpus, gpu_memory_bytes=None,
         timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
     )  # fmt: skip
-    run = on_gpu if chosen.device == "cuda" else on_cpu
-    print(json.dumps(run(spec, unique_candidates(chosen.count), chosen.signatures)))
+    jobs = unique_candidates(chosen.count)
+    result = on_gpu(spec, jobs, chosen.gpu_workers) if gpus else on_cpu(spec, jobs, chosen.signatures)
+    print(json.dumps(result), flush=True)
 
 
 def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> dict[str, Any]:
@@ -78,9 +82,9 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     }  # fmt: skip
 
 
-def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], _: int) -> dict[str, Any]:
+def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int) -> dict[str, Any]:
     """Everything: five cases and a timing for each candidate."""
-    bench = GpuBench(spec, make_cases)
+    bench = GpuBench(spec, make_cases, workers_per_gpu=gpu_workers)
     device = bench.describe()["device"]
     bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
     seconds: Counter[str] = Counter()
@@ -88,27 +92,60 @@ def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], _: int) -> dict[str, A
     def one(job: tuple[Task, str]) -> str:
         task, code = job
         program = bench.program(task, Candidate.from_code(code))
+        signatures = set()
         for case in program.cases(REQUEST):
+            before = time.perf_counter()
             result = program.run(case)
-            seconds.update(result.facts.get("stage_seconds", {}))
+            seconds["whole check"] += time.perf_counter() - before
+            seconds.update({f"check: {name}": value for name, value in result.facts.get("stage_seconds", {}).items()})
+            if case.signature not in signatures:
+                seconds.update(result.facts.get("prepare_seconds", {}))
+                signatures.add(case.signature)
             if result.status is not Status.PASSED:
+                refused.append(f"{task.id} {case.name}: {result.status} {result.reason}"[:160])
                 return str(result.status)
         before = time.perf_counter()
         program.time(PROTOCOL)
         seconds["timing, with waiting"] += time.perf_counter() - before
         return "PASSED"
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
+    refused: list[str] = []
+    began, used = time.perf_counter(), cpu_seconds()
+    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool, GpuUse() as gpu:
         statuses = Counter(pool.map(one, jobs))
-    wall = time.perf_counter() - began
+    wall, used = time.perf_counter() - began, cpu_seconds() - used
     bench.close()
     return {
+        "gpu_workers": gpu_workers, "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
+        "refused": refused[:20],
         "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
         "seconds": round(wall, 2), "candidates_per_s": round(len(jobs) / wall, 2), "statuses": statuses,
         "mean_ms_a_candidate": {name: round(value / len(jobs) * 1e3, 1) for name, value in seconds.items()},
         **_about(spec, jobs),
     }  # fmt: skip
+
+
+class GpuUse:
+    """How many percent of the time the GPU ran something, as the driver counts it, while the context is open."""
+
+    def __init__(self) -> None:
+        self._samples: list[float] = []
+        self._watch: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> GpuUse:
+        query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        command = ["nvidia-smi", "--id=0", *query, "-lms", "250"]
+        self._watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watch is not None:
+            self._watch.terminate()
+            said, _errors = self._watch.communicate()
+            self._samples = [float(line) for line in said.split() if line.isdigit()]
+
+    def mean(self) -> float | None:
+        return round(fmean(self._samples), 1) if self._samples else None
 
 
 def unique_candidates(count: int) -> list[tuple[Task, str]]:

@@ -35,6 +35,9 @@ from tritonrl_core.types import (
     content_key,
 )
 
+WORKERS_PER_GPU = 2
+"""Replay workers on each GPU: a check is more Python than kernel, so one alone would leave the GPU idle."""
+
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
 
@@ -42,10 +45,10 @@ DOUBT_CASES = 4
 class GpuBench:
     """Programs on this machine's GPUs. Close it to end its workers."""
 
-    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = WORKERS_PER_GPU) -> None:
         self.spec = spec
         self._make_cases = make_cases
-        self._pool = ReplayPool(spec.gpus)
+        self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu)
         self._preparation = Preparation(spec, gpu_for(spec.target), make_cases, self._values)
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
@@ -161,7 +164,11 @@ class GpuProgram:
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
                 protocol: TimingProtocol | None = None) -> Answer:  # fmt: skip
         job = job_bytes(do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol)
+        began = time.perf_counter()
         answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
+        if "seconds" in answer.data:
+            answer.data["seconds"]["waiting"] = time.perf_counter() - began - answer.data["worker_seconds"]
+            answer.data["seconds"]["worker"] = answer.data["worker_seconds"]
         if answer.outcome == "died" or answer.data.get("fault") == "ours":
             # A worker that dies without a word may be the machine's fault: once more, on the spare.
             answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")

@@ -65,9 +65,8 @@ class Bench:
     def check(self, job: Job) -> dict[str, Any]:
         """Run the plan and compare: fields of a case's result. Raises `DeviceFaultError` and what references raise."""
         clock = _Clock()
-        replay, placed = self._place(job)
+        replay, placed = self._place(job, clock)
         try:
-            clock.mark("load")
             with fault_boundary(), seeded(job.case.seed):
                 replay.tune(placed)
                 if replay.picks:
@@ -78,7 +77,8 @@ class Bench:
             clock.mark("run")
             got = [output.clone() for output in placed.outputs()]
             guards = placed.arena.guards_hold()
-            answer = self._judge(job, placed, got, guards)
+            clock.mark("guards")
+            answer = self._judge(job, placed, got, guards, clock=clock)
             clock.mark("compare")
             if answer["status"] == Status.PASSED and could_be_right_without_launches(job.plan):
                 answer["withheld_right"] = self._right_without_launches(job, placed)
@@ -91,6 +91,7 @@ class Bench:
         if not self._resident_intact():
             answer |= {"status": Status.CHEATED, "reason": "a kernel wrote to memory that it was not given"}
             answer["replace_worker"] = True
+        clock.mark("after")
         return answer
 
     def time(self, job: Job, protocol: TimingProtocol) -> dict[str, Any]:
@@ -132,13 +133,18 @@ class Bench:
     def _materials(self, job: Job) -> Materials:
         return self._reference(job.task).materialise(job.case, self.device)
 
-    def _place(self, job: Job) -> tuple[Replay, Placed]:
+    def _place(self, job: Job, clock: _Clock | None = None) -> tuple[Replay, Placed]:
         """Load the kernels, put the inputs in the arena, and leave nothing else on the device."""
+        clock = clock or _Clock()
         replay = Replay(job.plan, job.built, self.device)
+        clock.mark("load")
         try:
             materials = self._materials(job)
+            clock.mark("inputs")
             placed = replay.place(given_by(materials), POISONS[0])
+            clock.mark("place")
             self._clear(materials)
+            clock.mark("clear")
         except BaseException:
             replay.close()
             raise
@@ -159,14 +165,19 @@ class Bench:
             torch.cuda.empty_cache()
 
     def _judge(
-        self, job: Job, placed: Placed, got: list[torch.Tensor], guards: bool, last_of_many: bool = False
-    ) -> dict[str, Any]:
+        self, job: Job, placed: Placed, got: list[torch.Tensor], guards: bool, last_of_many: bool = False,
+        clock: _Clock | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         if not guards:
             return _answer(Comparison(False, None, reason="memory beside its tensors was written to"))
+        clock = clock or _Clock()
         materials = self._materials(job)
+        clock.mark("inputs again")
         expected, native = materials.expected("fp64"), materials.expected("native")
+        clock.mark("reference")
         try:
             changed = self._changes(job, placed, materials)
+            clock.mark("changes")
             if changed and not last_of_many:
                 return _answer(Comparison(False, None, reason=changed))
             got = [out.to(self.device) for out in got]
@@ -282,8 +293,9 @@ class _Clock:
         self._last = time.perf_counter()
 
     def mark(self, name: str) -> None:
+        """What passed since the last mark is this part's."""
         now = time.perf_counter()
-        self.seconds[name] = now - self._last
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
         self._last = now
 
 

@@ -64,9 +64,11 @@ def main(arguments: list[str]) -> int:
             _, fds = wire.receive(control)
         except wire.Disconnected:
             return 0
+        began = time.perf_counter()
         data = wire.content(fds[0])
         os.close(fds[0])
         answer = _do(bench, json.loads(data))
+        answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])
         os.close(payload)
