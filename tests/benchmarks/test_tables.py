@@ -1,0 +1,58 @@
+"""Tables of results: what is between the marks is replaced, all else on the page stays, and provenance is shown."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[2] / "benchmarks" / "tables.py")
+tables = importlib.util.module_from_spec(spec)
+sys.modules["tables"] = tables
+spec.loader.exec_module(tables)
+
+MACHINE = tables.Machine("2026-01-02", "A GPU", "1.2", 16, "3.12.1", "2.11", "3.6")
+TABLE = tables.Table(
+    "speed", ["what", "per second"], [["all", 12.345], ["none|some", None]], "python b.py", machine=MACHINE
+)
+PAGE = "# Page\nwords\n<!-- speed -->\nold\n<!-- end of speed -->\nmore words\n"
+
+
+def test_a_table_replaces_what_is_between_its_marks_and_nothing_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    tables.write(TABLE, page)
+    text = page.read_text()
+    assert text.startswith("# Page\nwords\n<!-- speed -->\n| what | per second |")
+    assert text.endswith("<!-- end of speed -->\nmore words\n")
+    assert "old" not in text
+    tables.write(TABLE, page)
+    assert page.read_text() == text
+
+
+def test_a_table_says_when_where_and_how():
+    assert "| all | 12.3 |" in TABLE.markdown
+    assert "| none\\|some | – |" in TABLE.markdown
+    assert (
+        "2026-01-02, A GPU, driver 1.2, 16 cores, Python 3.12.1, torch 2.11, triton 3.6: `python b.py`."
+        in TABLE.markdown
+    )
+
+
+def test_a_page_without_the_marks_is_named_with_the_remedy(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    with pytest.raises(SystemExit, match="end of speed"):
+        tables.write(TABLE, page)
+
+
+def test_a_result_is_kept_as_it_was(tmp_path):
+    assert tables.load(tables.save(TABLE, tmp_path)) == tables.Table(
+        "speed", ["what", "per second"], [["all", 12.345], ["none|some", None]], "python b.py", [], MACHINE
+    )
+
+
+def test_this_machine_is_described_without_loading_torch():
+    machine = tables.this_machine()
+    assert machine.torch
+    assert machine.cores >= 1
