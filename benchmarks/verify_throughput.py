@@ -110,13 +110,14 @@ def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int) -> d
         return "PASSED"
 
     refused: list[str] = []
-    began, used = time.perf_counter(), cpu_seconds()
+    began, used, mine = time.perf_counter(), cpu_seconds(), time.process_time()
     with ThreadPoolExecutor(2 * spec.cpu_workers) as pool, GpuUse() as gpu:
         statuses = Counter(pool.map(one, jobs))
-    wall, used = time.perf_counter() - began, cpu_seconds() - used
+    wall, used, mine = time.perf_counter() - began, cpu_seconds() - used, time.process_time() - mine
     bench.close()
     return {
         "gpu_workers": gpu_workers, "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
+        "parent_cpu_ms_a_candidate": round(mine / len(jobs) * 1e3, 1),
         "refused": refused[:20],
         "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
         "seconds": round(wall, 2), "candidates_per_s": round(len(jobs) / wall, 2), "statuses": statuses,
