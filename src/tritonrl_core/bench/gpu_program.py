@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean, stdev
 from typing import Any
 
 from tritonrl_core.bench.plan import as_data
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.replay_worker import job_bytes, values_job
+from tritonrl_core.bench.speed import timing_of
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
@@ -229,25 +229,3 @@ def _compiled(prepared: Ready) -> dict[str, Any]:
         "aten": lines,
         "prepare_seconds": dict(prepared.seconds),
     }
-
-
-def timing_of(data: Mapping[str, Any], protocol: TimingProtocol, device: str) -> Timing:
-    """Statistics of raw samples: trimmed means, and the interval of their ratio by the delta method."""
-    mine = data["candidate_us"]
-    theirs = {name: tuple(samples) for name, samples in data["baseline_us"].items()}
-    first = theirs[protocol.baselines[0]]
-    (a, da), (b, db) = _mean(mine, protocol.trim), _mean(first, protocol.trim)
-    speedup = b / a
-    half = 1.96 * speedup * ((da / a) ** 2 + (db / b) ** 2) ** 0.5
-    return Timing(
-        candidate_us=tuple(mine), baseline_us=theirs, speedup=speedup, speedup_low=max(0.0, speedup - half),
-        speedup_high=speedup + half, device=device, method=protocol.method, clock="events",
-    )  # fmt: skip
-
-
-def _mean(samples: Sequence[float], trim: float) -> tuple[float, float]:
-    """Trimmed mean and its standard error."""
-    ordered = sorted(samples)
-    cut = int(len(ordered) * trim)
-    kept = ordered[cut : len(ordered) - cut] or ordered
-    return fmean(kept), (stdev(kept) / len(kept) ** 0.5 if len(kept) > 1 else 0.0)

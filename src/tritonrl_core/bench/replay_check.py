@@ -1,4 +1,4 @@
-"""Checking and timing a plan on the device: what the replay worker does with one job.
+"""Checking a plan on the device: what the replay worker does with one job. Timing it is `replay_time`'s.
 
 The order matters. Inputs are made, copied into the arena and freed; then the candidate's kernels run, with nothing of
 ours mapped but the arena and the flush buffer; only then are inputs and state made anew and the reference run. Expected
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,10 +24,10 @@ from tritonrl_core.bench.plan import LaunchPlan, TensorRef, tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs
-from tritonrl_core.bench.replayer import Given, Placed, Replay, seeded, timing_event
+from tritonrl_core.bench.replayer import Given, Placed, Replay, seeded
 from tritonrl_core.bench.tolerance import Comparison, compare
 from tritonrl_core.errors import InfraError
-from tritonrl_core.types import InputCase, Stage, Status, Task, TimingProtocol
+from tritonrl_core.types import InputCase, Stage, Status, Task
 
 FLUSH_BYTES = 256 << 20
 """Written before each timed run so that no input is left in the L2 cache; larger than any cache of today's."""
@@ -60,12 +60,12 @@ class Bench:
         self.device = device
         self._references: dict[str, Reference] = {}
         # On the CPU, where only plans without launches can be replayed, nothing is timed and nothing flushed.
-        self._flush = torch.zeros(FLUSH_BYTES if device.type == "cuda" else 1, dtype=torch.uint8, device=device)
+        self.flush = torch.zeros(FLUSH_BYTES if device.type == "cuda" else 1, dtype=torch.uint8, device=device)
 
     def check(self, job: Job) -> dict[str, Any]:
         """Run the plan and compare: fields of a case's result. Raises `DeviceFaultError` and what references raise."""
         clock = _Clock()
-        replay, placed = self._place(job, clock)
+        replay, placed = self.place(job, clock)
         try:
             with fault_boundary(), seeded(job.case.seed):
                 replay.tune(placed)
@@ -78,7 +78,7 @@ class Bench:
             got = [output.clone() for output in placed.outputs()]
             guards = placed.arena.guards_hold()
             clock.mark("guards")
-            answer = self._judge(job, placed, got, guards, clock=clock)
+            answer = self.judge(job, placed, got, guards, clock=clock)
             clock.mark("compare")
             if answer["status"] == Status.PASSED and could_be_right_without_launches(job.plan):
                 answer["withheld_right"] = self._right_without_launches(job, placed)
@@ -88,30 +88,11 @@ class Bench:
             wipe(got)
         finally:
             replay.close()
-        if not self._resident_intact():
+        if not self.resident_intact():
             answer |= {"status": Status.CHEATED, "reason": "a kernel wrote to memory that it was not given"}
             answer["replace_worker"] = True
         clock.mark("after")
         return answer
-
-    def time(self, job: Job, protocol: TimingProtocol) -> dict[str, Any]:
-        """Samples in microseconds of candidate and baselines, and whether the last timed output was right."""
-        baselines = {name: self._time_baseline(job, name, protocol) for name in protocol.baselines}
-        replay, placed = self._place(job)
-        try:
-            with fault_boundary(), seeded(job.case.seed):
-                replay.tune(placed)
-                packed = job.task.policy.packed_weights
-                placed.run()
-                samples = self._samples(lambda: placed.run(prologue=not packed), protocol)
-            got = [output.clone() for output in placed.outputs()]
-            answer = self._judge(job, placed, got, placed.arena.guards_hold(), last_of_many=True)
-            wipe(got)
-        finally:
-            replay.close()
-        return {
-            "candidate_us": samples, "baseline_us": baselines, "status": answer["status"], "reason": answer["reason"],
-        }  # fmt: skip
 
     def values(self, task: Task, case: InputCase) -> bytes:
         """A case's values as this device makes them. Raises `InfraError` where they are too many to send."""
@@ -120,7 +101,7 @@ class Bench:
         if sum(int(tensor.untyped_storage().nbytes()) for tensor in tensors) > MOST_VALUES:
             raise InfraError(f"more than {MOST_VALUES} bytes of values are asked for")
         values = case_values(materials)
-        self._clear(materials)
+        self.clear(materials)
         return values
 
     def _reference(self, task: Task) -> Reference:
@@ -130,20 +111,20 @@ class Bench:
             self._references[task.key] = Reference(task)
         return self._references[task.key]
 
-    def _materials(self, job: Job) -> Materials:
+    def materials(self, job: Job) -> Materials:
         return self._reference(job.task).materialise(job.case, self.device)
 
-    def _place(self, job: Job, clock: _Clock | None = None) -> tuple[Replay, Placed]:
+    def place(self, job: Job, clock: _Clock | None = None) -> tuple[Replay, Placed]:
         """Load the kernels, put the inputs in the arena, and leave nothing else on the device."""
         clock = clock or _Clock()
         replay = Replay(job.plan, job.built, self.device)
         clock.mark("load")
         try:
-            materials = self._materials(job)
+            materials = self.materials(job)
             clock.mark("inputs")
             placed = replay.place(given_by(materials), POISONS[0])
             clock.mark("place")
-            self._clear(materials)
+            self.clear(materials)
             clock.mark("clear")
         except BaseException:
             replay.close()
@@ -151,11 +132,11 @@ class Bench:
         return replay, placed
 
     def _refill(self, job: Job, placed: Placed, poison: int = POISONS[0]) -> None:
-        materials = self._materials(job)
+        materials = self.materials(job)
         placed.reset(given_by(materials), poison)
-        self._clear(materials)
+        self.clear(materials)
 
-    def _clear(self, materials: Materials) -> None:
+    def clear(self, materials: Materials) -> None:
         """Give all of the reference's memory back to the driver: a pointer into it is a fault from then on."""
         wipe(given_by(materials).inputs)
         del materials
@@ -164,14 +145,14 @@ class Bench:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
 
-    def _judge(
+    def judge(
         self, job: Job, placed: Placed, got: list[torch.Tensor], guards: bool, last_of_many: bool = False,
         clock: _Clock | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         if not guards:
             return _answer(Comparison(False, None, reason="memory beside its tensors was written to"))
         clock = clock or _Clock()
-        materials = self._materials(job)
+        materials = self.materials(job)
         clock.mark("inputs again")
         expected, native = materials.expected("fp64"), materials.expected("native")
         clock.mark("reference")
@@ -187,7 +168,7 @@ class Bench:
             return _answer(compared)
         finally:
             wipe([*expected, *native])
-            self._clear(materials)
+            self.clear(materials)
 
     def _changes(self, job: Job, placed: Placed, materials: Materials) -> str:
         """Inputs and parameters that the candidate changed and the reference does not (or not so), in words."""
@@ -219,56 +200,12 @@ class Bench:
                 except Exception:  # noqa: BLE001 - an ATen call that fails on poison is not right
                     return False
             got = [output.clone() for output in placed.outputs()]
-            if self._judge(job, placed, got, guards=True)["status"] != Status.PASSED:
+            if self.judge(job, placed, got, guards=True)["status"] != Status.PASSED:
                 return False
         return True
 
-    def _resident_intact(self) -> bool:
-        return not bool(self._flush.any())
-
-    def _time_baseline(self, job: Job, name: str, protocol: TimingProtocol) -> list[float]:
-        materials = self._materials(job)
-        model: Callable[..., Any] = materials.model
-        if name == "compiled":
-            model = torch.compile(materials.model)
-        try:
-            with torch.no_grad():
-                return self._samples(lambda: model(*materials.inputs), protocol)
-        finally:
-            self._clear(materials)
-
-    def _samples(self, run: Callable[[], Any], protocol: TimingProtocol) -> list[float]:
-        """Times of single runs in microseconds, between events on one stream, the cache flushed before each."""
-        if protocol.method == "graph":
-            run = captured(run)
-        for _ in range(protocol.warmup):
-            run()
-        events = [(timing_event(), timing_event()) for _ in range(protocol.trials)]
-        for begin, end in events:
-            self._flush.zero_()
-            begin.record()
-            run()
-            end.record()
-        torch.cuda.synchronize()
-        return [begin.elapsed_time(end) * 1e3 for begin, end in events]
-
-
-def captured(run: Callable[[], Any]) -> Callable[[], Any]:
-    """The same work as a CUDA graph; the work itself where it cannot be captured."""
-    run()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            kept = run()
-    except RuntimeError:
-        torch.cuda.synchronize()
-        return run
-
-    def replay(_kept: Any = kept) -> None:
-        graph.replay()
-
-    return replay
+    def resident_intact(self) -> bool:
+        return not bool(self.flush.any())
 
 
 class fault_boundary:  # noqa: N801 - a context that reads as a phrase

@@ -97,6 +97,7 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     from tritonrl_core.bench.replay_check import DeviceFaultError
+    from tritonrl_core.bench.replay_time import measure
     from tritonrl_core.bench.replayer import MaterialsDifferError
 
     try:
@@ -106,7 +107,7 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
         job = _job(data)
         if data["do"] == "time":
             protocol = {**data["protocol"], "baselines": tuple(data["protocol"]["baselines"])}
-            return dict(bench.time(job, TimingProtocol(**protocol)))
+            return measure(bench, job, TimingProtocol(**protocol))
         return dict(bench.check(job))
     except DeviceFaultError as error:
         return {"fault": str(error)}
