@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-_exclusive = threading.RLock()
-"""Held while a reference runs: it draws from the process's generators."""
+exclusive = threading.RLock()
+"""Held while a reference runs, because it draws from the process's generators. The only lock of this kind: whoever must
+do several such things in one go takes it around them, and `seeded` takes it again."""
 
 _FACTORIES = frozenset({
     torch.arange, torch.as_tensor, torch.empty, torch.eye, torch.full, torch.linspace, torch.logspace, torch.ones,
@@ -32,7 +33,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
     One thread at a time is inside; the others wait.
     """
-    with _exclusive:
+    with exclusive:
         yield from _seeded(seed, device)
 
 

@@ -36,9 +36,6 @@ from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Candidate, InputCase, Limits, SandboxResult, Stage, Status, Task, content_key
 
-_reference_lock = threading.Lock()
-"""Held while a reference runs: it draws from the process's generators."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -91,7 +88,7 @@ class Recordings:
 
     def values(self, task: Task, case: InputCase) -> bytes:
         """A case's values as the CPU makes them, for `record`. Raises `TaskError` for a broken reference."""
-        with self._lock, _reference_lock:
+        with self._lock:
             return case_values(self._reference(task).materialise(case, "cpu"))
 
     def request(
@@ -143,11 +140,10 @@ class Recordings:
     def _materials(self, task: Task, case: InputCase) -> Materials:
         """Materials without memory where the reference can be made so, real ones where it needs values."""
         reference, plain = self._reference(task), replace(case, distribution="normal")
-        with _reference_lock:
-            try:
-                return reference.materialise(plain, "meta")
-            except Exception:  # noqa: BLE001 - any operator may lack a form without memory; the real one decides
-                return reference.materialise(plain, "cpu")
+        try:
+            return reference.materialise(plain, "meta")
+        except Exception:  # noqa: BLE001 - any operator may lack a form without memory; the real one decides
+            return reference.materialise(plain, "cpu")
 
     def _reference(self, task: Task) -> Reference:
         if task.key not in self._references:

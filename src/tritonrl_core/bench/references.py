@@ -1,7 +1,6 @@
 """References of tasks, prepared once for all candidates of a task and case: inputs, parameters, expected outputs.
 
-For the trusted parent. The global random state and default dtype are the process's own, so one case is prepared at a
-time.
+For the trusted parent. One case is prepared at a time (`ambient.exclusive`); what is prepared already is had at once.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tritonrl_core.bench.ambient import exclusive, own_default_dtype, seeded
 from tritonrl_core.bench.estimate import EagerWork, Work
 from tritonrl_core.bench.memory import Array, Packer
 from tritonrl_core.bench.reference import Materials, Reference
@@ -26,10 +27,6 @@ CACHE_BYTES = 512 << 20
 CACHED_TASKS = 256
 
 Wanted = tuple[tuple[tuple[int, ...], torch.dtype], ...]
-
-_lock = threading.Lock()
-"""Held while a reference runs: it draws from global generators."""
-
 
 @dataclass
 class Prepared:
@@ -75,15 +72,11 @@ class Prepared:
 
     def _forward(self, mode: Any) -> tuple[list[Any], dict[str, Tensor]]:
         """Run the reference on copies; gives the copies of inputs and state as it left them."""
-        with _lock:
-            model, inputs = copy.deepcopy((self.materials.model, self.materials.inputs))
-            torch.manual_seed(self.materials.case.seed)
-            with torch.no_grad():
-                if mode is None:
-                    model(*inputs)
-                else:
-                    with mode:
-                        model(*inputs)
+        materials = self.materials
+        with seeded(materials.case.seed, materials.device), own_default_dtype(), torch.no_grad():
+            model, inputs = copy.deepcopy((materials.model, materials.inputs))
+            with mode or nullcontext():
+                model(*inputs)
             return inputs, dict(model.state_dict())
 
 
@@ -91,7 +84,8 @@ class References:
     """Prepared cases by content, up to a number of bytes; the least recently used go first. Thread-safe."""
 
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
-        self._most = most_bytes
+        self._most, self._bytes = most_bytes, 0
+        self._lock = threading.Lock()
         self._tasks: OrderedDict[str, Reference] = OrderedDict()
         self._cases: OrderedDict[str, Prepared] = OrderedDict()
 
@@ -102,17 +96,33 @@ class References:
         to the candidate: KernelBench's way, for candidates in which the reference's parameters find no place.
         """
         key = content_key(task.key, case.signature, case.distribution, case.seed, constructed)
-        with _lock:
-            found = self._cases.get(key)
-            if found is None:
-                materials = self._reference(task).materialise(case)
-                if constructed:
-                    _construct_anew(materials)
-                found = self._cases[key] = _prepare(materials, send_state=not constructed)
-                while len(self._cases) > 1 and sum(item.nbytes for item in self._cases.values()) > self._most:
-                    self._cases.popitem(last=False)
-            self._cases.move_to_end(key)
-            return found
+        found = self._known(key)
+        if found is None:
+            with exclusive:
+                found = self._known(key)  # another thread may have been here meanwhile
+                if found is None:
+                    found = self._make(task, case, constructed)
+                    self._keep(key, found)
+        return found
+
+    def _known(self, key: str) -> Prepared | None:
+        with self._lock:
+            if key in self._cases:
+                self._cases.move_to_end(key)
+            return self._cases.get(key)
+
+    def _keep(self, key: str, prepared: Prepared) -> None:
+        with self._lock:
+            self._cases[key] = prepared
+            self._bytes += prepared.nbytes
+            while len(self._cases) > 1 and self._bytes > self._most:
+                self._bytes -= self._cases.popitem(last=False)[1].nbytes
+
+    def _make(self, task: Task, case: InputCase, constructed: bool) -> Prepared:
+        materials = self._reference(task).materialise(case)
+        if constructed:
+            _construct_anew(materials)
+        return _prepare(materials, send_state=not constructed)
 
     def _reference(self, task: Task) -> Reference:
         if task.key not in self._tasks:
@@ -127,8 +137,7 @@ def _construct_anew(materials: Materials) -> None:
     """Replace the model with one constructed under the case's seed alone, as the child constructs its own."""
     old = materials.model
     dtypes = {tensor.dtype for tensor in old.parameters() if tensor.is_floating_point()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(materials.case.seed)
+    with seeded(materials.case.seed, materials.device), own_default_dtype():
         model = type(old)(*copy.deepcopy(materials.init_inputs))
     if len(dtypes) == 1:
         model.to(dtype=dtypes.pop())
