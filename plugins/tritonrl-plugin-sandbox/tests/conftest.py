@@ -16,7 +16,8 @@ def alone():
     """Run a script in a process of its own (lab.py says what it finds there) and give what it calls `answer` with."""
 
     def run(script, **variables):
-        places = os.pathsep.join([str(HERE), *filter(None, [variables.get("ELSEWHERE")])])
+        found = (str(HERE), variables.get("ELSEWHERE"), os.environ.get("PYTHONPATH"))
+        places = os.pathsep.join(filter(None, found))
         done = subprocess.run(
             [sys.executable, "-c", f"from lab import *\n{script}"],
             capture_output=True, text=True, check=False, timeout=250,
