@@ -43,6 +43,8 @@ PRESET_FILE = "preset.resolved.yaml"
 LOCK_FILE = "plugins.lock.json"
 SCORES_FILE = "scores.jsonl"
 METRICS_FILE = "metrics.jsonl"
+EVAL_FILE = "eval.json"
+"""In the folder of an evaluation: what was asked."""
 
 
 class Journal:
@@ -154,15 +156,19 @@ class Run:
         self._metrics = Journal(self.paths.metrics, repair=repair)
 
     @classmethod
-    def create(cls, root: Path, preset: Mapping[str, Any], lock: Mapping[str, Any]) -> Run:
-        """Start a new folder. Raises `UsageError` where the folder already holds a run."""
+    def create(
+        cls, root: Path, preset: Mapping[str, Any], lock: Mapping[str, Any], *, subfolders: bool = True
+    ) -> Run:
+        """Start a new folder, with subfolders for training. Raises `UsageError` where it already holds a run."""
         paths = RunPaths(root)
         if paths.preset.exists():
             raise UsageError(
                 f"{root} already holds a run.", remedy=f"Go on with it by --resume {root}, or name another."
             )
-        paths.tensorboard.mkdir(parents=True, exist_ok=True)
-        paths.checkpoints("").mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
+        if subfolders:
+            paths.tensorboard.mkdir(exist_ok=True)
+            paths.checkpoints("").mkdir(exist_ok=True)
         paths.lock.write_text(json.dumps(_plain(lock), indent=2) + "\n")
         _write_whole(paths.preset, yaml.safe_dump(_plain(preset), sort_keys=False, allow_unicode=True))
         return cls(root, verification_key(preset, lock))
@@ -173,8 +179,8 @@ class Run:
         preset, lock = read_run(root)
         return cls(root, verification_key(preset, lock), repair=repair)
 
-    def append_score(self, score: Score) -> None:
-        self._scores.append({**score_to_data(score), "stage": "rl", "verification": self.verification})
+    def append_score(self, score: Score, stage: str = "rl") -> None:
+        self._scores.append({**score_to_data(score), "stage": stage, "verification": self.verification})
 
     def append_metrics(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
         self._metrics.append({"stage": stage, "step": step, "time": round(time.time(), 3), **values})

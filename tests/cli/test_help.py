@@ -33,7 +33,18 @@ def seconds(code: str) -> float:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("train",), ("verify",), ("doctor",), ("presets",), ("plugins",), ("tasks",), ("plugins", "explain")],
+    [
+        (),
+        ("train",),
+        ("eval",),
+        ("eval", "compare"),
+        ("verify",),
+        ("doctor",),
+        ("presets",),
+        ("plugins",),
+        ("tasks",),
+        ("plugins", "explain"),
+    ],
 )
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     code = f"import sys; sys.argv = ['tritonrl', *{command!r}, '--help']; from tritonrl_core.cli import main; main()"

@@ -21,6 +21,7 @@ from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.runs import read_metrics, read_scores
 from tritonrl_core.train.progress import StepReport
 from tritonrl_core.train.run import train
+from tritonrl_core.types import Score
 
 SCRIPT = Path(__file__).parent / "run_kit.py"
 REFERENCE = """\
@@ -95,6 +96,9 @@ class Listener:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    def judged(self, score: Score) -> None:
+        assert score.step >= 0
+
     def update(self, report: StepReport) -> None:
         assert 0 < report.step <= report.total
 
@@ -155,6 +159,8 @@ class Impatient:
     def begin(self, stage: str, total: int) -> None: ...
 
     def say(self, text: str) -> None: ...
+
+    def judged(self, score: Score) -> None: ...
 
     def update(self, report: StepReport) -> None:
         if report.step == self.at_step:

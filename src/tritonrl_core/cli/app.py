@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tritonrl_core import __version__
-from tritonrl_core.cli import doctor, plugins, presets, tasks, train, verify
+from tritonrl_core.cli import doctor, eval, plugins, presets, tasks, train, verify
 
 app = typer.Typer(
     name="tritonrl",
@@ -39,6 +39,7 @@ def _root(
 
 
 app.command("train")(train.train)
+app.add_typer(eval.app, name="eval")
 app.command("verify")(verify.verify)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(presets.app, name="presets")

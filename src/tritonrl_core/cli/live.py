@@ -1,69 +1,133 @@
-"""What a run looks like while it runs: one live line in a terminal, a calm line now and then in a log."""
+"""What a run looks like while it runs: a live view in a terminal, a calm line now and then in a log.
+
+A `train.progress.Progress`; training and evaluation share it.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from tritonrl_core.cli.output import seconds_text, stderr
+from tritonrl_core.cli.output import seconds_text, status_bar, status_text, stderr
 from tritonrl_core.train.progress import StepReport
+from tritonrl_core.types import Score, Status
 
 LOG_EVERY_S = 20.0
 """Seconds between two lines where there is no terminal; the first and the last step are always told."""
 
+LAST = 5
+"""Verdicts kept in sight."""
+
+BAR_WIDTH = 32
+STATUS_WIDTH = 14
+
 
 class LiveProgress:
-    """A `train.progress.Progress` that draws. Use as a context manager."""
+    """Draws progress, rates and the last verdicts. Use as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or stderr()
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=self.console,
-            transient=False,
-        )
-        self._row: TaskID | None = None
-        self._told = 0.0
+        self._stage, self._total, self._step = "", 0, 0
+        self._figures, self._left = "", 0.0
+        self._began = self._told = 0.0
+        self._counts: Counter[Status] = Counter()
+        self._last: tuple[Score, ...] = ()
+        self._live = Live(console=self.console, get_renderable=self._view, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> LiveProgress:
         if self.console.is_terminal:
-            self._bar.start()
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.console.is_terminal:
-            self._bar.stop()
+            self._end_stage()
+            self._live.stop()
 
     def begin(self, stage: str, total: int) -> None:
-        if self.console.is_terminal:
-            self._row = self._bar.add_task(stage, total=total, figures="")
-        else:
-            self.console.print(f"{stage}: {total} steps", highlight=False)
-        self._told = 0.0
+        """A stage of `total` steps starts."""
+        self._end_stage()
+        self._stage, self._total, self._step = stage, total, 0
+        self._figures, self._left, self._told, self._began = "", 0.0, 0.0, time.monotonic()
+        self._counts, self._last = Counter(), ()
+        if not self.console.is_terminal:
+            self.console.print(f"{stage}: {total} steps", highlight=False, markup=False)
 
     def update(self, report: StepReport) -> None:
-        figures = figures_text(report)
-        if self.console.is_terminal and self._row is not None:
-            self._bar.update(self._row, completed=report.step, figures=figures)
-        elif report.step == report.total or time.monotonic() - self._told > LOG_EVERY_S:
-            self._told = time.monotonic()
-            self.console.print(f"{report.stage} {report.step}/{report.total} {figures}", highlight=False, markup=False)
+        """A step is done."""
+        self._step, self._figures, self._left = report.step, figures_text(report), report.seconds_left
+        self._tell()
+
+    def judged(self, score: Score) -> None:
+        """A completion is judged."""
+        self._counts[score.verdict.status] += 1
+        self._last = (*self._last[-LAST + 1 :], score)
 
     def say(self, text: str) -> None:
+        """One line for a person."""
         self.console.print(text, highlight=False, markup=False)
+
+    def _tell(self) -> None:
+        """In a log: the first and the last step, and a line every `LOG_EVERY_S` between."""
+        if self.console.is_terminal:
+            return
+        now = time.monotonic()
+        if self._step == self._total or now - self._told > LOG_EVERY_S:
+            self._told = now
+            self.console.print(
+                f"{self._stage} {self._step}/{self._total} {self._line()}", highlight=False, markup=False
+            )
+
+    def _line(self) -> str:
+        left = f"{seconds_text(self._left)} left" if self._step < self._total and self._step else ""
+        return " · ".join(part for part in (self._figures, left) if part)
+
+    def _end_stage(self) -> None:
+        """What stays on the screen of a stage that is over: one line."""
+        if self.console.is_terminal and self._stage and self._step:
+            took = seconds_text(time.monotonic() - self._began)
+            self.console.print(
+                Text.assemble((self._stage, "bold"), f" {self._step}/{self._total} in {took}  ", self._figures)
+            )
+
+    def _view(self) -> Group:
+        """The live view: the bar, the figures, the statuses so far, the last verdicts."""
+        if not self._stage:
+            return Group()
+        head = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(self._total, 1), completed=self._step, width=BAR_WIDTH)
+        head.add_row(Text(self._stage, style="bold"), bar, f"{self._step}/{self._total}", Text(self._line()))
+        parts: list[Table | Text] = [head]
+        if self._counts:
+            pace = self._counts.total() / max(time.monotonic() - self._began, 1e-9)
+            parts.append(status_bar(self._counts, BAR_WIDTH).append(f"   {pace:.1f} judged/s", style="dim"))
+            parts += [verdict_line(score, self.console.width) for score in self._last]
+        return Group(*parts)
+
+
+def verdict_line(score: Score, width: int) -> Text:
+    """One verdict in one line: status, task, and the speed or the reason."""
+    line = Text("  ").append_text(status_text(score.verdict.status))
+    line.pad_right(max(STATUS_WIDTH + 2 - len(line), 1))
+    line.append(f"{score.task_id}  ", style="default not bold")
+    speed = f"{score.timing.speedup:.2f}×" + (" estimated" if score.timing.estimated else "") if score.timing else ""
+    said = speed if score.verdict.status is Status.PASSED else " ".join(score.verdict.reason.split())
+    line.append(said, style="dim not bold")
+    line.truncate(max(width - 1, 20), overflow="ellipsis")
+    return line
 
 
 def figures_text(report: StepReport) -> str:
-    """`reward 0.42 · correct 38 % · levels 1: 90 % 2: 10 % · 1:20 left`."""
+    """`reward 0.42 · correct 38 % · levels 1: 90 % 2: 10 %`."""
     parts = []
     if report.reward is not None:
         parts.append(f"reward {report.reward:.2f}")
@@ -73,6 +137,4 @@ def figures_text(report: StepReport) -> str:
         parts.append(f"loss {report.loss:.3f}")
     if report.level_mix:
         parts.append("levels " + " ".join(f"{level}: {share:.0%}" for level, share in sorted(report.level_mix.items())))
-    if report.step < report.total:
-        parts.append(f"{seconds_text(report.seconds_left)} left")
     return " · ".join(parts)

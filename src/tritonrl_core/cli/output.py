@@ -25,6 +25,9 @@ STATUS_STYLE: Mapping[Status, str] = {
 }
 """One meaning each: green right, red wrong, yellow refused by a rule, magenta a cheat, cyan out of reach."""
 
+BAR_STYLE: Mapping[Status, str] = {Status.INFRA: "white"}
+"""A bar has no background of its own."""
+
 
 def stdout() -> Console:
     """For results."""
@@ -46,6 +49,21 @@ def complain(error: TritonRLError) -> None:
 
 def status_text(status: Status) -> Text:
     return Text(status.value, style=STATUS_STYLE[status])
+
+
+def status_bar(counts: Mapping[Status, int], width: int) -> Text:
+    """Statuses as one coloured bar of `width` cells, then each with its count."""
+    total = max(sum(counts.values()), 1)
+    bar, filled, passed_over = Text(), 0, 0
+    known = [status for status in Status if counts.get(status)]
+    for status in known:
+        passed_over += counts[status]
+        cells = round(width * passed_over / total) - filled
+        filled += cells
+        bar.append("█" * cells, style=BAR_STYLE.get(status, STATUS_STYLE[status]))
+    for status in known:
+        bar.append("  ").append_text(status_text(status)).append(f" {counts[status]}", style="default not bold")
+    return bar
 
 
 def table(*columns: str, title: str = "") -> Table:

@@ -60,6 +60,7 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
             max_new_tokens=length,
             seed=preset.seed,
             on_done=tell,
+            on_score=progress.judged,
         )
 
     sampled = report(preset.eval.samples, 1.0)

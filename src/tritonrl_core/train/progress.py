@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tritonrl_core.types import Score
+
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
@@ -34,6 +36,10 @@ class Progress(Protocol):
         """A step is done."""
         ...
 
+    def judged(self, score: Score) -> None:
+        """A completion is judged; called from one thread at a time."""
+        ...
+
     def say(self, text: str) -> None:
         """One line for a person: what is happening, or a result."""
         ...
@@ -45,5 +51,7 @@ class Silent:
     def begin(self, stage: str, total: int) -> None: ...
 
     def update(self, report: StepReport) -> None: ...
+
+    def judged(self, score: Score) -> None: ...
 
     def say(self, text: str) -> None: ...

@@ -212,7 +212,7 @@ class _Training:
             ),
             scorer=self._verifier(),
             hooks=self.session,
-            on_score=self.run.append_score,
+            on_score=self._keep,
         )
         trainer.remove_callback(PrinterCallback)
         for callback in self._callbacks("rl", trainer.state_to_save):
@@ -255,6 +255,10 @@ class _Training:
             self.held_out[when] = held_out
             self.run.append_metrics("eval", self.steps["rl"], {"when": when, **held_out.figures()})
         self._ranks.wait_for_everyone()
+
+    def _keep(self, score: Score) -> None:
+        self.run.append_score(score)
+        self.progress.judged(score)
 
     def _take_up(self, stage: str) -> Path | None:
         """The checkpoint to go on from, after saying on disk that what came behind it does not count."""

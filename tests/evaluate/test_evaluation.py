@@ -1,0 +1,150 @@
+"""An evaluation's folder: what an interruption leaves, what goes on from it, and that judging overlaps sampling."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.evaluate import evaluation as room
+from tritonrl_core.evaluate.evaluation import Evaluation, Question, for_criterion, last_scores
+from tritonrl_core.evaluate.sampling import judge_as_they_come
+from tritonrl_core.preset import load_preset
+from tritonrl_core.types import Score, Status
+
+FILES = """
+import torch.nn as nn
+class Model(nn.Module):
+    def forward(self, x): return x + {number}
+def get_inputs(): return []
+def get_init_inputs(): return []
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"task{number}.py").write_text(FILES.format(number=number))
+    return folder
+
+
+def made(kit: Any, suite: Path, folder: Path, samples: int = 3, model: str = "scripted") -> Evaluation:
+    question = Question(model, str(suite), samples, 1.0, 64, 7)
+    return Evaluation.create(folder, kit.baseline(), question, {"plugins": []})
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "BATCH", 4)
+
+
+def outcome(folder: Path) -> Counter[tuple[str, int, str, Status]]:
+    return Counter((s.group, s.step, s.candidate.code, s.verdict.status) for s in last_scores(folder))
+
+
+def test_every_task_is_sampled_and_judged_as_often_as_asked(kit: Any, suite: Path, tmp_path: Path) -> None:
+    policy, scorer, watcher = kit.Scripted(), kit.Odd(), kit.Quiet()
+    result = made(kit, suite, tmp_path / "e").run(scorer, lambda: policy, watcher)
+    assert (result.tasks, result.samples) == (5, 15)
+    assert [len(batch) for batch in policy.batches] == [4, 4, 4, 3]
+    assert watcher.done[-1] == (15, 15)
+    assert len(outcome(tmp_path / "e")) == 15
+    assert all(name.startswith("judge") for name in scorer.threads)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_the_same(kit: Any, suite: Path, tmp_path: Path) -> None:
+    made(kit, suite, tmp_path / "whole").run(kit.Odd(), kit.Scripted, kit.Quiet())
+    torn, first = made(kit, suite, tmp_path / "torn"), kit.Odd()
+    with pytest.raises(KeyboardInterrupt):
+        torn.run(first, lambda: kit.Scripted(fails_at=2), kit.Quiet())
+    judged = len(first.judged)
+    assert 0 < judged < 15
+    policy, second = kit.Scripted(), kit.Odd()
+    result = Evaluation.open(tmp_path / "torn").run(second, lambda: policy, kit.Quiet())
+    assert result.samples == 15
+    assert len(second.judged) == 15 - judged
+    assert len(policy.batches) == 2
+    assert outcome(tmp_path / "torn") == outcome(tmp_path / "whole")
+
+
+def test_a_finished_evaluation_loads_no_model_again(kit: Any, suite: Path, tmp_path: Path) -> None:
+    made(kit, suite, tmp_path / "e").run(kit.Odd(), kit.Scripted, kit.Quiet())
+
+    def never() -> Any:
+        raise AssertionError("loaded a model")
+
+    again = kit.Odd()
+    assert Evaluation.open(tmp_path / "e").run(again, never, kit.Quiet()).samples == 15
+    assert again.judged == []
+
+
+def test_completions_are_judged_and_nothing_is_generated(kit: Any, suite: Path, tmp_path: Path) -> None:
+    path = tmp_path / "made.jsonl"
+    rows = [{"task": "task1", "code": "# 1"}, {"task": "task1", "code": "# 2"}, {"task": "gone", "code": "# 1"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    watcher = kit.Quiet()
+
+    def never() -> Any:
+        raise AssertionError("loaded a model")
+
+    result = made(kit, suite, tmp_path / "e", model=str(path)).run(kit.Odd(), never, watcher)
+    assert (result.tasks, result.samples, result.correct) == (1, 2, 0.5)
+    assert watcher.said == [
+        "not in this suite and left out: gone",
+        "without any completion and left out: task0, task2, task3 and 1 more",
+    ]
+
+
+def test_a_folder_that_holds_an_evaluation_is_not_written_over(kit: Any, suite: Path, tmp_path: Path) -> None:
+    made(kit, suite, tmp_path / "e")
+    with pytest.raises(UsageError, match="already holds a run"):
+        made(kit, suite, tmp_path / "e")
+    with pytest.raises(UsageError, match="not an evaluation's folder"):
+        room.read_question(tmp_path)
+
+
+def test_a_batch_is_judged_while_the_next_is_made(kit: Any) -> None:
+    """The second batch is only made once the first is being judged: without overlap this would wait for ever."""
+    judging = threading.Event()
+
+    class Tells:
+        def verify_batch(
+            self, jobs: Sequence[Any], on_score: Callable[[int, Score], None] | None = None
+        ) -> list[Score]:
+            judging.set()
+            return [kit.score() for _ in jobs]
+
+    def batches() -> Iterator[list[Any]]:
+        yield [(kit.TASKS[0], kit.score().candidate)]
+        assert judging.wait(20), "the first batch is not judged before the second is made"
+        yield [(kit.TASKS[1], kit.score().candidate)]
+
+    assert len(judge_as_they_come(batches(), Tells(), lambda *_: None)) == 2
+
+
+def test_a_failing_scorer_is_heard(kit: Any, suite: Path, tmp_path: Path) -> None:
+    class Broken:
+        def verify_batch(self, jobs: Any, on_score: Any = None) -> list[Score]:
+            raise UsageError("broken")
+
+    with pytest.raises(UsageError, match="broken"):
+        made(kit, suite, tmp_path / "e").run(Broken(), kit.Scripted, kit.Quiet())
+
+
+def test_the_kernelbench_criterion_is_five_inputs_as_written() -> None:
+    preset = for_criterion(load_preset("all_extensions"), "kernelbench")
+    options = dict(preset.plugins)["multi_input"]
+    assert (options["criterion"], options["num_tests"]) == ("kernelbench", 5)
+    assert not any(options[what] for what in ("shapes", "values", "dtypes", "layouts"))
+    assert [name for name, _ in preset.plugins] == [name for name, _ in load_preset("all_extensions").plugins]
+    assert for_criterion(load_preset("baseline"), "default") == load_preset("baseline")
+    with pytest.raises(UsageError, match="no criterion"):
+        for_criterion(preset, "mine")
