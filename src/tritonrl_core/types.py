@@ -285,18 +285,21 @@ def _how_far(status: Status, stage: Stage) -> tuple[bool | None, bool | None]:
 class TimingProtocol:
     """How to time a program; the bench carries it out, alone on its device.
 
-    `method`: `simple` (mean of synchronised runs) or `graph` (captured, interleaved with the baseline, cache flushed).
-    `ci`: relative half-width of the confidence interval at which `adaptive` stops; `trim`: share cut off each end.
+    `method`: `simple` (the mean of a few synchronised runs), `published` (always `warmup` and `trials` runs) or
+    `adaptive` (those are upper bounds: it stops when half of the 95 % confidence interval is at most `ci` of the mean,
+    or `budget_s` seconds are spent). These two time candidate and baselines alike, as captured graphs of their plans,
+    in turn, at `captures` different places in memory. `trim` is the share cut off each end.
     """
 
     method: str = "simple"
     warmup: int = 3
     trials: int = 10
     trim: float = 0.0
-    adaptive: bool = False
     ci: float = 0.01
     budget_s: float = 1.0
     baselines: tuple[str, ...] = ("eager",)
+    """The first is what `speedup` is against: `eager`, or `compiled` (torch.compile)."""
+    captures: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +307,10 @@ class Timing:
     """Raw samples of candidate and baselines, and what follows from them.
 
     `clock` is `events` (measured on the device) or `estimated` (computed from traffic; never a measurement).
-    `speedup` is against the first baseline; `speedup_low`/`high` bound its 95 % confidence interval.
+    `speedup` is against the first baseline; `speedup_low`/`high` bound its 95 % confidence interval. `speedups` has the
+    same three figures by baseline, and for `best` of them where there are several. `facts` is what else was noted of
+    the measurement: clocks, floor, wall-clock times, time on the GPU. `status` is other than PASSED where the timed
+    runs themselves went wrong; `reason` says how, and there is no speed.
     """
 
     candidate_us: tuple[float, ...]
@@ -319,6 +325,10 @@ class Timing:
     notes: tuple[str, ...] = ()
     reward_allowed: bool = True
     """False where the figure must not enter a reward (an estimate whose agreement with measurement is not shown)."""
+    speedups: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    status: Status = Status.PASSED
+    reason: str = ""
 
     @property
     def estimated(self) -> bool:

@@ -174,6 +174,9 @@ class Verifier:
         if verdict.status is Status.PASSED:
             with clock("measure_speed"):
                 timing = self._time(task, program)
+        if timing is not None and timing.status is not Status.PASSED:
+            verdict = replace(verdict, status=timing.status, stage=Stage.TIMING, reason=timing.reason)
+            timing = None
         return replace(verdict, stage_seconds={**clock.seconds, **verdict.stage_seconds}), timing
 
     def _time(self, task: Task, program: Program) -> Timing | None:

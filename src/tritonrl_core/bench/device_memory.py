@@ -33,11 +33,14 @@ class Slot:
 class Arena:
     """Buffers in one allocation. Raises `torch.OutOfMemoryError` where the device has not enough."""
 
-    def __init__(self, sizes: Sequence[int | None], device: torch.device, poison: int = POISONS[0]) -> None:
-        """`sizes` in bytes by buffer number; None for a buffer that lies elsewhere."""
+    def __init__(
+        self, sizes: Sequence[int | None], device: torch.device, poison: int = POISONS[0], shift: int = 0
+    ) -> None:
+        """`sizes` in bytes by buffer number; None for a buffer that lies elsewhere. `shift` moves all buffers by so
+        many bytes, a multiple of `ALIGNMENT`."""
         self.poison = poison
         self.slots: list[Slot | None] = []
-        place = GUARD
+        place = GUARD + shift
         for size in sizes:
             self.slots.append(None if size is None else Slot(place, size))
             if size is not None:

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.plan import as_data
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.replay_worker import job_bytes, values_job
-from tritonrl_core.bench.speed import timing_of
+from tritonrl_core.bench.speed import timing_of, went_wrong
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
@@ -49,26 +50,24 @@ class GpuBench:
         self.spec = spec
         self._make_cases = make_cases
         self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu)
+        self._baselines = Baselines(default_folder())
         self._preparation = Preparation(spec, gpu_for(spec.target), make_cases, self._values)
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
-        return GpuProgram(task, candidate, self.spec, self._preparation, self._pool, self._make_cases)
+        return GpuProgram(
+            task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines
+        )
 
     def describe(self) -> Mapping[str, str]:
         """Device, target and versions. Waits until the first GPU is ready."""
-        import torch
-        import triton
-
         said = self._pool.describe()
         return {
             "device": f"{said['name']} ({len(self.spec.gpus)})",
             "target": self.spec.target,
             "speed": "measured",
             "workers": str(self.spec.cpu_workers),
-            "torch": torch.__version__,
-            "triton": triton.__version__,
-            "python": platform.python_version(),
+            **versions(),
         }
 
     def _values(self, task: Task, case: InputCase) -> bytes:
@@ -85,13 +84,22 @@ class GpuBench:
         self._preparation.close()
 
 
+def versions() -> dict[str, str]:
+    """What code and times depend on beside the device."""
+    import torch
+    import triton
+
+    return {"torch": torch.__version__, "triton": triton.__version__, "python": platform.python_version()}
+
+
 class GpuProgram:
     """One candidate for one task. Plans are kept by signature, results by case; safe to call from several threads."""
 
     def __init__(
         self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Preparation, pool: ReplayPool,
-        make_cases: MakeCases,
+        make_cases: MakeCases, baselines: Baselines,
     ) -> None:  # fmt: skip
+        self._baselines = baselines
         self._task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
         self._prepared: dict[str, Ready | Stop] = {}
@@ -130,12 +138,22 @@ class GpuProgram:
             raise InfraError(
                 f"only a program that passes can be timed; this one is {prepared.status}: {prepared.reason}"
             )
-        answer = self._replay("time", case, prepared, "default", protocol)
+        device = str(self._pool.describe()["name"])
+        key = baseline_key(self._task, case, protocol, self._spec.precision, {"device": device, **versions()})
+        known = self._baselines.get(key, protocol.baselines)
+        answer = self._replay("time", case, prepared, "default", protocol, known["samples"])
+        if answer.outcome == "fault" and answer.data.get("fault") != "ours":
+            reason = f"on the GPU, while it was timed: {answer.detail}"
+            return went_wrong(Status.RUNTIME_ERROR, reason, protocol, device)
         if answer.outcome != "ok" or "candidate_us" not in answer.data:
             raise InfraError(f"timing failed: {answer.outcome} {answer.detail}{answer.data.get('infra', '')}")
-        if answer.data["status"] != Status.PASSED:
-            raise InfraError(f"the last timed output is {answer.data['status']}: {answer.data['reason']}")
-        return timing_of(answer.data, protocol, str(self._pool.describe()["name"]))
+        data = dict(answer.data)
+        if data["status"] != Status.PASSED:
+            return went_wrong(Status(data["status"]), data["reason"], protocol, device)
+        now = {name: data["baseline_us"][name] for name in data["measured"]}
+        self._baselines.put(key, now, data["facts"].get("eager_wall_us"))
+        data["facts"]["eager_wall_us"] = data["facts"].get("eager_wall_us") or known["wall_us"]
+        return timing_of(data, protocol, device)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
         """The launch plan as plain data; {} where there is none."""
@@ -162,8 +180,10 @@ class GpuProgram:
         return result
 
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
-                protocol: TimingProtocol | None = None) -> Answer:  # fmt: skip
-        job = job_bytes(do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol)
+                protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None) -> Answer:  # fmt: skip
+        job = job_bytes(
+            do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol, known
+        )
         began = time.perf_counter()
         answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
         if "seconds" in answer.data:

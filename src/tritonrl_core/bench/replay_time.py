@@ -2,82 +2,267 @@
 
 Trusted code in the worker that owns the GPU; the clock and the candidate's Python never meet. It gives raw samples and
 whether what was timed was right; what follows from samples is `speed`'s.
+
+Candidate and baselines run as captured graphs, in turn. Before each timed run the candidate's memory is as if it had
+never run: what it wrote last time is poison again or put back, and the cache is flushed, so there is no earlier result
+to live off. The baselines are on the device meanwhile, with inputs of another seed: nothing that a kernel could find
+there is what it has to compute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from tritonrl_core.bench.device_memory import wipe
-from tritonrl_core.bench.replay_check import Bench, Job, fault_boundary
-from tritonrl_core.bench.replayer import seeded, timing_event
-from tritonrl_core.types import TimingProtocol
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
+from tritonrl_core.bench.device_memory import POISONS, wipe
+from tritonrl_core.bench.gpu_state import alone_on, gpu_state
+from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
+from tritonrl_core.bench.replay_check import Bench, Job, fault_boundary, given_by, same_bits
+from tritonrl_core.bench.replayer import Placed, Replay, seeded
+from tritonrl_core.bench.speed import drifted
+from tritonrl_core.bench.stopwatch import (
+    Contestant,
+    DeviceClock,
+    Lane,
+    Track,
+    control_lanes,
+    foreign_share,
+    race,
+)
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import Status, TimingProtocol
+
+OTHER_SEED = 0x5EED
+"""Added to a case's seed for the baselines' inputs."""
+
+DRIFT_RUNS = 12
+"""Runs of a baseline whose times are known from before, to see whether they still hold."""
+
+WALL_RUNS = 10
+
+FOREIGN = 0.15
+"""Share of the time between runs that others may have had the device before times count as not measured."""
+
+MOST_MEMORY = 0.8
+"""Share of the free memory that captures at several places may take."""
+
+Samples = list[list[float]]
 
 
-def measure(bench: Bench, job: Job, protocol: TimingProtocol) -> dict[str, Any]:
-    """Samples in microseconds of candidate and baselines, and whether the last timed output was right."""
-    baselines = {name: _time_baseline(bench, job, name, protocol) for name in protocol.baselines}
-    replay, placed = bench.place(job)
+def measure(
+    bench: Bench, job: Job, protocol: TimingProtocol, known: Mapping[str, Samples] | None = None
+) -> dict[str, Any]:
+    """Time the job's plan and its baselines. `known` are samples of baselines measured before, by name.
+
+    Gives `candidate_us` and `baseline_us` (microseconds, by place in memory), `measured` (names of the baselines
+    measured now), `status` and `reason` of what was timed, `facts` and `notes`. Raises `InfraError` where the
+    device was not ours alone, `DeviceFaultError` where the candidate broke it.
+    """
+    replay = Replay(job.plan, job.built, bench.device)
     try:
-        with fault_boundary(), seeded(job.case.seed):
-            replay.tune(placed)
-            packed = job.task.policy.packed_weights
-            placed.run()
-            samples = _samples(bench, lambda: placed.run(prologue=not packed), protocol)
-        got = [output.clone() for output in placed.outputs()]
-        answer = bench.judge(job, placed, got, placed.arena.guards_hold(), last_of_many=True)
-        wipe(got)
+        found = _Heat(bench, job, protocol, replay, dict(known or {})).measure()
     finally:
         replay.close()
-    return {
-        "candidate_us": samples, "baseline_us": baselines, "status": answer["status"], "reason": answer["reason"],
-    }  # fmt: skip
+    torch.cuda.empty_cache()
+    return found
 
 
-def _time_baseline(bench: Bench, job: Job, name: str, protocol: TimingProtocol) -> list[float]:
-    materials = bench.materials(job)
-    model: Callable[..., Any] = materials.model
-    if name == "compiled":
-        model = torch.compile(materials.model)
-    try:
-        with torch.no_grad():
-            return _samples(bench, lambda: model(*materials.inputs), protocol)
-    finally:
-        bench.clear(materials)
+class _Heat:
+    """One job: its contestants, and what is noted on the way."""
+
+    def __init__(
+        self, bench: Bench, job: Job, protocol: TimingProtocol, replay: Replay, known: dict[str, Samples]
+    ) -> None:
+        self.bench, self.job, self.protocol, self.replay, self.known = bench, job, protocol, replay, known
+        self.notes: list[str] = []
+        self.facts: dict[str, Any] = {}
+        self.graphs = protocol.method != "simple"
+        self.gpu = torch.cuda.get_device_properties(bench.device)
+        self.gpu_name = str(getattr(self.gpu, "uuid", "")) or self.gpu.name
+        self.flush: Callable[[], Any] = bench.flush[: 2 * self.gpu.L2_cache_size].zero_
+        self.clock = DeviceClock(self.flush)
+
+    def measure(self) -> dict[str, Any]:
+        places, runners = self._place()
+        with fault_boundary(), seeded(self.job.case.seed):
+            mine = [self._candidate(placed) for placed in places]
+        baselines = {name: [self._baseline(name, runner) for runner in runners] for name in self._asked()}
+        for runner in runners:
+            runner.settle()
+        with fault_boundary(), seeded(self.job.case.seed):
+            tracks = self._race(mine, baselines)
+        measured = self._measured(tracks, baselines)
+        found = {**self.known, **measured}
+        candidate = tracks["candidate"]
+        wall = _wall_us(runners[0]) if "eager" in measured else None
+        self.facts |= {
+            "floor_us": self._floor_us(), "eager_wall_us": wall, "trials": candidate.count, "warmup": candidate.warmup,
+            "captures": len(mine) if self.graphs else 0,
+            "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
+            "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
+        }  # fmt: skip
+        return {
+            **self._verdict(places, runners), "candidate_us": _rounded(candidate.lanes),
+            "baseline_us": {name: _rounded(found[name]) for name in self.protocol.baselines},
+            "measured": list(measured), "facts": self.facts, "notes": self.notes,
+        }  # fmt: skip
+
+    # -- who runs, and where -------------------------------------------------------------------------------------------
+
+    def _place(self) -> tuple[list[Placed], list[Runner]]:
+        """The candidate's buffers and the reference with its inputs, at as many places as asked and as fit."""
+        materials = self.bench.materials(self.job)
+        case = replace(self.job.case, seed=self.job.case.seed + OTHER_SEED)
+        reference = self.bench.materials(replace(self.job, case=case))
+        given, theirs = given_by(materials), given_by(reference)
+        held = sum(tensor.untyped_storage().nbytes() for tensor in (*theirs.inputs, *theirs.state.values()))
+        need = sum(buffer.nbytes for buffer in self.job.plan.buffers) + 3 * held
+        free, _ = torch.cuda.mem_get_info(self.bench.device)
+        wanted = self.protocol.captures if self.graphs else 1
+        count = max(1, min(wanted, int(MOST_MEMORY * free // max(need, 1))))
+        if count < wanted:
+            self.notes.append(f"captured at {count} of {wanted} places in memory: more do not fit")
+        places = [self.replay.place(given, POISONS[0], shift=number * SHIFT) for number in range(count)]
+        with fault_boundary(), seeded(self.job.case.seed):
+            self.replay.tune(places[0])
+        if self.replay.picks:
+            places[0].reset(given, POISONS[0])
+        self.bench.clear(materials)
+        return places, [Runner(reference, number) for number in range(count)]
+
+    def _candidate(self, placed: Placed) -> Lane:
+        packed = self.job.task.policy.packed_weights
+        clean = Clean(placed, keep_prologue=packed)
+        placed.run()
+        clean()
+        run = self._runnable("the candidate", lambda: placed.run(prologue=not packed))
+        return Lane(run, captured(lambda: (clean(), self.flush())).run)
+
+    def _asked(self) -> list[str]:
+        """Baselines to run: those without known times, and the eager one to see whether its known times hold."""
+        return [name for name in self.protocol.baselines if name == "eager" or name not in self.known]
+
+    def _baseline(self, name: str, runner: Runner) -> Lane:
+        if name not in ("eager", "compiled"):
+            raise InfraError(f"there is no baseline {name!r}", remedy="Use `eager`, `compiled` or both.")
+        work = runner.compiled() if name == "compiled" else runner
+        return Lane(self._runnable(f"the baseline `{name}`", work), self.flush)
+
+    def _runnable(self, who: str, work: Callable[[], Any]) -> Callable[[], Any]:
+        """The work as a captured graph; as it is where the protocol wants it so, or where it cannot be captured."""
+        if not self.graphs:
+            work()
+            return work
+        made = captured(work)
+        note = f"{who} was timed uncaptured: {made.why_not}"
+        if made.why_not and note not in self.notes:
+            self.notes.append(note)
+        return made.run
+
+    # -- the clock -----------------------------------------------------------------------------------------------------
+
+    def _race(self, mine: list[Lane], baselines: Mapping[str, list[Lane]]) -> dict[str, Track]:
+        """Samples of all contestants, taken with the GPU to ourselves as far as we can see to it."""
+        began = time.perf_counter()
+        trials = self.protocol.trials
+        entrants = [Contestant("candidate", mine, trials)]
+        for name, lanes in baselines.items():
+            entrants.append(Contestant(name, lanes, min(trials, DRIFT_RUNS) if name in self.known else trials))
+        with alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)) as waited:
+            tracks = race(entrants, self.protocol, self.clock)
+            foreign = self._foreign(tracks)
+            state = gpu_state(self.gpu_name)
+        self.facts |= {"foreign": round(foreign, 4), "waited_s": round(waited, 4), **state}
+        self.facts["seconds"] = round(time.perf_counter() - began, 4)
+        if not state:
+            self.notes.append("clocks and throttling are not known: NVML does not answer")
+        elif state.get("slowed_by"):
+            self.notes.append(f"the GPU's clocks were held down: {', '.join(state['slowed_by'])}")
+        if foreign > FOREIGN and self.graphs:
+            raise InfraError(
+                f"could not measure: other work had the GPU for {foreign:.0%} of the time between the runs",
+                remedy="Give the verifier a GPU of its own while it times.",
+            )
+        return tracks
+
+    def _foreign(self, tracks: Mapping[str, Track]) -> float:
+        gaps = sorted(gap for track in tracks.values() for gap in track.gaps)
+        busy = sum(sum(track.samples) for track in tracks.values())
+        if not gaps or busy <= 4 * sum(gaps):
+            return foreign_share(list(tracks.values()))
+        lanes, each = control_lanes(self.flush, gaps[len(gaps) // 2], busy)
+        return foreign_share(list(tracks.values()), [(lap.us, each) for lap in self.clock.laps(lanes)])
+
+    def _measured(self, tracks: Mapping[str, Track], baselines: Mapping[str, list[Lane]]) -> dict[str, Samples]:
+        """Samples of the baselines that were measured now; a known one that has drifted is measured again."""
+        measured = {name: tracks[name].lanes for name in baselines if name not in self.known}
+        if "eager" in self.known and "eager" in baselines:
+            drift = drifted(self.known["eager"], tracks["eager"].lanes, self.protocol.trim)
+            self.facts["drift"] = round(drift, 4)
+            if drift:
+                self.notes.append(f"the eager baseline has drifted by {drift:+.1%} and was measured again")
+                again = Contestant("eager", baselines["eager"], self.protocol.trials)
+                with alone_on(self.gpu_name, 10.0):
+                    measured["eager"] = race([again], self.protocol, self.clock)["eager"].lanes
+        return measured
+
+    # -- what was timed, was it right? ---------------------------------------------------------------------------------
+
+    def _verdict(self, places: Sequence[Placed], runners: Sequence[Runner]) -> dict[str, Any]:
+        """Status and reason of the last timed runs: their outputs, and the memory beside them."""
+        if not self.bench.resident_intact() or not all(runner.intact() for runner in runners):
+            reason = "a kernel wrote to memory that it was not given, while it was timed"
+            return {"status": Status.CHEATED, "reason": reason, "replace_worker": True}
+        first = [output.clone() for output in places[0].outputs()]
+        try:
+            for placed in places:
+                guards = placed.arena.guards_hold()
+                got = [output.clone() for output in placed.outputs()]
+                if guards and placed is not places[0] and all(map(same_bits, got, first)):
+                    continue
+                answer = self.bench.judge(self.job, placed, got, guards)
+                wipe(got)
+                if answer["status"] != Status.PASSED:
+                    return {"status": answer["status"], "reason": f"the output of a timed run: {answer['reason']}"}
+        finally:
+            wipe(first)
+        return {"status": Status.PASSED, "reason": ""}
+
+    def _floor_us(self) -> float | None:
+        """The least time in which what the plan is given and gives can be moved: inputs and weights from memory, and of
+        the outputs what the cache cannot keep. None where the device does not tell its bandwidth."""
+        clock, bus = getattr(self.gpu, "memory_clock_rate", 0), getattr(self.gpu, "memory_bus_width", 0)
+        if not clock or not bus:
+            return None
+        bandwidth = 2e3 * clock * bus / 8  # kHz, bits; two transfers a cycle
+        plan = self.job.plan
+        touched = {ref.buffer for ref in tensors_in([plan.prologue, plan.steps])}
+        given = {ref.buffer: ref for ref in (*plan.inputs, *plan.parameters.values()) if ref.buffer in touched}
+        outputs = {ref.buffer: ref for ref in plan.outputs if isinstance(ref, TensorRef)}
+        moved = _bytes(given.values()) + max(0, _bytes(outputs.values()) - self.gpu.L2_cache_size)
+        return round(moved / bandwidth * 1e6, 3)
 
 
-def _samples(bench: Bench, run: Callable[[], Any], protocol: TimingProtocol) -> list[float]:
-    """Times of single runs in microseconds, between events on one stream, the cache flushed before each."""
-    if protocol.method == "graph":
-        run = captured(run)
-    for _ in range(protocol.warmup):
-        run()
-    events = [(timing_event(), timing_event()) for _ in range(protocol.trials)]
-    for begin, end in events:
-        bench.flush.zero_()
-        begin.record()
-        run()
-        end.record()
+def _bytes(refs: Any) -> int:
+    return sum(math.prod(ref.shape) * DTYPES[ref.dtype] for ref in refs)
+
+
+def _rounded(lanes: Samples) -> Samples:
+    return [[round(us, 3) for us in lane] for lane in lanes]
+
+
+def _wall_us(runner: Runner) -> float:
+    """Mean time of the reference run eagerly, from call to end, by the host's clock: what a caller waits."""
+    runner()
     torch.cuda.synchronize()
-    return [begin.elapsed_time(end) * 1e3 for begin, end in events]
-
-
-def captured(run: Callable[[], Any]) -> Callable[[], Any]:
-    """The same work as a CUDA graph; the work itself where it cannot be captured."""
-    run()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            kept = run()
-    except RuntimeError:
+    began = time.perf_counter()
+    for _ in range(WALL_RUNS):
+        runner()
         torch.cuda.synchronize()
-        return run
-
-    def replay(_kept: Any = kept) -> None:
-        graph.replay()
-
-    return replay
+    return round((time.perf_counter() - began) / WALL_RUNS * 1e6, 3)

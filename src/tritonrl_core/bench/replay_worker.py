@@ -31,13 +31,14 @@ OUTSIDE = PlanLimits(memory_bytes=1 << 44, constant_bytes=1 << 30, text_bytes=1 
 
 
 def job_bytes(do: str, task: Task, case: InputCase, plan: LaunchPlan, built: Sequence[CompiledKernel | None],
-              criterion: str, precision: str, protocol: TimingProtocol | None = None) -> bytes:  # fmt: skip
-    """A job for the worker: `do` is `check` or `time`."""
+              criterion: str, precision: str, protocol: TimingProtocol | None = None,
+              known: Mapping[str, Any] | None = None) -> bytes:  # fmt: skip
+    """A job for the worker: `do` is `check` or `time`; `known` are the samples of baselines measured before."""
     binaries = built_bytes([BuildFailure("") if kernel is None else kernel for kernel in built])
     return json.dumps({
         "do": do, "task": asdict(task), "case": asdict(case), "plan": encode(plan).decode(),
         "built": base64.b64encode(binaries).decode(), "criterion": criterion, "precision": precision,
-        "protocol": None if protocol is None else asdict(protocol),
+        "protocol": None if protocol is None else asdict(protocol), "known": dict(known or {}),
     }).encode()  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
         job = _job(data)
         if data["do"] == "time":
             protocol = {**data["protocol"], "baselines": tuple(data["protocol"]["baselines"])}
-            return measure(bench, job, TimingProtocol(**protocol))
+            return measure(bench, job, TimingProtocol(**protocol), data["known"])
         return dict(bench.check(job))
     except DeviceFaultError as error:
         return {"fault": str(error)}

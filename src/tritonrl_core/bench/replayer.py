@@ -77,9 +77,9 @@ class Replay:
                 kernel.unload()
         self._loaded = []
 
-    def place(self, given: Given, poison: int) -> Placed:
-        """Memory for one run: inputs, state and constants in place, all else poisoned."""
-        return Placed(self, given, poison)
+    def place(self, given: Given, poison: int, shift: int = 0) -> Placed:
+        """Memory for one run: inputs, state and constants in place, all else poisoned; `shift` bytes further on."""
+        return Placed(self, given, poison, shift)
 
     def tune(self, placed: Placed, trials: int = 5) -> None:
         """Let the device's clock pick among the alternatives of each tuning group, on this memory."""
@@ -129,12 +129,12 @@ def _kept_in_arena(plan: LaunchPlan) -> list[bool]:
 class Placed:
     """A plan's buffers in memory. Runs can be repeated on it; what they leave stays."""
 
-    def __init__(self, replay: Replay, given: Given, poison: int) -> None:
+    def __init__(self, replay: Replay, given: Given, poison: int, shift: int = 0) -> None:
         self.replay = replay
         self.plan = replay.plan
         kept = replay._in_arena
         sizes = [buffer.nbytes if kept[n] else None for n, buffer in enumerate(self.plan.buffers)]
-        self.arena = Arena(sizes, replay.device, poison)
+        self.arena = Arena(sizes, replay.device, poison, shift)
         self._storages: dict[int, Any] = {}
         self._views: dict[TensorRef, torch.Tensor] = {}
         self._prepared: dict[int, PreparedLaunch] = {}

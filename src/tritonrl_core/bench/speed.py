@@ -1,31 +1,149 @@
-"""From raw times to a speedup with its uncertainty. Pure arithmetic; no clock, no device."""
+"""From raw times to a speedup with its uncertainty. Pure arithmetic; no clock, no device.
+
+A sample set is times in microseconds by lane: the places in memory at which the same work ran in turn. The interval of
+a speedup has three parts, added in squares:
+
+- what a bootstrap of the trimmed means says, resampled within each lane;
+- what the lanes' own means differ by beyond that: where a buffer lies matters, and another process gets other places;
+- `REPEAT`: what the same measurement differs by between processes although neither shows (docs/benchmarks.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from math import exp, log, sqrt
+from statistics import fmean, stdev, variance
 from typing import Any
 
-from tritonrl_core.types import Timing, TimingProtocol
+import numpy as np
+
+from tritonrl_core.types import Status, Timing, TimingProtocol
+
+Lanes = Sequence[Sequence[float]]
+
+RESAMPLES = 1000
+Z = 1.96
+
+REPEAT = 0.002
+REPEAT_US = 0.03
+"""Half-width of the 95 % interval of a repeated measurement of the same thing: this share of it and this many
+microseconds, whatever the samples say."""
+
+BELIEVED = 0.9
+"""A time below this share of the floor is not believed: the rest is for the rounding of clocks and data sheets."""
+
+
+def trimmed_mean(samples: Sequence[float], trim: float) -> float:
+    """The mean without the share `trim` of the samples at each end."""
+    ordered = sorted(samples)
+    cut = int(len(ordered) * trim)
+    return fmean(ordered[cut : len(ordered) - cut] or ordered)
+
+
+def standard_error(samples: Sequence[float], trim: float) -> float:
+    """Of the trimmed mean, from the winsorised deviation (Tukey and McLaughlin, 1963); infinite for one sample."""
+    count = len(samples)
+    if count < 2:
+        return float("inf")
+    ordered = sorted(samples)
+    cut = int(count * trim)
+    low, high = ordered[cut], ordered[count - 1 - cut]
+    return stdev([min(max(value, low), high) for value in ordered]) / ((1 - 2 * cut / count) * sqrt(count))
+
+
+def relative_half_width(lanes: Lanes, trim: float) -> float:
+    """Half of the 95 % interval that more runs at the same places would narrow, as a share of the mean."""
+    centred = _centred(lanes)
+    return Z * standard_error(centred, trim) / max(trimmed_mean(centred, trim), 1e-9)
 
 
 def timing_of(data: Mapping[str, Any], protocol: TimingProtocol, device: str) -> Timing:
-    """Statistics of raw samples: trimmed means, and the interval of their ratio by the delta method."""
-    mine = data["candidate_us"]
-    theirs = {name: tuple(samples) for name, samples in data["baseline_us"].items()}
-    first = theirs[protocol.baselines[0]]
-    (a, da), (b, db) = _mean(mine, protocol.trim), _mean(first, protocol.trim)
-    speedup = b / a
-    half = 1.96 * speedup * ((da / a) ** 2 + (db / b) ** 2) ** 0.5
+    """What a replay worker's samples say (see `replay_time.measure` for the fields of `data`)."""
+    mine, theirs = data["candidate_us"], data["baseline_us"]
+    speedups = {name: interval(mine, lanes, protocol.trim) for name, lanes in theirs.items()}
+    if len(speedups) > 1:
+        speedups["best"] = min(speedups.values())
+    believed, why = _believable(mine, theirs, data.get("facts", {}).get("floor_us"), protocol.trim)
+    speedup, low, high = speedups[protocol.baselines[0]]
     return Timing(
-        candidate_us=tuple(mine), baseline_us=theirs, speedup=speedup, speedup_low=max(0.0, speedup - half),
-        speedup_high=speedup + half, device=device, method=protocol.method, clock="events",
+        candidate_us=_flat(mine), baseline_us={name: _flat(lanes) for name, lanes in theirs.items()},
+        speedup=speedup, speedup_low=low, speedup_high=high, device=device, method=protocol.method, clock="events",
+        notes=(*data.get("notes", ()), *([why] if why else [])), reward_allowed=believed, speedups=speedups,
+        facts={name: value for name, value in data.get("facts", {}).items() if value is not None},
     )  # fmt: skip
 
 
-def _mean(samples: Sequence[float], trim: float) -> tuple[float, float]:
-    """Trimmed mean and its standard error."""
-    ordered = sorted(samples)
-    cut = int(len(ordered) * trim)
-    kept = ordered[cut : len(ordered) - cut] or ordered
-    return fmean(kept), (stdev(kept) / len(kept) ** 0.5 if len(kept) > 1 else 0.0)
+def went_wrong(status: Status, reason: str, protocol: TimingProtocol, device: str) -> Timing:
+    """No speed, because a run that was timed was not right."""
+    return Timing((), {}, 0.0, 0.0, 0.0, device, protocol.method, "events", reward_allowed=False, status=status,
+                  reason=reason)  # fmt: skip
+
+
+def interval(candidate: Lanes, baseline: Lanes, trim: float) -> tuple[float, float, float]:
+    """Speedup (ratio of trimmed means) and the ends of its 95 % interval."""
+    mine, theirs = _pooled(candidate, trim), _pooled(baseline, trim)
+    random = np.random.default_rng(0)
+    logs = np.log(_resampled(baseline, trim, random)) - np.log(_resampled(candidate, trim, random))
+    low, high = np.quantile(logs, [0.025, 0.975])
+    middle = log(theirs / mine)
+    beyond = _beyond(candidate, trim) + _beyond(baseline, trim)
+    down, up = (sqrt((middle - float(low)) ** 2 + beyond), sqrt((float(high) - middle) ** 2 + beyond))
+    return exp(middle), exp(middle - down), exp(middle + up)
+
+
+def drifted(known: Lanes, now: Lanes, trim: float) -> float:
+    """How far a few runs now are from a baseline measured before, as a share; 0 where that may be noise."""
+    before, after = _pooled(known, trim), _pooled(now, trim)
+    apart = after / before - 1
+    noise = sqrt(_square(known, trim) + _square(now, trim))
+    return apart if abs(apart) > max(0.01, 1.5 * noise) else 0.0
+
+
+def _square(lanes: Lanes, trim: float) -> float:
+    return relative_half_width(lanes, trim) ** 2 + _beyond(lanes, trim)
+
+
+def _believable(mine: Lanes, theirs: Mapping[str, Lanes], floor_us: float | None, trim: float) -> tuple[bool, str]:
+    """False where a time is under the floor, and why; the floor does not count where the trusted reference is under it
+    too, which then need not move all of its tensors."""
+    if floor_us is None:
+        return True, ""
+    fastest = min((_pooled(lanes, trim) for lanes in theirs.values()), default=0.0)
+    took = _pooled(mine, trim)
+    if took >= BELIEVED * floor_us or fastest < floor_us:
+        return True, ""
+    return False, f"{took:.2f} µs is less than the {floor_us:.2f} µs that moving its tensors takes: not believed"
+
+
+def _pooled(lanes: Lanes, trim: float) -> float:
+    return trimmed_mean(_flat(lanes), trim)
+
+
+def _flat(lanes: Lanes) -> tuple[float, ...]:
+    return tuple(us for lane in lanes for us in lane)
+
+
+def _centred(lanes: Lanes) -> list[float]:
+    """All samples with the lanes' own levels taken out."""
+    level = fmean(_flat(lanes))
+    return [us - fmean(lane) + level for lane in lanes if lane for us in lane]
+
+
+def _resampled(lanes: Lanes, trim: float, random: np.random.Generator) -> Any:
+    """Trimmed means of `RESAMPLES` samples drawn anew within each lane."""
+    drawn = [random.choice(np.asarray(lane), size=(RESAMPLES, len(lane))) for lane in lanes if len(lane)]
+    ordered = np.sort(np.concatenate(drawn, axis=1), axis=1)
+    cut = int(ordered.shape[1] * trim)
+    return ordered[:, cut : ordered.shape[1] - cut].mean(axis=1)
+
+
+def _beyond(lanes: Lanes, trim: float) -> float:
+    """Square of the relative half-width that samples of one lane do not show: between lanes, and between processes."""
+    level = _pooled(lanes, trim)
+    several = [lane for lane in lanes if len(lane) > 1]
+    between = 0.0
+    if len(several) > 1:
+        own = fmean(standard_error(lane, trim) ** 2 for lane in several)
+        between = max(0.0, variance([trimmed_mean(lane, trim) for lane in several]) - own) / len(several)
+    repeat = REPEAT + REPEAT_US / level
+    return Z**2 * between / level**2 + repeat**2

@@ -1,0 +1,142 @@
+"""Who is timed on the device, and where in memory: a candidate's plan and the reference, as captured graphs.
+
+Says nothing of clocks. Before each timed run a candidate's memory is as if it had never run (`Clean`); the reference
+has inputs of its own (`Runner`), which nobody else may change.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench.cuda_driver import CudaError
+from tritonrl_core.bench.device_memory import strided
+from tritonrl_core.bench.flow import access
+from tritonrl_core.bench.plan import LaunchPlan, Step, TensorRef, Tune
+from tritonrl_core.bench.reference import Materials, map_tensors
+from tritonrl_core.bench.references import named_inputs
+from tritonrl_core.bench.replayer import Placed
+
+SHIFT = 67 << 9
+"""By how many bytes the buffers of one capture lie further on than those of the one before (a multiple of 512)."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Work as something to call: a graph's replay, or the work itself with the reason why it is no graph."""
+
+    run: Callable[[], Any]
+    why_not: str = ""
+
+
+def captured(work: Callable[[], Any]) -> Captured:
+    """The work as a CUDA graph, after one run outside it. What the work returns stays alive with the graph."""
+    work()
+    torch.cuda.synchronize()
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    kept, why = None, ""
+    with torch.cuda.stream(stream):
+        graph.capture_begin(capture_error_mode="thread_local")
+        try:
+            kept = work()
+        except (RuntimeError, CudaError) as error:
+            why = _first_words(error)
+        finally:  # a capture that is not ended would swallow all that comes after it
+            try:
+                graph.capture_end()
+            except RuntimeError as error:
+                why = why or _first_words(error)
+    torch.cuda.synchronize()
+    if why:
+        return Captured(work, why)
+
+    def run(_kept: Any = kept) -> None:
+        graph.replay()
+
+    return Captured(run)
+
+
+class Clean:
+    """Puts a candidate's memory back: poison where it allocated, and what was there where it wrote into given data.
+
+    With `keep_prologue` what the prologue made stays (weights packed once).
+    """
+
+    def __init__(self, placed: Placed, *, keep_prologue: bool) -> None:
+        plan, arena = placed.plan, placed.arena
+        written = _written(plan, plan.steps)
+        kept = _written(plan, plan.prologue) if keep_prologue else frozenset()
+        own = [number for number, slot in enumerate(arena.slots) if slot is not None and slot.nbytes]
+        fresh = [number for number in own if plan.buffers[number].role in ("alloc", "aten") and number not in kept]
+        given = [number for number in own if number in written and plan.buffers[number].role not in ("alloc", "aten")]
+        self._poison = arena.poison
+        self._fresh = [arena.bytes_of(number) for number in fresh]
+        self._given = [(arena.bytes_of(number), arena.bytes_of(number).clone()) for number in given]
+
+    def __call__(self) -> None:
+        """Enqueue it on the current stream."""
+        for memory in self._fresh:
+            memory.fill_(self._poison)
+        for memory, before in self._given:
+            memory.copy_(before)
+
+
+def _written(plan: LaunchPlan, steps: Sequence[Step]) -> frozenset[int]:
+    parts = [part for step in steps for variant in (step.variants if isinstance(step, Tune) else [[step]])
+             for part in variant]  # fmt: skip
+    return frozenset(number for part in parts for number in access(part, plan.kernels).writes)
+
+
+class Runner:
+    """The reference with inputs of its own, at one place in memory; calling it runs it eagerly."""
+
+    def __init__(self, materials: Materials, number: int) -> None:
+        self._spacer = torch.empty(number * SHIFT + 1, dtype=torch.uint8, device=materials.device)
+        self._model = materials.model if number == 0 else copy.deepcopy(materials.model)
+        self._inputs = materials.inputs if number == 0 else [map_tensors(v, _moved) for v in materials.inputs]
+        tensors = [*self._model.parameters(), *named_inputs(self._inputs).values()]
+        self._watched = [(tensor, _sum(tensor)) for tensor in tensors]
+
+    def __call__(self) -> Any:
+        with torch.no_grad():
+            return self._model(*self._inputs)
+
+    def compiled(self) -> Callable[[], Any]:
+        """The same through torch.compile."""
+        model = torch.compile(self._model)
+
+        def run() -> Any:
+            with torch.no_grad():
+                return model(*self._inputs)
+
+        return run
+
+    def settle(self) -> None:
+        """From here on watch only what the reference itself, having run, has left alone."""
+        self._watched = [(tensor, known) for tensor, known in self._watched if _sum(tensor) == known]
+
+    def intact(self) -> bool:
+        """Whether what is watched is what it was: nobody else has any business here."""
+        return all(_sum(tensor) == known for tensor, known in self._watched)
+
+
+def _sum(tensor: torch.Tensor) -> int:
+    return int(tensor.detach().contiguous().flatten().view(torch.uint8).sum())
+
+
+def _moved(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy in new memory that lies within its storage as the tensor does."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    ref = TensorRef(0, tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset(), name)
+    size = tensor.untyped_storage().nbytes()
+    made = strided(torch.empty(size, dtype=torch.uint8, device=tensor.device).untyped_storage(), ref)
+    made.copy_(tensor)
+    return made
+
+
+def _first_words(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,202 @@
+"""Times of runs taken in turn on one device: the clock, whose turn it is, and when there are enough.
+
+Knows nothing of plans, references or speedups. A contestant is something that can be run at one or several places in
+memory (lanes); all contestants are timed by one clock in one sequence, so that whatever drifts drifts for all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise, zip_longest
+from typing import Any, Protocol
+
+from tritonrl_core.bench.speed import relative_half_width, trimmed_mean
+from tritonrl_core.types import TimingProtocol
+
+ROUNDS = 4
+"""Runs at each place before `adaptive` looks whether it has enough."""
+
+TURNS = 48
+"""Turns that are enqueued before the host waits for them: few enough to fit the driver's queue."""
+
+LEAD = 4
+"""Flushes before the first turn of such a batch, in which the host gets ahead of the device."""
+
+CONTROL = 0.3
+"""Where runs are long against the flushes between them, flushes are timed for this share of their time: work of others
+on the device shows there, because it is known how long a flush takes."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A place in memory where a contestant runs. Both enqueue device work; only `run` is timed."""
+
+    run: Callable[[], Any]
+    prepare: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What is timed, at most `trials` times."""
+
+    name: str
+    lanes: Sequence[Lane]
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One turn in microseconds: the run itself, and from the end of the one before to its start (None: the first)."""
+
+    us: float
+    gap_us: float | None
+
+
+class Clock(Protocol):
+    """Times lanes one after the other."""
+
+    def laps(self, lanes: Sequence[Lane]) -> list[Lap]: ...
+
+
+@dataclass
+class Track:
+    """Samples of one contestant in microseconds, by lane in the order taken; `spent_us` counts warm-up and flushes."""
+
+    lanes: list[list[float]]
+    gaps: list[float] = field(default_factory=list)
+    spent_us: float = 0.0
+    warmup: int = 0
+
+    @property
+    def samples(self) -> list[float]:
+        """All samples, in turn."""
+        return [us for turn in zip_longest(*self.lanes) for us in turn if us is not None]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.lanes))
+
+
+class DeviceClock:
+    """Events on the current stream around each run."""
+
+    def __init__(self, flush: Callable[[], Any]) -> None:
+        self.flush = flush
+        self._events: list[Any] = []
+
+    def laps(self, lanes: Sequence[Lane]) -> list[Lap]:
+        """Enqueue all turns, wait, and read the times. The first `LEAD` flushes let the host get ahead."""
+        import torch
+
+        missing = 2 * len(lanes) - len(self._events)
+        self._events += [torch.cuda.Event(enable_timing=True) for _ in range(missing)]  # type: ignore[no-untyped-call]
+        pairs = list(zip(self._events[::2], self._events[1::2], strict=True))[: len(lanes)]
+        for _ in range(LEAD):
+            self.flush()
+        for lane, (begin, end) in zip(lanes, pairs, strict=True):
+            lane.prepare()
+            begin.record()
+            lane.run()
+            end.record()
+        torch.cuda.synchronize()
+        gaps = [None, *(a[1].elapsed_time(b[0]) * 1e3 for a, b in pairwise(pairs))]
+        times = [begin.elapsed_time(end) * 1e3 for begin, end in pairs]
+        return [Lap(us, gap) for us, gap in zip(times, gaps, strict=True)]
+
+
+def race(contestants: Sequence[Contestant], protocol: TimingProtocol, clock: Clock) -> dict[str, Track]:
+    """Time all contestants by one protocol (`published` or `adaptive`), taking turns; their samples by name."""
+    tracks = {entrant.name: Track([[] for _ in entrant.lanes]) for entrant in contestants}
+    if protocol.method == "adaptive":
+        _adaptive(contestants, protocol, clock, tracks)
+    else:
+        _drive(clock, _turns(contestants, [min(protocol.warmup, e.trials) for e in contestants]), tracks, warm=True)
+        _drive(clock, _turns(contestants, [entrant.trials for entrant in contestants]), tracks)
+    return tracks
+
+
+def _adaptive(
+    contestants: Sequence[Contestant], protocol: TimingProtocol, clock: Clock, tracks: dict[str, Track]
+) -> None:
+    """As many runs as the interval asks for. Early samples that differ from later ones become warm-up."""
+    began = time.perf_counter()
+    running = [entrant for entrant in contestants if entrant.trials]
+    _drive(clock, _turns(running, [min(len(e.lanes), protocol.warmup) for e in running]), tracks, warm=True)
+    while running:
+        left = [min(ROUNDS * len(e.lanes), e.trials - tracks[e.name].count) for e in running]
+        _drive(clock, _turns(running, left), tracks)
+        for entrant in running:
+            _drop_warmup(tracks[entrant.name], protocol)
+        spent = time.perf_counter() - began >= protocol.budget_s
+        running = [
+            entrant for entrant in running
+            if not spent and tracks[entrant.name].count < entrant.trials
+            and relative_half_width(tracks[entrant.name].lanes, protocol.trim) > protocol.ci
+        ]  # fmt: skip
+
+
+def _drop_warmup(track: Track, protocol: TimingProtocol) -> None:
+    """Take the first round of each lane for warm-up where it is not like the rest, up to the protocol's bound."""
+    rest = [us for lane in track.lanes for us in lane[1:]]
+    while rest and track.warmup + len(track.lanes) <= protocol.warmup and all(len(lane) > 2 for lane in track.lanes):
+        first = trimmed_mean([lane[0] for lane in track.lanes], 0.0)
+        if abs(first / trimmed_mean(rest, protocol.trim) - 1) <= 4 * protocol.ci:
+            return
+        track.lanes = [lane[1:] for lane in track.lanes]
+        track.warmup += len(track.lanes)
+        rest = [us for lane in track.lanes for us in lane[1:]]
+
+
+def _turns(contestants: Sequence[Contestant], counts: Sequence[int]) -> list[tuple[Contestant, int]]:
+    """Whose turn it is, on which lane: in rounds, every other one in reverse order."""
+    rounds: list[list[tuple[Contestant, int]]] = []
+    for number in range(max(counts, default=0)):
+        turn = [(e, number % len(e.lanes)) for e, count in zip(contestants, counts, strict=True) if number < count]
+        rounds.append(turn[::-1] if number % 2 else turn)
+    return [turn for one in rounds for turn in one]
+
+
+def _drive(
+    clock: Clock, turns: Sequence[tuple[Contestant, int]], tracks: dict[str, Track], *, warm: bool = False
+) -> None:
+    rest = iter(turns)
+    while batch := list(islice(rest, TURNS)):
+        laps = clock.laps([entrant.lanes[number] for entrant, number in batch])
+        for (entrant, number), lap in zip(batch, laps, strict=True):
+            track = tracks[entrant.name]
+            track.spent_us += lap.us + (lap.gap_us or 0.0)
+            if warm:
+                track.warmup += 1
+                continue
+            track.lanes[number].append(lap.us)
+            if lap.gap_us is not None:
+                track.gaps.append(lap.gap_us)
+
+
+def control_lanes(flush: Callable[[], Any], flush_us: float, busy_us: float) -> tuple[list[Lane], float]:
+    """Flushes to time for `CONTROL` of `busy_us`, and how long each lot of them, about a millisecond, should take."""
+    each = max(1, int(1000 // flush_us))
+
+    def several() -> None:
+        for _ in range(each):
+            flush()
+
+    count = max(1, round(CONTROL * busy_us / (each * flush_us)))
+    return [Lane(several, lambda: None)] * count, each * flush_us
+
+
+def foreign_share(tracks: Sequence[Track], control: Sequence[tuple[float, float]] = ()) -> float:
+    """The share of the time between runs that someone else had the device.
+
+    What lies between two runs is always the same work, so its median says how long it takes and its sum how long it
+    took. `control` adds pairs of how long flushes took and should have taken, in microseconds.
+    """
+    took = sum(got for got, _ in control)
+    should = sum(expected for _, expected in control)
+    for track in tracks:
+        if track.gaps:
+            took += sum(track.gaps)
+            should += sorted(track.gaps)[len(track.gaps) // 2] * len(track.gaps)
+    return max(0.0, 1 - should / took) if took else 0.0
