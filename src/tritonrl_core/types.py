@@ -80,13 +80,79 @@ class Task:
     tolerance: float | None = None
     origin: str = ""
     """Where it came from: a file path, `builtin`, or the plugin that generated it."""
+    grade: Mapping[str, float] = field(default_factory=dict)
+    """What is known of how much work it is, by the names of `TaskFacts`; computed, and never part of a verdict."""
 
     @property
     def key(self) -> str:
-        """Content hash of everything a verdict can depend on (not the prompt, split or origin)."""
+        """Content hash of everything a verdict can depend on (not the prompt, split, origin or grade)."""
         judged = [self.source, self.mode, sorted((k, list(v)) for k, v in self.vary.items()), self.dtypes,
                   self.mutated_buffers, asdict(self.policy), self.tolerance]
         return content_key(*judged)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """How much work one task is at the size as written, computed from a trace of its reference.
+
+    `flops`: multiplications and additions of products, and one operation an element of everything else. `bytes`:
+    inputs, parameters and outputs once, which is what perfect fusion moves; `eager_bytes`: every operator's operands
+    and results. `launches`: operators that move data when PyTorch runs them one by one; `fusible_edges`: tensors
+    between two of those that perfect fusion keeps out of memory. `roofline_us` is the least time on `target`,
+    `eager_us` the estimate for PyTorch (`bench.estimate`).
+    """
+
+    flops: int
+    bytes: int
+    eager_bytes: int
+    operators: Mapping[str, int]
+    launches: int
+    fusible_edges: int
+    roofline_us: float
+    eager_us: float
+    target: str
+
+    @property
+    def saving(self) -> float:
+        """Share of the eager traffic that perfect fusion saves, between 0 and 1."""
+        return max(0.0, 1 - self.bytes / self.eager_bytes) if self.eager_bytes else 0.0
+
+    @property
+    def grade(self) -> dict[str, float]:
+        """The figures as a task carries them."""
+        return {
+            "launches": self.launches, "fusible_edges": self.fusible_edges, "flops": self.flops, "bytes": self.bytes,
+            "eager_bytes": self.eager_bytes, "saving": round(self.saving, 4),
+            "roofline_us": round(self.roofline_us, 2), "eager_us": round(self.eager_us, 2),
+        }  # fmt: skip
+
+
+class TaskRoom(Protocol):
+    """What the core can tell a plugin about a task that it makes. Answers are kept by content; the cheapest first.
+
+    None raises for a reference that is broken: that is what `unfit` says.
+    """
+
+    def statement(self, task: Task, summary: str) -> Task:
+        """The task with its prompt filled in: what it computes and what may vary."""
+        ...
+
+    def computation(self, task: Task) -> str:
+        """A key of the canonical graph, equal for two tasks that differ only in names, shapes and constants."""
+        ...
+
+    def tested(self, task: Task) -> str:
+        """The id of a task that is tested on (held out, or named in `tasks.decontaminate`) and computes the same; "" if
+        there is none."""
+        ...
+
+    def facts(self, task: Task) -> TaskFacts | None:
+        """How much work it is; None where its reference cannot be traced."""
+        ...
+
+    def unfit(self, task: Task) -> str:
+        """Why it is not fit to judge with, "" where it is. The reference is run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

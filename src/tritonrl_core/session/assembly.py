@@ -22,6 +22,8 @@ from tritonrl_core.session.discovery import (
 )
 from tritonrl_core.session.guard import Owner, report_to
 from tritonrl_core.session.implementations import implementations
+from tritonrl_core.tasks.room import Room
+from tritonrl_core.tasks.suites import BUILTIN
 
 
 def find(
@@ -55,10 +57,22 @@ def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, obj
         }
         message, remedy = describe_errors(error, plugin.Options, origins, label, prefix=("plugins", item.name))
         raise PluginError(message, remedy=remedy or f"The README of {item.distribution} has its options.") from None
-    context = PluginContext(seed=preset.seed, preset=preset.dump())
+    context = PluginContext(seed=preset.seed, preset=preset.dump(), tasks=room_of(preset))
     with boundary(lambda error: PluginError(f"{item} does not start: {shown(error)}", remedy=_remedy(error, item))):
         made = plugin(checked, context)
     return Owner(made, item.name, item.distribution, item.version)
+
+
+def room_of(preset: Preset) -> Room:
+    """What answers for tasks under a preset. Nothing is loaded or looked at before it is asked."""
+    tasks = preset.tasks
+    return Room((*tasks.decontaminate, *_tests(preset)), (BUILTIN, tasks.suite), preset.train.model)
+
+
+def _tests(preset: Preset) -> tuple[str, ...]:
+    """What the preset evaluates on, where that is not a split of a suite of ours."""
+    suite = preset.eval.suite
+    return (suite,) if "/" in suite or suite.endswith((".py", ".jsonl")) else ()
 
 
 def _remedy(error: BaseException, item: InstalledPlugin) -> str:

@@ -6,6 +6,7 @@ there guards `guard`.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,12 @@ from tritonrl_core.errors import PluginError, TritonRLError
 from tritonrl_core.hookspecs import HOOK_API, PROJECT, RULES
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset, load_preset
-from tritonrl_core.session.assembly import check_owners, find, start
+from tritonrl_core.session.assembly import check_owners, find, room_of, start
 from tritonrl_core.session.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
 from tritonrl_core.session.explanation import Explanation, HookExplanation, Problem, Who, idle_plugins
 from tritonrl_core.session.guard import Owner, guarded, guarded_wrapper
 from tritonrl_core.session.implementations import implementations
+from tritonrl_core.tasks.curate import Curated, curate
 from tritonrl_core.types import (
     Bench,
     BenchSpec,
@@ -40,13 +42,15 @@ from tritonrl_core.types import (
     Verdict,
 )
 
+log = logging.getLogger(__name__)
+
 BASE_PLUGIN = InstalledPlugin(BASE, "tritonrl-core", __version__, "tritonrl_core.base:BasePlugin")
 """Plugin number zero. Named, not imported: it stands above this room."""
 
 
 def generate_tasks(preset: Preset | str, split: str = "train") -> list[Task]:
-    """All tasks of a preset's split (`train` or `held_out`), from every plugin that gives some."""
-    return Session.open(load_preset(preset) if isinstance(preset, str) else preset).generate_tasks(split)
+    """The tasks of a preset's split (`train` or `held_out`), from every plugin that gives some: see `Session.tasks`."""
+    return Session.open(load_preset(preset) if isinstance(preset, str) else preset).tasks(split).kept
 
 
 def tasks_by_level(tasks: Sequence[Task]) -> dict[int, list[Task]]:
@@ -87,7 +91,10 @@ class Session:
     # -- the hooks, one method each ------------------------------------------------------------------------------------
 
     def generate_tasks(self, split: str = "train", seed: int | None = None) -> list[Task]:
-        """Tasks of all plugins, the base's first. Raises `PluginError` where two have the same id."""
+        """Tasks of all plugins, the base's first, as they are given (see `tasks`).
+
+        Raises `PluginError` where two have the same id.
+        """
         seed = self.preset.seed if seed is None else seed
         answers: list[tuple[str, list[Task]]] = self._manager.hook.generate_tasks(split=split, seed=seed)
         source: dict[str, str] = {}
@@ -155,6 +162,13 @@ class Session:
         """The place where programs run."""
         bench: Bench = self._first("open_bench", spec=spec)
         return bench
+
+    def tasks(self, split: str = "train") -> Curated:
+        """The tasks of a split that are used, and those that are left out with the reasons (`tasks.curate`)."""
+        found = curate(self.generate_tasks(split), split, room_of(self.preset))
+        for task, reason in found.unfit:
+            log.info("%s is left out: %s", task.id, reason)
+        return found
 
     # -- who and what --------------------------------------------------------------------------------------------------
 

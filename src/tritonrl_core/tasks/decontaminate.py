@@ -12,14 +12,10 @@ from dataclasses import dataclass
 
 from tritonrl_core.errors import TaskError
 from tritonrl_core.syntax import parse
-from tritonrl_core.tasks.memo import Memo
+from tritonrl_core.tasks.memo import Memo, kept
 from tritonrl_core.types import Task, content_key
 
 log = logging.getLogger(__name__)
-
-VERSION = 1
-"""Raised when `graph_key` changes what it takes for the same."""
-
 
 @dataclass(frozen=True)
 class Decontaminated:
@@ -39,21 +35,19 @@ def decontaminate(tasks: Sequence[Task], tested: Sequence[Task], memo: Memo | No
     """Split `tasks` into those that may be trained on and those that compute the same as one of `tested`."""
     memo = memo or default_memo()
     held = {computation_key(task, memo): task.id for task in reversed(tested)}
-    kept, dropped = [], []
+    fine, dropped = [], []
     for task in tasks:
         twin = held.get(computation_key(task, memo)) if held else None
         if twin is None:
-            kept.append(task)
+            fine.append(task)
         else:
             dropped.append((task, twin))
-    return Decontaminated(kept, dropped)
+    return Decontaminated(fine, dropped)
 
 
 def default_memo() -> Memo:
     """Where graph keys are kept between runs."""
-    import torch
-
-    return Memo(f"graphs-{VERSION}-{torch.__version__}")
+    return kept("graphs")
 
 
 def computation_key(task: Task, memo: Memo) -> str:

@@ -17,12 +17,9 @@ from tritonrl_core.bench.reference import Materials, Reference, map_tensors, whe
 from tritonrl_core.bench.tolerance import compare
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.cases import make_cases
-from tritonrl_core.tasks.memo import Memo
+from tritonrl_core.tasks.memo import Memo, kept
 from tritonrl_core.tasks.shrink import affordable
 from tritonrl_core.types import CaseRequest, Task
-
-VERSION = 1
-"""Raised when the examination changes what it asks."""
 
 OFF = 1.1
 """A result that is off by this factor must not pass; where it does, the tolerance means nothing."""
@@ -50,7 +47,7 @@ class Examination:
 def examine(task: Task, device: str = "cpu", memo: Memo | None = None) -> Examination:
     """Examine a task, or recall its examination. A reference that does not run is unfit, with what it raised."""
     memo = memo or default_memo()
-    found = memo.recall(f"{task.key}/{device}", lambda: asdict(_examine(task, device)))
+    found = memo.recall(f"{task.key}/{device}", lambda: asdict(examination(task, device)))
     return Examination(**{**found, "notes": tuple(found["notes"])})
 
 
@@ -63,21 +60,22 @@ def split_by_fitness(tasks: Sequence[Task], device: str = "cpu") -> tuple[list[T
 
 def require_fit(task: Task, device: str = "cpu") -> Examination:
     """The task's examination. Raises `TaskError` with the reason where it is unfit."""
-    examination = examine(task, device)
-    if not examination.fit:
+    found = examine(task, device)
+    if not found.fit:
         raise TaskError(
-            f"{where(task)}: not fit to judge with: {examination.reason}",
+            f"{where(task)}: not fit to judge with: {found.reason}",
             remedy="Change the reference so that its output depends on all that it is given, and on nothing else.",
         )
-    return examination
+    return found
 
 
 def default_memo() -> Memo:
     """Where examinations are kept between runs."""
-    return Memo(f"fitness-{VERSION}-{torch.__version__}")
+    return kept("fitness")
 
 
-def _examine(task: Task, device: str) -> Examination:
+def examination(task: Task, device: str) -> Examination:
+    """Examine a task now, whatever is known of it. See `examine`."""
     try:
         sized = affordable(task, CPU_FLOPS, CPU_BYTES) if device == "cpu" else task
         if sized is None:

@@ -9,12 +9,28 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tritonrl_core.tasks.loaders import cache_folder
 
 log = logging.getLogger(__name__)
+
+
+VERSIONS = {"fitness": 1, "graphs": 1, "facts": 1}
+"""What is kept, and the version of what finds it out: raised when that changes its answers."""
+
+
+def kept(what: str) -> Memo:
+    """What was found out about tasks, of one kind of `VERSIONS`, with the torch that is installed."""
+    return _shared(f"{what}-{VERSIONS[what]}-{version('torch')}", cache_folder())
+
+
+@lru_cache(maxsize=16)
+def _shared(name: str, folder: Path) -> Memo:
+    return Memo(name, folder)
 
 
 class Memo:

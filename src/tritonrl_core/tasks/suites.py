@@ -7,6 +7,8 @@ built-in suite otherwise.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tritonrl_core.errors import UsageError, did_you_mean
 from tritonrl_core.models import bundled_suites
 from tritonrl_core.types import Task
@@ -33,6 +35,19 @@ def suite_tasks(suite: str, split: str, *, model: str = "", size: str = "small")
 
     folder, splits = bundled_suites()[name], SPLITS if split == "all" else (split,)
     return [task for part in splits for task in load_tasks(folder / f"{part}.jsonl")]
+
+
+def named_tasks(suite: str, model: str = "", size: str = "small") -> list[Task]:
+    """Tasks of a suite's held-out split, of `NAME:split`, or of a path or dataset as `load_tasks` takes it.
+
+    `model` is the preset's, for `auto`. Raises `UsageError` or `TaskError` where there is no such suite.
+    """
+    if "/" in suite or Path(suite).exists():
+        from tritonrl_core.tasks.loaders import load_tasks
+
+        return load_tasks(suite)
+    name, _, split = suite.partition(":")
+    return suite_tasks(name, split or "held_out", model=model, size=size)
 
 
 def suite_name(suite: str, model: str = "") -> str:

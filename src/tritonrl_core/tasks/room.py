@@ -1,0 +1,77 @@
+"""What the core finds out about tasks, for plugins that make some and for the session that collects them.
+
+The implementation of `types.TaskRoom`: every answer is kept by the task's content, so asking twice costs nothing and
+asking again in the next run loads no torch. It decides nothing (see `curate`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+
+from tritonrl_core.errors import TaskError
+from tritonrl_core.tasks.decontaminate import computation_key
+from tritonrl_core.tasks.memo import kept
+from tritonrl_core.tasks.prompts import statement
+from tritonrl_core.tasks.suites import BUILTIN, named_tasks
+from tritonrl_core.types import Task, TaskFacts
+
+log = logging.getLogger(__name__)
+
+
+class Room:
+    """Answers for the tasks of one run. `tested` are the suites that the user names as tested on; `held_out` those whose
+    held-out split nothing that is generated may equal. Thread-safe: at worst, something is found out twice."""
+
+    def __init__(self, tested: Sequence[str] = (), held_out: Sequence[str] = (BUILTIN,), model: str = "") -> None:
+        self._named, self._held_out, self._model = tuple(tested), tuple(dict.fromkeys(held_out)), model
+
+    def statement(self, task: Task, summary: str) -> Task:
+        return statement(task, summary)
+
+    def computation(self, task: Task) -> str:
+        return computation_key(task, kept("graphs"))
+
+    def tested(self, task: Task) -> str:
+        return self.named(task) or (self._held_out_keys.get(self.computation(task), "") if self._held_out else "")
+
+    def named(self, task: Task) -> str:
+        """As `tested`, of the suites alone that the user named."""
+        return self._named_keys.get(self.computation(task), "") if self._named else ""
+
+    def facts(self, task: Task) -> TaskFacts | None:
+        row = kept("facts").recall(task.key, lambda: _facts(task))
+        return TaskFacts(**row) if row else None
+
+    def unfit(self, task: Task) -> str:
+        return str(kept("fitness").recall(f"{task.key}/cpu", lambda: _examined(task))["reason"])
+
+    @cached_property
+    def _named_keys(self) -> dict[str, str]:
+        return self._keys(self._named)
+
+    @cached_property
+    def _held_out_keys(self) -> dict[str, str]:
+        return self._keys(self._held_out)
+
+    def _keys(self, suites: Sequence[str]) -> dict[str, str]:
+        tasks = [task for suite in suites for task in named_tasks(suite, self._model)]
+        return {self.computation(task): task.id for task in reversed(tasks)}
+
+
+def _facts(task: Task) -> dict[str, object] | None:
+    from tritonrl_core.tasks.facts import task_facts
+
+    try:
+        return asdict(task_facts(task))
+    except TaskError as error:
+        log.info("%s has no facts: %s", task.id, error.message)
+        return None
+
+
+def _examined(task: Task) -> dict[str, object]:
+    from tritonrl_core.tasks.fitness import examination
+
+    return asdict(examination(task, "cpu"))
