@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
+from tritonrl_core.bench.replay_job import job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import ReplayPool
-from tritonrl_core.bench.replay_worker import job_bytes, values_job
 from tritonrl_core.types import InputCase, Status, Task
 
 SOURCE = """
@@ -52,7 +52,7 @@ def pool() -> Iterator[ReplayPool]:
 
 
 def check(pool: ReplayPool, plan: LaunchPlan = PLAN, case: InputCase = CASE, task: Task = TASK, deadline: float = 60):
-    return pool.run(job_bytes("check", task, case, plan, [], "default", "ieee"), deadline)
+    return pool.run(job_bytes("check", task, case, plan_bytes(plan, []), "default", "ieee"), deadline)
 
 
 def test_a_right_plan_passes(pool):
@@ -82,6 +82,25 @@ def test_a_changed_parameter_is_named(pool):
     assert allowed.data["status"] == Status.PASSED
 
 
+IN_PLACE = replace(TASK, source=SOURCE.replace("return x * 2.0 + self.w", "x.mul_(2.0)\n        return x + self.w"))
+CHANGE = AtenCall("aten.mul_.Tensor", (X, 2.0), {}, (X,))
+
+
+def test_an_input_that_the_reference_changes_must_be_changed_likewise(pool):
+    right = check(pool, replace(PLAN, steps=(*STEPS, CHANGE)), task=IN_PLACE)
+    assert right.data["status"] == Status.PASSED, right.data
+    for steps in (STEPS, (*STEPS, CHANGE, CHANGE)):
+        wrong = check(pool, replace(PLAN, steps=steps), task=IN_PLACE)
+        assert wrong.data["status"] == Status.WRONG
+        assert "the input it changes" in wrong.data["reason"]
+
+
+def test_an_input_that_the_reference_leaves_alone_must_be_left_alone(pool):
+    answer = check(pool, replace(PLAN, steps=(*STEPS, CHANGE)))
+    assert answer.data["status"] == Status.WRONG
+    assert "changed its input 0" in answer.data["reason"]
+
+
 def test_a_broken_reference_is_named_with_its_line(pool):
     answer = check(pool, task=replace(TASK, source=SOURCE.replace("x * 2.0", "x.no_such_thing")))
     assert "no_such_thing" in answer.data["task_error"]
@@ -106,7 +125,7 @@ def test_a_launch_without_a_driver_is_a_fault_and_the_next_job_never_notices(poo
     ttir = "module {\n  tt.func public @k(%arg0: !tt.ptr<f32>) {\n    tt.return\n  }\n}\n"
     kernel = Kernel("k", "k", ttir, {}, (Param("x", "*fp32"),))
     launching = replace(PLAN, kernels=(kernel,), steps=(*STEPS, Launch(0, (1, 1, 1), (OUT,))))
-    answer = pool.run(job_bytes("check", TASK, CASE, launching, [None], "default", "ieee"), 60)
+    answer = pool.run(job_bytes("check", TASK, CASE, plan_bytes(launching, [None]), "default", "ieee"), 60)
     assert answer.outcome == "fault"
     assert check(pool).data["status"] == Status.PASSED
 
@@ -145,7 +164,7 @@ def test_jobs_of_many_threads_run_side_by_side_and_one_alone(pool):
                 running -= 1
 
     def lonely(_: int) -> None:
-        with traffic.alone():
+        with traffic.shared(), traffic.alone():
             alone.append(running)
             time.sleep(0.01)
             alone.append(running)

@@ -9,7 +9,8 @@ import torch
 from tritonrl_core.bench.device_memory import GUARD, POISONS, Arena, wipe
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Word
 from tritonrl_core.bench.replay_check import could_be_right_without_launches, same_bits
-from tritonrl_core.bench.replayer import Given, MaterialsDifferError, Replay, scalar
+from tritonrl_core.bench.replay_launch import scalar
+from tritonrl_core.bench.replayer import Given, MaterialsDifferError, Replay
 
 CPU = torch.device("cpu")
 X = TensorRef(0, (2, 3), (4, 1), 1, "float32")

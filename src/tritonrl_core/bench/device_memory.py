@@ -85,10 +85,12 @@ def strided(storage: Any, ref: TensorRef, start: int = 0) -> torch.Tensor:
 
 
 def wipe(tensors: Iterable[torch.Tensor]) -> None:
-    """Overwrite what tensors hold, so that nobody finds it in freed memory."""
+    """Overwrite the memory that tensors lie in, each once, so that nobody finds it in freed memory."""
+    done = set()
     for tensor in tensors:
-        if tensor.numel():
-            raw = tensor.untyped_storage()
-            torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,)).fill_(
-                POISONS[1]
-            )
+        raw = tensor.untyped_storage()
+        if not raw.nbytes() or raw.data_ptr() in done:
+            continue
+        done.add(raw.data_ptr())
+        whole = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,))
+        whole.fill_(POISONS[1])

@@ -16,8 +16,8 @@ from typing import Any
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.plan import as_data
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
+from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
-from tritonrl_core.bench.replay_worker import job_bytes, values_job
 from tritonrl_core.bench.speed import timing_of, went_wrong
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, TaskError
@@ -103,6 +103,7 @@ class GpuProgram:
         self._task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
         self._prepared: dict[str, Ready | Stop] = {}
+        self._encoded: dict[int, PlanBytes] = {}
         self._results: dict[str, CaseResult] = {}
         self._lock = threading.RLock()
 
@@ -181,18 +182,24 @@ class GpuProgram:
 
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
                 protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None) -> Answer:  # fmt: skip
-        job = job_bytes(
-            do, self._task, case, prepared.plan, prepared.built, criterion, self._spec.precision, protocol, known
-        )
+        sent = self._sent(prepared)
+        job = job_bytes(do, self._task, case, sent, criterion, self._spec.precision, protocol, known)
         began = time.perf_counter()
-        answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
+        answer = self._pool.run(job, self._spec.timeout_s, near=sent.key)
         if "seconds" in answer.data:
             answer.data["seconds"]["waiting"] = time.perf_counter() - began - answer.data["worker_seconds"]
             answer.data["seconds"]["worker"] = answer.data["worker_seconds"]
         if answer.outcome == "died" or answer.data.get("fault") == "ours":
             # A worker that dies without a word may be the machine's fault: once more, on the spare.
-            answer = self._pool.run(job, self._spec.timeout_s, alone=do == "time")
+            answer = self._pool.run(job, self._spec.timeout_s)
         return answer
+
+    def _sent(self, prepared: Ready) -> PlanBytes:
+        """The plan as it is sent: encoded once for all cases."""
+        key = id(prepared)
+        if key not in self._encoded:
+            self._encoded[key] = plan_bytes(prepared.plan, prepared.built)
+        return self._encoded[key]
 
     def _judge(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:
         def verdict(status: Status, reason: str, **more: Any) -> CaseResult:
@@ -215,6 +222,7 @@ class GpuProgram:
             None if data["worst"] is None else WorstElement(**{**data["worst"], "index": tuple(data["worst"]["index"])})
         )
         facts = {**data["facts"], **_compiled(prepared), "stage_seconds": data["seconds"]}
+        facts |= {"mismatch": data["mismatch"]} if data["mismatch"] else {}
         if data.get("withheld_right"):
             facts["right_without_launches"] = True
         return verdict(Status(data["status"]), data["reason"], error=data["error"], worst=worst, facts=facts)

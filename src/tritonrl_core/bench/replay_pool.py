@@ -15,12 +15,13 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from tritonrl_core.bench import wire
+from tritonrl_core.bench.replay_turns import Traffic, Turns
 from tritonrl_core.errors import InfraError
 
 log = logging.getLogger(__name__)
@@ -40,36 +41,32 @@ class Answer:
 class ReplayPool:
     """Workers for some GPUs. `run` may be called from many threads.
 
-    A GPU has several workers, because a check is more Python than kernel; a job that measures has the GPU to itself.
+    A GPU may have several workers, because a check is more Python than kernel; a job that measures asks, while it does,
+    to have the GPU to itself.
     """
 
     def __init__(self, gpus: Sequence[int], *, workers: int = 2, spares: bool = True, device: str = "cuda:0") -> None:
         """`device` is what each worker calls its GPU; `cpu` replays plans that launch nothing."""
         self._spares = [_Spares(gpu, device, spares) for gpu in gpus]
-        self._all = [_Slot(spare) for spare in self._spares for _ in range(workers)]
-        self._traffic = {gpu: _Traffic() for gpu in gpus}
-        self._idle = list(self._all)
-        self._turn = threading.Condition()
+        self._all = [_Slot(spare) for _ in range(workers) for spare in self._spares]
+        self._traffic = {gpu: Traffic() for gpu in gpus}
+        self._turns = Turns(len(self._all))
 
-    def run(self, job: bytes, deadline_s: float, *, alone: bool = False) -> Answer:
-        """Run one job on whichever GPU is free; `alone` has no other job on that GPU meanwhile.
+    def run(self, job: bytes, deadline_s: float, *, near: str = "") -> Answer:
+        """Run one job on whichever GPU is free, if there is a choice where the last job with this `near` ran.
 
         Raises `InfraError` where no worker can be started.
         """
-        slot = self._take()
-        try:
-            with self._traffic[slot.gpu].alone() if alone else self._traffic[slot.gpu].shared():
-                return slot.run(job, deadline_s)
-        finally:
-            self._give(slot)
+        with self._turns.one(near) as number:
+            slot = self._all[number]
+            traffic = self._traffic[slot.gpu]
+            with traffic.shared():
+                return slot.run(job, deadline_s, traffic)
 
     def describe(self) -> Mapping[str, Any]:
         """What a worker said of its GPU; waits until one is ready."""
-        slot = self._take()
-        try:
-            return slot.worker().ready()
-        finally:
-            self._give(slot)
+        with self._turns.one("") as number:
+            return self._all[number].worker().ready()
 
     def close(self) -> None:
         """End all workers; safe to call twice."""
@@ -77,56 +74,6 @@ class ReplayPool:
             slot.close()
         for spare in self._spares:
             spare.close()
-
-    def _take(self) -> _Slot:
-        """An idle slot, on the GPU that has the fewest jobs."""
-        with self._turn:
-            while not self._idle:
-                self._turn.wait()
-            waiting = [slot.gpu for slot in self._idle]
-            slot = max(self._idle, key=lambda item: waiting.count(item.gpu))
-            self._idle.remove(slot)
-            return slot
-
-    def _give(self, slot: _Slot) -> None:
-        with self._turn:
-            self._idle.append(slot)
-            self._turn.notify()
-
-
-class _Traffic:
-    """One GPU's jobs: many at a time, or one alone. Who wants to be alone goes before those who come later."""
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._running = 0
-        self._waiting_alone = 0
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with self._change:
-            self._change.wait_for(lambda: not self._waiting_alone)
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._running -= 1
-                self._change.notify_all()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        with self._change:
-            self._waiting_alone += 1
-            self._change.wait_for(lambda: self._running == 0)
-            self._running = 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._running = 0
-                self._waiting_alone -= 1
-                self._change.notify_all()
 
 
 class _Spares:
@@ -178,11 +125,11 @@ class _Slot:
             self._worker = self._spares.take()
         return self._worker
 
-    def run(self, job: bytes, deadline_s: float) -> Answer:
+    def run(self, job: bytes, deadline_s: float, traffic: Traffic) -> Answer:
         worker = self.worker()
         worker.ready()
         self._spares.refill()
-        answer = worker.run(job, deadline_s)
+        answer = worker.run(job, deadline_s, traffic)
         if answer.outcome != "ok" or answer.data.get("replace_worker"):
             log.info("a worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
             worker.close()
@@ -225,12 +172,12 @@ class _Worker:
                     ) from error
             return self._said
 
-    def run(self, job: bytes, deadline_s: float) -> Answer:
+    def run(self, job: bytes, deadline_s: float, traffic: Traffic) -> Answer:
         fd = wire.memfd("tritonrl-job", job)
         try:
             self._control.settimeout(deadline_s)
             wire.send(self._control, {"job": True}, [fd])
-            _, received = wire.receive(self._control)
+            received = self._answered(traffic)
         except TimeoutError:
             return Answer("timeout", {}, f"more than {deadline_s:g} s on the GPU")
         except wire.Disconnected:
@@ -245,6 +192,19 @@ class _Worker:
         if data.get("fault"):
             return Answer("fault", data, str(data["fault"]))
         return Answer("ok", data)
+
+    def _answered(self, traffic: Traffic) -> list[int]:
+        """The answer's descriptors; what the worker asks before it answers is done on the way."""
+        with ExitStack() as held:
+            while True:
+                said, received = wire.receive(self._control)
+                if "alone" not in said:
+                    return received
+                if said["alone"]:
+                    held.enter_context(traffic.alone())
+                else:
+                    held.close()
+                wire.send(self._control, {"go": True})
 
     def close(self) -> None:
         self._end()

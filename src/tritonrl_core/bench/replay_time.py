@@ -64,11 +64,7 @@ def measure(
     measured now), `status` and `reason` of what was timed, `facts` and `notes`. Raises `InfraError` where the
     device was not ours alone, `DeviceFaultError` where the candidate broke it.
     """
-    replay = Replay(job.plan, job.built, bench.device)
-    try:
-        found = _Heat(bench, job, protocol, replay, dict(known or {})).measure()
-    finally:
-        replay.close()
+    found = _Heat(bench, job, protocol, bench.replay(job), dict(known or {})).measure()
     torch.cuda.empty_cache()
     return found
 
@@ -174,7 +170,7 @@ class _Heat:
         entrants = [Contestant("candidate", mine, trials)]
         for name, lanes in baselines.items():
             entrants.append(Contestant(name, lanes, min(trials, DRIFT_RUNS) if name in self.known else trials))
-        with alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)) as waited:
+        with self.bench.alone(), alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)) as waited:
             tracks = race(entrants, self.protocol, self.clock)
             foreign = self._foreign(tracks)
             state = gpu_state(self.gpu_name)
@@ -208,7 +204,7 @@ class _Heat:
             if drift:
                 self.notes.append(f"the eager baseline has drifted by {drift:+.1%} and was measured again")
                 again = Contestant("eager", baselines["eager"], self.protocol.trials)
-                with alone_on(self.gpu_name, 10.0):
+                with self.bench.alone(), alone_on(self.gpu_name, 10.0):
                     measured["eager"] = race([again], self.protocol, self.clock)["eager"].lanes
         return measured
 

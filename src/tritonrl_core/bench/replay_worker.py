@@ -1,8 +1,9 @@
 """The replay worker: a trusted process that owns one GPU and runs no candidate Python.
 
 `python -m tritonrl_core.bench.replay_worker FD DEVICE`, started by `replay_pool`. One job at a time: a message with a
-descriptor that holds the job as JSON; the answer is JSON in a descriptor. A fault of the device is answered, if the
-process still can, and then it ends: its context is beyond use.
+descriptor that holds the job (`replay_job`); the answer is JSON in a descriptor. A job that measures asks the parent in
+between to have the GPU alone. A fault of the device is answered, if the process still can, and then it ends: its
+context is beyond use.
 """
 
 from __future__ import annotations
@@ -15,36 +16,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tritonrl_core.bench import wire
-from tritonrl_core.bench.compile_request import BuildFailure, CompiledKernel, built_bytes, read_built
-from tritonrl_core.bench.plan import LaunchPlan, encode
-from tritonrl_core.bench.plan_check import PlanLimits, validate
+from tritonrl_core.bench.replay_job import Message, read
 from tritonrl_core.errors import InfraError, TaskError
-from tritonrl_core.types import InputCase, Policy, Task, TimingProtocol
-
-OUTSIDE = PlanLimits(memory_bytes=1 << 44, constant_bytes=1 << 30, text_bytes=1 << 30)
-"""The parent has checked the plan against the real limits."""
-
-
-def job_bytes(do: str, task: Task, case: InputCase, plan: LaunchPlan, built: Sequence[CompiledKernel | None],
-              criterion: str, precision: str, protocol: TimingProtocol | None = None,
-              known: Mapping[str, Any] | None = None) -> bytes:  # fmt: skip
-    """A job for the worker: `do` is `check` or `time`; `known` are the samples of baselines measured before."""
-    binaries = built_bytes([BuildFailure("") if kernel is None else kernel for kernel in built])
-    return json.dumps({
-        "do": do, "task": asdict(task), "case": asdict(case), "plan": encode(plan).decode(),
-        "built": base64.b64encode(binaries).decode(), "criterion": criterion, "precision": precision,
-        "protocol": None if protocol is None else asdict(protocol), "known": dict(known or {}),
-    }).encode()  # fmt: skip
-
-
-def values_job(task: Task, case: InputCase) -> bytes:
-    """A job that asks for a case's values as this device makes them."""
-    return json.dumps({"do": "values", "task": asdict(task), "case": asdict(case)}).encode()
 
 
 def main(arguments: list[str]) -> int:
@@ -59,6 +37,7 @@ def main(arguments: list[str]) -> int:
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(arguments[1])
     bench = Bench(device)
+    bench.alone = lambda: _alone(control)
     wire.send(control, {"ready": True, "name": _name(device)})
     while True:
         try:
@@ -68,7 +47,7 @@ def main(arguments: list[str]) -> int:
         began = time.perf_counter()
         data = wire.content(fds[0])
         os.close(fds[0])
-        answer = _do(bench, json.loads(data))
+        answer = _do(bench, read(data))
         answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])
@@ -93,7 +72,7 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+def _do(bench: Any, message: Message) -> dict[str, Any]:
     """One job. The boundary around it: what goes wrong is named, with whose fault it is."""
     import torch
 
@@ -102,13 +81,12 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     from tritonrl_core.bench.replayer import MaterialsDifferError
 
     try:
-        if data["do"] == "values":
-            values = bench.values(_task(data["task"]), InputCase(**data["case"]))
-            return {"values": base64.b64encode(values).decode()}
-        job = _job(data)
-        if data["do"] == "time":
-            protocol = {**data["protocol"], "baselines": tuple(data["protocol"]["baselines"])}
-            return measure(bench, job, TimingProtocol(**protocol), data["known"])
+        if message.header["do"] == "values":
+            return {"values": base64.b64encode(bench.values(message.task, message.case)).decode()}
+        loaded = bench.known(message.header["key"])
+        job = message.job() if loaded is None else message.job_with(loaded.plan, loaded.built)
+        if message.header["do"] == "time":
+            return measure(bench, job, message.protocol, message.header["known"])
         return dict(bench.check(job))
     except DeviceFaultError as error:
         return {"fault": str(error)}
@@ -127,24 +105,16 @@ def _do(bench: Any, data: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def _job(data: Mapping[str, Any]) -> Any:
-    from tritonrl_core.bench.replay_check import Job
-
-    plan = validate(data["plan"].encode(), OUTSIDE)
-    if not isinstance(plan, LaunchPlan):
-        raise InfraError(f"the plan did not survive its way to the worker: {plan.reason}")
-    built = read_built(base64.b64decode(data["built"]), len(plan.kernels))
-    if built is None:
-        raise InfraError("the binaries did not survive their way to the worker")
-    kernels = [part if isinstance(part, CompiledKernel) else None for part in built]
-    return Job(_task(data["task"]), InputCase(**data["case"]), plan, kernels, data["criterion"], data["precision"])
-
-
-def _task(data: Mapping[str, Any]) -> Task:
-    policy = {**data["policy"], "forbidden_builtins": tuple(data["policy"]["forbidden_builtins"])}
-    tuples = {name: tuple(data[name]) for name in ("dtypes", "mutated_buffers")}
-    vary = {name: tuple(values) for name, values in data["vary"].items()}
-    return Task(**{**data, **tuples, "policy": Policy(**policy), "vary": vary})
+@contextmanager
+def _alone(control: socket.socket) -> Iterator[None]:
+    """The GPU without other jobs of the pool's: asked of the parent, which answers when the others have ended."""
+    wire.send(control, {"alone": True})
+    wire.receive(control)
+    try:
+        yield
+    finally:
+        wire.send(control, {"alone": False})
+        wire.receive(control)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ compare results, choose cases or decide a verdict (see `replay_check`).
 
 from __future__ import annotations
 
-import ctypes
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,20 +18,8 @@ from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.cuda_driver import LoadedKernel, PreparedLaunch
 from tritonrl_core.bench.device_memory import Arena, strided
 from tritonrl_core.bench.flow import access
-from tritonrl_core.bench.plan import (
-    AtenCall,
-    Descriptor,
-    Launch,
-    LaunchArg,
-    LaunchPlan,
-    Param,
-    Step,
-    TensorRef,
-    Tune,
-    Word,
-    plain_steps,
-    tensors_in,
-)
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, TensorRef, Tune, Word, plain_steps, tensors_in
+from tritonrl_core.bench.replay_launch import arguments
 
 
 class MaterialsDifferError(Exception):
@@ -54,6 +40,7 @@ class Replay:
 
     def __init__(self, plan: LaunchPlan, built: Sequence[CompiledKernel | None], device: torch.device) -> None:
         self.plan = plan
+        self.built = built
         self.device = device
         self._loaded: list[LoadedKernel | None] = []
         try:
@@ -65,6 +52,7 @@ class Replay:
         self.picks = {
             number: self._usable(step)[0] for number, step in enumerate(self._all()) if isinstance(step, Tune)
         }
+        self.tuned = False
         self._in_arena = _kept_in_arena(plan)
 
     @property
@@ -89,6 +77,7 @@ class Replay:
             usable = self._usable(step)
             if len(usable) > 1:
                 self.picks[number] = min(usable, key=lambda pick: placed.seconds(step.variants[pick], trials))
+        self.tuned = True
 
     def _all(self) -> list[Step]:
         return [*self.plan.prologue, *self.plan.steps]
@@ -250,23 +239,12 @@ class Placed:
         if known is not None:
             return known
         loaded = self.replay.loaded(launch.kernel)
-        kernel = self.plan.kernels[launch.kernel]
-        values: list[Any] = []
-        layouts = list(loaded.kernel.descriptors)
-        for param, arg in zip(kernel.params, launch.args, strict=True):
-            values += self._arguments(param, arg, layouts)
-        values += self._scratch_pointers(loaded.kernel, launch)
+        values, scratch = arguments(self.plan, launch, loaded.kernel, self._address, self.replay.device)
+        self._scratch += scratch
         prepared = PreparedLaunch(loaded, launch.grid, values)
         if all(self.replay._in_arena[ref.buffer] for ref in tensors_in(launch)):
             self._prepared[id(launch)] = prepared
         return prepared
-
-    def _arguments(self, param: Param, arg: LaunchArg, layouts: list[Any]) -> list[Any]:
-        if isinstance(arg, TensorRef):
-            return [ctypes.c_uint64(self._address(arg))]
-        if isinstance(arg, Descriptor):
-            return self._descriptor(arg, layouts.pop(0) if layouts else None)
-        return [scalar(param.type, arg)]
 
     def _address(self, ref: TensorRef) -> int:
         slot = self.arena.slots[ref.buffer]
@@ -274,51 +252,10 @@ class Placed:
             return self.arena.memory.data_ptr() + slot.start + ref.byte_offset
         return int(self._storages[ref.buffer].data_ptr()) + ref.byte_offset
 
-    def _descriptor(self, arg: Descriptor, layout: Any) -> list[Any]:
-        """What a host-side descriptor becomes: the encoded map, or address, sizes and strides where taken apart."""
-        address = self._address(arg.base)
-        sizes = [ctypes.c_int32(size) for size in arg.shape]
-        strides = [ctypes.c_int64(step) for step in arg.strides]
-        if layout is not None:
-            nan = arg.padding == "nan"
-            encoded = cuda_driver.tensor_map(
-                layout, address, arg.shape, arg.strides, nan_padding=nan, tf32=arg.round_f32_to_tf32
-            )
-            return [encoded, *sizes, *strides]
-        wide = [ctypes.c_int64(size) for size in (*arg.shape, *arg.strides)]
-        flags = [ctypes.c_int8(arg.padding == "nan")]
-        if tuple(int(part) for part in self.plan.triton.split(".")[:2]) >= (3, 7):
-            flags.append(ctypes.c_int8(arg.round_f32_to_tf32))
-        return [ctypes.c_uint64(address), *wide, *flags, *sizes, *strides]
-
-    def _scratch_pointers(self, kernel: CompiledKernel, launch: Launch) -> list[Any]:
-        programs = launch.grid[0] * launch.grid[1] * launch.grid[2] * kernel.num_ctas
-        pointers = []
-        for size in (kernel.global_scratch, kernel.profile_scratch):
-            memory = torch.empty(max(0, size) * programs, dtype=torch.uint8, device=self.replay.device)
-            self._scratch.append(memory)
-            pointers.append(ctypes.c_uint64(memory.data_ptr()))
-        return pointers
-
 
 def timing_event() -> Any:
     """An event that keeps its time."""
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def scalar(kind: str, value: int | float) -> Any:
-    """A number as the kernel takes it. A signless integer type takes both signs' bit patterns."""
-    if kind in ("fp16", "bf16"):
-        (bits,) = struct.unpack("<I", struct.pack("<f", float(value)))
-        if kind == "fp16":
-            try:
-                (bits16,) = struct.unpack("<H", struct.pack("<e", float(value)))
-            except OverflowError:
-                bits16 = 0x7C00 if value > 0 else 0xFC00
-            return ctypes.c_uint16(bits16)
-        rounded = bits + 0x7FFF + (bits >> 16 & 1) if bits & 0x7F800000 != 0x7F800000 else bits
-        return ctypes.c_uint16(rounded >> 16)
-    return cuda_driver.SCALARS[kind](float(value) if kind.startswith("f") else int(value))
 
 
 def operator(name: str) -> Any:

@@ -1,0 +1,117 @@
+"""Whose turn it is: which worker takes which job, and when a job may have a GPU to itself.
+
+Locks and counts only; it knows nothing of processes or jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+class Turns:
+    """Who may use which worker: first come, first served, but a worker first takes what it has worked on before.
+
+    What it has worked on is there already: loaded kernels, cases worked out.
+    """
+
+    LOOK = 16
+    """How many of those that wait may be passed over for one that the worker knows."""
+
+    def __init__(self, workers: int) -> None:
+        self._change = threading.Condition()
+        self._idle = list(range(workers))
+        self._waiting: list[_Ticket] = []
+        self._last: OrderedDict[str, int] = OrderedDict()
+
+    @contextmanager
+    def one(self, near: str) -> Iterator[int]:
+        """The number of a worker, until the context is left."""
+        ticket = _Ticket(near)
+        with self._change:
+            self._waiting.append(ticket)
+            self._deal()
+            self._change.wait_for(lambda: ticket.worker is not None)
+        assert ticket.worker is not None
+        try:
+            yield ticket.worker
+        finally:
+            with self._change:
+                self._idle.append(ticket.worker)
+                self._deal()
+
+    def _deal(self) -> None:
+        while self._idle and self._waiting:
+            worker, ticket = self._match()
+            self._idle.remove(worker)
+            self._waiting.remove(ticket)
+            ticket.worker = worker
+            if ticket.near:
+                self._last[ticket.near] = worker
+                self._last.move_to_end(ticket.near)
+                if len(self._last) > 4096:
+                    self._last.popitem(last=False)
+        self._change.notify_all()
+
+    def _match(self) -> tuple[int, _Ticket]:
+        """The first that waits for a worker that is idle and knows it; else the first, and who has been idle longest.
+
+        Nobody is passed over more than `LOOK` times.
+        """
+        known = ((self._last.get(ticket.near, -1), ticket) for ticket in self._waiting[: self.LOOK])
+        first = self._waiting[0]
+        if first.passed < self.LOOK:
+            for worker, ticket in known:
+                if worker in self._idle:
+                    first.passed += ticket is not first
+                    return worker, ticket
+        return self._idle[0], first
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """One who waits for a worker."""
+
+    near: str
+    worker: int | None = None
+    passed: int = 0
+
+
+class Traffic:
+    """One GPU's jobs: many at a time, or one alone. Who wants to be alone goes before those who come later."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._running = 0
+        self._waiting_alone = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._waiting_alone)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._running -= 1
+                self._change.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For one who is inside `shared`: all others wait until this is left."""
+        with self._change:
+            self._waiting_alone += 1
+            self._running -= 1
+            self._change.notify_all()
+            self._change.wait_for(lambda: self._running == 0)
+            self._running = 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._waiting_alone -= 1
+                self._change.notify_all()
