@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from itertools import combinations
+from math import hypot, inf, isfinite, log, sqrt
+from statistics import NormalDist
 from typing import Protocol
 
 from tritonrl_core.types import Credit, RewardParts, Score, Status, Timing, Verdict
@@ -21,10 +23,14 @@ from tritonrl_core.types import Credit, RewardParts, Score, Status, Timing, Verd
 EPSILON = 1e-4
 """Added to the deviation, as TRL does."""
 
+CHANCE = 0.01
+"""How often a group of equal speeds may be taken for unequal."""
+
 
 class SpeedReward(Protocol):
     """How speedup becomes reward: `capped` (min(speedup, cap)), `milestones` (share of the thresholds reached) or
-    `linear` (the speedup itself)."""
+    `linear` (the speedup itself). `bound` is which figure counts: the `point` estimate, or the `low` end of its
+    interval."""
 
     @property
     def kind(self) -> str: ...
@@ -32,6 +38,8 @@ class SpeedReward(Protocol):
     def cap(self) -> float: ...
     @property
     def milestones(self) -> Sequence[float]: ...
+    @property
+    def bound(self) -> str: ...
 
 
 class RewardSettings(Protocol):
@@ -57,7 +65,8 @@ def reward_parts(verdict: Verdict, timing: Timing | None, settings: RewardSettin
         return RewardParts(correctness=1.0, speed=None)
     if not timing.reward_allowed:
         return RewardParts(correctness=1.0, speed=0.0)
-    return RewardParts(correctness=1.0, speed=speed_reward(timing.speedup, settings.speed))
+    speedup = timing.speedup_low if settings.speed.bound == "low" else timing.speedup
+    return RewardParts(correctness=1.0, speed=speed_reward(speedup, settings.speed))
 
 
 def speed_reward(speedup: float, settings: SpeedReward) -> float:
@@ -86,8 +95,8 @@ class CreditRules:
     """Departures from TritonRL, all off by default.
 
     `speed_from`: speed counts only in groups with at least this share of correct completions.
-    `merge_noise`: correct completions whose speedups' confidence intervals share a point count as equally fast, so that
-    a group that differs by timing noise alone teaches nothing.
+    `merge_noise`: where no two correct completions of a group differ in speed by more than the noise, all of them count
+    as equally fast, so that a group that differs by timing noise alone teaches nothing.
     """
 
     speed_from: float = 0.0
@@ -125,9 +134,30 @@ def _merge_noise(scores: Sequence[Score], speeds: Sequence[float | None]) -> lis
         if score.reward.correctness and score.timing is not None and score.timing.reward_allowed and speed is not None
     ]
     merged = list(speeds)
-    if not timed or max(t.speedup_low for _, t, _ in timed) > min(t.speedup_high for _, t, _ in timed):
+    if not timed or distinguishable([timing for _, timing, _ in timed]):
         return merged
     mean = sum(speed for _, _, speed in timed) / len(timed)
     for place, _, _ in timed:
         merged[place] = mean
     return merged
+
+
+def distinguishable(timings: Sequence[Timing]) -> bool:
+    """Whether any two speedups differ by more than their intervals explain.
+
+    Every pair is tested on the logarithms at level `CHANCE` shared among all pairs (Bonferroni), so that a group of
+    equal speeds is taken for unequal in at most that share of cases, however large it is.
+    """
+    known = [(log(t.speedup), _deviation(t)) for t in timings if t.speedup > 0]
+    pairs = list(combinations(known, 2))
+    if not pairs:
+        return False
+    threshold = NormalDist().inv_cdf(1 - CHANCE / (2 * len(pairs)))
+    return any(abs(a - b) > threshold * hypot(da, db) for (a, da), (b, db) in pairs)
+
+
+def _deviation(timing: Timing) -> float:
+    """Standard deviation of a speedup's logarithm, from its 95 % interval."""
+    if not 0 < timing.speedup_low <= timing.speedup_high:
+        return inf
+    return log(timing.speedup_high / timing.speedup_low) / (2 * 1.96)

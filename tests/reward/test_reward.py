@@ -26,6 +26,7 @@ class Speed:
     kind: str = "capped"
     cap: float = 3.0
     milestones: tuple[float, ...] = (1.0, 1.5, 2.0)
+    bound: str = "point"
 
 
 @dataclass(frozen=True)

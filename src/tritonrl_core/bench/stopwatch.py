@@ -24,9 +24,9 @@ TURNS = 48
 LEAD = 4
 """Flushes before the first turn of such a batch, in which the host gets ahead of the device."""
 
-CONTROL = 0.3
-"""Where runs are long against the flushes between them, flushes are timed for this share of their time: work of others
-on the device shows there, because it is known how long a flush takes."""
+CONTROL, LONG = 0.3, 4.0
+"""Where the runs take `LONG` times as long as what lies between them, flushes are timed for the share `CONTROL` of
+their time: work of others on the device shows there, because it is known how long a flush takes."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,36 @@ def _drive(
                 track.gaps.append(lap.gap_us)
 
 
-def control_lanes(flush: Callable[[], Any], flush_us: float, busy_us: float) -> tuple[list[Lane], float]:
+def foreign_share(tracks: Sequence[Track], clock: DeviceClock) -> float:
+    """The share of the time between runs that someone else had the device.
+
+    What lies between two runs is always the same work: its median says how long it takes, its sum how long it took.
+    Where that is little against the runs, flushes are timed now, for the share `CONTROL` of the runs' time.
+    """
+    gaps = sorted(gap for track in tracks for gap in track.gaps)
+    if not gaps:
+        return 0.0
+    usual, busy = gaps[len(gaps) // 2], sum(sum(track.samples) for track in tracks)
+    control: list[tuple[float, float]] = []
+    if busy > LONG * sum(gaps):
+        lanes, each = _control(clock.flush, usual, busy)
+        control = [(lap.us, each) for lap in clock.laps(lanes)]
+    return excess([track.gaps for track in tracks], control)
+
+
+def excess(gaps: Sequence[Sequence[float]], control: Sequence[tuple[float, float]] = ()) -> float:
+    """By what share the gaps took longer than their medians say. `control` adds pairs of how long flushes took and
+    should have taken, in microseconds."""
+    took = sum(got for got, _ in control)
+    should = sum(expected for _, expected in control)
+    for group in gaps:
+        if group:
+            took += sum(group)
+            should += sorted(group)[len(group) // 2] * len(group)
+    return max(0.0, 1 - should / took) if took else 0.0
+
+
+def _control(flush: Callable[[], Any], flush_us: float, busy_us: float) -> tuple[list[Lane], float]:
     """Flushes to time for `CONTROL` of `busy_us`, and how long each lot of them, about a millisecond, should take."""
     each = max(1, int(1000 // flush_us))
 
@@ -185,18 +214,3 @@ def control_lanes(flush: Callable[[], Any], flush_us: float, busy_us: float) -> 
 
     count = max(1, round(CONTROL * busy_us / (each * flush_us)))
     return [Lane(several, lambda: None)] * count, each * flush_us
-
-
-def foreign_share(tracks: Sequence[Track], control: Sequence[tuple[float, float]] = ()) -> float:
-    """The share of the time between runs that someone else had the device.
-
-    What lies between two runs is always the same work, so its median says how long it takes and its sum how long it
-    took. `control` adds pairs of how long flushes took and should have taken, in microseconds.
-    """
-    took = sum(got for got, _ in control)
-    should = sum(expected for _, expected in control)
-    for track in tracks:
-        if track.gaps:
-            took += sum(track.gaps)
-            should += sorted(track.gaps)[len(track.gaps) // 2] * len(track.gaps)
-    return max(0.0, 1 - should / took) if took else 0.0

@@ -95,6 +95,7 @@ class SpeedReward(_Section):
     kind: Literal["capped", "milestones", "linear"] = "capped"
     cap: Annotated[Number, Field(gt=0)] = 3.0
     milestones: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0, 1.5, 2.0, 3.0)
+    bound: Literal["point", "low"] = "point"
 
 
 class RewardSettings(_Section):
@@ -109,9 +110,13 @@ class RewardSettings(_Section):
 
 
 class TrainSettings(_Section):
-    """`model`: a bundled model's name, a folder, or a name on the hub. `sft` and `grpo` are TRL's own fields."""
+    """`model`: a bundled model's name, a folder, or a name on the hub. `sft` and `grpo` are TRL's own fields.
+
+    `lora` are the fields of peft's `LoraConfig`; null trains all weights.
+    """
 
     model: Annotated[str, Field(min_length=1)] = "nano"
+    lora: dict[str, Any] | None = None
     sft: dict[str, Any] = Field(default_factory=dict)
     grpo: dict[str, Any] = Field(default_factory=dict)
 
@@ -122,6 +127,8 @@ class EvalSettings(_Section):
     suite: str = "auto"
     """A suite as in `tasks.suite`, `NAME:split` (default `held_out`), or a path as in `tasks.paths`."""
     samples: Annotated[Integer, Field(ge=1)] = 4
+    every: Annotated[Integer, Field(ge=0)] = 0
+    """Also after every so many steps of reinforcement; 0: only before and after."""
 
 
 class PluginChoice(NamedTuple):

@@ -1,0 +1,340 @@
+"""How good the clock is: `python benchmarks/timing_quality.py run --out DIR`, then `table --out DIR`.
+
+Each of some fresh processes times the same kernels with every method: Triton's `do_bench`; KernelBench's method (3
+warm-up runs, then events around each run with the cache cleared before and a wait after, mean of 10 or of 100); the
+host's clock around synchronised runs; and ours, `published` and `adaptive`, candidate's side, by the code that the
+replay worker runs. Two kernels: `stream` moves data (where its buffers lie matters), `spin` multiplies in registers for
+a known number of rounds, so that its work can be made to differ by a known share.
+
+`run` may be called again to add processes; `load` times under the load of a second process. Both write JSON lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
+DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
+               "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
+METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "published", "adaptive")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("run", "one", "load", "burn", "table"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--processes", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=240.0, help="start no further process after so long")
+    parser.add_argument("--ci", type=float, default=0.005)
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    {"run": run, "one": one, "load": load, "burn": burn, "table": table}[chosen.do](chosen)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Fresh processes until there are enough; the next one imports while this one measures, and waits for its turn."""
+    began = time.perf_counter()
+    file = chosen.out / "quality.jsonl"
+    done = len(file.read_text().splitlines()) if file.exists() else 0
+    waiting: list[subprocess.Popen[bytes]] = []
+    while done < chosen.processes and time.perf_counter() - began < chosen.seconds:
+        while len(waiting) < min(2, chosen.processes - done):
+            waiting.append(_again("one", chosen))
+        code = waiting.pop(0).wait()
+        done += 1
+        print(f"process {done} of {chosen.processes}: exit {code}, {time.perf_counter() - began:.0f} s", flush=True)
+    for process in waiting:
+        process.wait()
+    table(chosen)
+
+
+def _again(what: str, chosen: argparse.Namespace, **more: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, __file__, what, "--out", str(chosen.out), "--ci", str(chosen.ci)]
+    return subprocess.Popen(command, **more)
+
+
+def one(chosen: argparse.Namespace) -> None:
+    """All methods in this process; one line of JSON."""
+    import torch
+    import triton.testing  # before the lock, because it takes seconds
+
+    with (chosen.out / "turn.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        bed = TestBed(chosen.ci)
+        sizes = calibrated(bed, chosen.out / "sizes.json")
+        row: dict[str, Any] = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__,
+                               "triton": triton.__version__, "ci": chosen.ci, "stream": {}, "spin": {}}  # fmt: skip
+        for label in SIZES:
+            row["stream"][label] = {m: bed.time(m, bed.stream(sizes["stream"][label])) for m in METHODS}
+        for label in SIZES:
+            row["spin"][label] = {method: _ranking(bed, method, sizes, label) for method in METHODS}
+        with (chosen.out / "quality.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _ranking(bed: TestBed, method: str, sizes: dict[str, Any], label: str) -> list[Any]:
+    """Times of spin as it is and with each difference: rows of [difference, µs, GPU ms], in turn."""
+    rounds = sizes["spin"][label]
+    rows = []
+    for _ in range(1 if method == "do_bench" else 2):
+        for difference in (0.0, *DIFFERENCES[label]):
+            more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
+            rows.append([difference, *bed.time(method, bed.spin(rounds + more))[:2]])
+    return rows
+
+
+def calibrated(bed: TestBed, file: Path) -> dict[str, Any]:
+    """Sizes at which the kernels take about as long as wanted; fixed by the first process for all."""
+    if file.exists():
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+    low, high = (bed.time("published", bed.spin(rounds))[0] for rounds in (2000, 42000))
+    slope = (high - low) / 40000
+    base = low - 2000 * slope
+    sizes: dict[str, Any] = {"spin_us_per_round": slope, "spin": {}, "stream": {}}
+    first, second = (bed.time("published", bed.stream(n))[0] for n in (1 << 22, 1 << 26))
+    per = (second - first) / ((1 << 26) - (1 << 22))
+    for label, us in SIZES.items():
+        sizes["spin"][label] = max(16, round((us - base) / slope))
+        sizes["stream"][label] = max(1 << 12, int((us - (first - (1 << 22) * per)) / per) // 4096 * 4096)
+    file.write_text(json.dumps(sizes))
+    return sizes
+
+
+class TestBed:
+    """Kernels to time and the ways to time them. A work is a list of runs of the same kernel on buffers of its own."""
+
+    def __init__(self, ci: float) -> None:
+        import timing_kernels
+        import torch
+
+        from tritonrl_core.types import TimingProtocol
+
+        self.kernels, self.torch = timing_kernels, torch
+        size = 2 * torch.cuda.get_device_properties(0).L2_cache_size
+        self.flush = torch.empty(size, dtype=torch.uint8, device="cuda").zero_
+        self.processors = torch.cuda.get_device_properties(0).multi_processor_count
+        self.protocols = {
+            "published": TimingProtocol("published", warmup=20, trials=100, trim=0.1),
+            "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
+        }
+        self.flush()
+        torch.cuda.synchronize()
+
+    def stream(self, count: int) -> Work:
+        """Moves `count` floats in and out."""
+        def lane(number: int) -> tuple[Callable[[], Any], Any]:
+            keep = self.torch.empty(1 + number * 67 * 512, dtype=self.torch.uint8, device="cuda")
+            x, y = (self.torch.rand(count, device="cuda") for _ in range(2))
+            grid = (-(-count // 1024),)
+            return lambda _keep=keep: self.kernels.stream[grid](x, y, count, BLOCK=1024), y
+        return Work(lane)
+
+    def spin(self, rounds: int) -> Work:
+        """`rounds` dependent multiplications in every lane of one program a multiprocessor."""
+        def lane(number: int) -> tuple[Callable[[], Any], Any]:
+            y = self.torch.empty(self.processors * 128, device="cuda")
+            return lambda: self.kernels.spin[(self.processors,)](y, rounds, BLOCK=128), y
+        return Work(lane)
+
+    def time(self, method: str, work: Work) -> list[float]:
+        """µs, milliseconds that the device was held, milliseconds of it in runs and flushes, runs."""
+        begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        run, _ = work.lane(0)
+        run()
+        self.torch.cuda.synchronize()
+        begin.record()
+        if method in self.protocols:
+            us, spent, count = self._ours(method, work)
+        else:
+            us, spent, count = self._others(method, run), None, 0
+        end.record()
+        self.torch.cuda.synchronize()
+        held = begin.elapsed_time(end)
+        return [round(us, 4), round(held if spent is None else spent, 3), round(held, 3), count]
+
+    def _ours(self, method: str, work: Work) -> tuple[float, float, int]:
+        from tritonrl_core.bench.speed import trimmed_mean
+        from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
+
+        protocol = self.protocols[method]
+        entrant = Contestant("candidate", self.lanes(work), protocol.trials)
+        track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
+        return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
+
+    def lanes(self, work: Work) -> list[Any]:
+        """The work captured at three places, its output overwritten and the cache flushed before each run."""
+        from tritonrl_core.bench.contestants import captured
+        from tritonrl_core.bench.stopwatch import Lane
+
+        made = [work.lane(number) for number in range(3)]
+        return [Lane(captured(run).run, captured(lambda out=out: (out.fill_(-1.0), self.flush())).run)
+                for run, out in made]  # fmt: skip
+
+    def _others(self, method: str, run: Callable[[], Any]) -> float:
+        from triton.testing import do_bench
+
+        name, _, trials = method.partition(", ")
+        if name == "do_bench":
+            return float(do_bench(run)) * 1e3
+        if name == "KernelBench":
+            return self._kernelbench(run, int(trials))
+        for _ in range(3):
+            run()
+        self.torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(int(trials)):
+            run()
+            self.torch.cuda.synchronize()
+        return (time.perf_counter() - began) / int(trials) * 1e6
+
+    def _kernelbench(self, run: Callable[[], Any], trials: int) -> float:
+        for _ in range(3):
+            run()
+        self.torch.cuda.synchronize()
+        times = []
+        for _ in range(trials):
+            begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+            self.flush()
+            begin.record()
+            run()
+            end.record()
+            self.torch.cuda.synchronize()
+            times.append(begin.elapsed_time(end) * 1e3)
+        return statistics.fmean(times)
+
+
+class Work:
+    """The same kernel on as many sets of buffers as asked for."""
+
+    def __init__(self, make: Callable[[int], tuple[Callable[[], Any], Any]]) -> None:
+        self.lane = make
+
+
+def burn(chosen: argparse.Namespace) -> None:
+    """The second process: products of matrices without end, in a pattern that the first line of input names."""
+    import torch
+
+    a = torch.randn(4096, 4096, device="cuda")
+    print("ready", flush=True)
+    busy = sys.stdin.readline().strip() == "all the time"
+    while True:
+        for _ in range(20 if busy else 2):
+            a = torch.tanh(a @ a)
+        torch.cuda.synchronize()
+        if not busy:
+            time.sleep(0.02)
+
+
+def load(chosen: argparse.Namespace) -> None:
+    """Adaptive alone and beside another process: how far off, or that it could not measure."""
+    from tritonrl_core.bench.replay_time import FOREIGN
+    from tritonrl_core.bench.speed import trimmed_mean
+    from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, foreign_share, race
+
+    bed = TestBed(chosen.ci)
+    sizes = calibrated(bed, chosen.out / "sizes.json")
+    quiet: dict[str, float] = {}
+    for pattern in ("none", "now and then", "all the time"):
+        other = None if pattern == "none" else _again("burn", chosen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if other is not None:
+            assert other.stdin is not None
+            assert other.stdout is not None
+            other.stdout.readline()
+            other.stdin.write(f"{pattern}\n".encode())
+            other.stdin.flush()
+            time.sleep(1.0)
+        for label in SIZES:
+            for kind, make in (("stream", bed.stream), ("spin", bed.spin)):
+                work = make(sizes[kind][label])
+                for _ in range(5):
+                    lanes = bed.lanes(work)
+                    clock = DeviceClock(bed.flush)
+                    track = race([Contestant("c", lanes, 100)], bed.protocols["adaptive"], clock)["c"]
+                    us, foreign = trimmed_mean(track.samples, 0.1), foreign_share([track], clock)
+                    quiet.setdefault(f"{kind} {label}", us)
+                    row = {"load": pattern, "kernel": kind, "size": label, "us": round(us, 3), "runs": track.count,
+                           "off": round(us / quiet[f"{kind} {label}"] - 1, 4), "foreign": round(foreign, 4),
+                           "refused": foreign > FOREIGN}  # fmt: skip
+                    with (chosen.out / "load.jsonl").open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+        if other is not None:
+            other.kill()
+            other.wait()
+    print(load_table(chosen.out), flush=True)
+
+
+def table(chosen: argparse.Namespace) -> None:
+    """Print what the lines in the folder say, as Markdown."""
+    rows = [json.loads(line) for line in (chosen.out / "quality.jsonl").read_text().splitlines()]
+    print(f"{len(rows)} processes, {rows[0]['device']}, torch {rows[0]['torch']}, triton {rows[0]['triton']}\n")
+    for kind in ("stream", "spin"):
+        print(f"Variation of one measurement between processes, `{kind}`: mean µs, coefficient of variation, GPU ms\n")
+        print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
+        for method in METHODS:
+            cells = [_variation([_base(row, kind, label, method) for row in rows]) for label in SIZES]
+            print(f"| {method} | " + " | ".join(cells) + " |")
+        print()
+    print("Share of pairs ranked right, `spin`, by how much more work the slower one does\n")
+    print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
+    for method in METHODS:
+        print(f"| {method} | " + " | ".join(_ranked(rows, label, method) for label in SIZES) + " |")
+
+
+def _base(row: dict[str, Any], kind: str, label: str, method: str) -> tuple[float, float]:
+    if kind == "stream":
+        us, spent, *_ = row[kind][label][method]
+        return us, spent
+    _, us, spent = row[kind][label][method][0]
+    return us, spent
+
+
+def _variation(found: Sequence[tuple[float, float]]) -> str:
+    times = [us for us, _ in found]
+    mean = statistics.fmean(times)
+    cv = statistics.stdev(times) / mean if len(times) > 1 else float("nan")
+    return f"{mean:.2f}, {cv:.2%}, {statistics.fmean(ms for _, ms in found):.1f}"
+
+
+def _ranked(rows: Sequence[dict[str, Any]], label: str, method: str) -> str:
+    """Within each process every measurement of the plain kernel against every one of the longer kernel."""
+    cells = []
+    for difference in DIFFERENCES[label]:
+        right = count = 0
+        for row in rows:
+            found = row["spin"][label][method]
+            plain = [us for share, us, _ in found if share == 0]
+            longer = [us for share, us, _ in found if share == difference]
+            right += sum(b > a for a in plain for b in longer)
+            count += len(plain) * len(longer)
+        cells.append(f"{difference:.2%}: {right}/{count}")
+    return ", ".join(cells)
+
+
+def load_table(out: Path) -> str:
+    """Worst deviation by load and kernel, and how many were refused."""
+    rows = [json.loads(line) for line in (out / "load.jsonl").read_text().splitlines()]
+    lines = ["| load | kernel | worst deviation where not refused | refused | foreign share |", "| --- " * 5 + "|"]
+    for pattern in ("none", "now and then", "all the time"):
+        for kind in ("stream", "spin"):
+            for label in SIZES:
+                mine = [r for r in rows if (r["load"], r["kernel"], r["size"]) == (pattern, kind, label)]
+                kept = [abs(r["off"]) for r in mine if not r["refused"]]
+                worst = f"{max(kept):.1%}" if kept else "–"
+                share = statistics.median(r["foreign"] for r in mine) if mine else 0
+                refused = f"{len(mine) - len(kept)} of {len(mine)}"
+                lines.append(f"| {pattern} | {kind} {label} | {worst} | {refused} | {share:.0%} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
