@@ -31,7 +31,6 @@ from tritonrl_core.bench.stopwatch import (
     DeviceClock,
     Lane,
     Track,
-    control_lanes,
     foreign_share,
     race,
 )
@@ -125,9 +124,9 @@ class _Heat:
         if count < wanted:
             self.notes.append(f"captured at {count} of {wanted} places in memory: more do not fit")
         places = [self.replay.place(given, POISONS[0], shift=number * SHIFT) for number in range(count)]
-        with fault_boundary(), seeded(self.job.case.seed):
-            self.replay.tune(places[0])
         if self.replay.picks:
+            with self.bench.alone(), fault_boundary(), seeded(self.job.case.seed):
+                self.replay.tune(places[0])
             places[0].reset(given, POISONS[0])
         self.bench.clear(materials)
         return places, [Runner(reference, number) for number in range(count)]
@@ -172,7 +171,7 @@ class _Heat:
             entrants.append(Contestant(name, lanes, min(trials, DRIFT_RUNS) if name in self.known else trials))
         with self.bench.alone(), alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)) as waited:
             tracks = race(entrants, self.protocol, self.clock)
-            foreign = self._foreign(tracks)
+            foreign = foreign_share(list(tracks.values()), self.clock)
             state = gpu_state(self.gpu_name)
         self.facts |= {"foreign": round(foreign, 4), "waited_s": round(waited, 4), **state}
         self.facts["seconds"] = round(time.perf_counter() - began, 4)
@@ -186,14 +185,6 @@ class _Heat:
                 remedy="Give the verifier a GPU of its own while it times.",
             )
         return tracks
-
-    def _foreign(self, tracks: Mapping[str, Track]) -> float:
-        gaps = sorted(gap for track in tracks.values() for gap in track.gaps)
-        busy = sum(sum(track.samples) for track in tracks.values())
-        if not gaps or busy <= 4 * sum(gaps):
-            return foreign_share(list(tracks.values()))
-        lanes, each = control_lanes(self.flush, gaps[len(gaps) // 2], busy)
-        return foreign_share(list(tracks.values()), [(lap.us, each) for lap in self.clock.laps(lanes)])
 
     def _measured(self, tracks: Mapping[str, Track], baselines: Mapping[str, list[Lane]]) -> dict[str, Samples]:
         """Samples of the baselines that were measured now; a known one that has drifted is measured again."""
