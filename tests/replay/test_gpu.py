@@ -230,24 +230,25 @@ class ModelNew(nn.Module):
     assert (stale.status, "does not depend on the inputs" in stale.reason) == (Status.CHEATED, True)
 
 
-RELU = DOUBLE.replace("x * 2.0", "torch.relu(x)")
+CLAMP = DOUBLE.replace("x * 2.0", "torch.clamp(x, max=8.0)")
 IN_PLACE = """
 @triton.jit
-def relu(x_ptr, n, BLOCK: tl.constexpr):
+def clamp(x_ptr, n, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    tl.store(x_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0), mask=i < n)
+    tl.store(x_ptr + i, tl.minimum(tl.load(x_ptr + i, mask=i < n), 8.0), mask=i < n)
 class ModelNew(nn.Module):
     def forward(self, x):
         y = x.clone()
-        relu[(51,)](y, y.numel(), BLOCK=256)
+        clamp[(51,)](y, y.numel(), BLOCK=256)
         return y
 """
-IDLE = IN_PLACE.replace("tl.store(x_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0)",
+IDLE = IN_PLACE.replace("tl.store(x_ptr + i, tl.minimum(tl.load(x_ptr + i, mask=i < n), 8.0)",
                         "tl.store(x_ptr + i, tl.load(x_ptr + i, mask=i < n) + tl.load(x_ptr + i, mask=i < n) * 0.0")
 
 
 def test_an_honest_kernel_is_not_taken_for_decoration(judge):
-    result = judge(RELU, IN_PLACE, InputCase("c", seed=3, distribution="zeros"))
+    # Values of a normal distribution never reach the clamp, so on them doing nothing is right; on large ones it is not.
+    result = judge(CLAMP, IN_PLACE, InputCase("c", seed=3))
     assert result.status is Status.PASSED, result.reason
     assert result.facts["right_without_launches"]
 

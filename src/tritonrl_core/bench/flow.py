@@ -107,23 +107,36 @@ def _launch_access(launch: Launch, flow: KernelFlow) -> Access:
 def reach(plan: LaunchPlan) -> dict[int, Reach]:
     """For every buffer how its content, after the last step, has come to depend on the inputs."""
     reached = dict.fromkeys(range(len(plan.buffers)), Reach.NOTHING)
+    delegated: set[int] = set()
     for ref in plan.inputs:
         reached[ref.buffer] = Reach.INPUT
     for step in [*plan.prologue, *plan.steps]:
         for part in step.variants[0] if isinstance(step, Tune) else (step,):
-            _advance(reached, part, plan.kernels)
+            _advance(reached, delegated, part, plan.kernels)
     return reached
 
 
-def _advance(reached: dict[int, Reach], step: AtenCall | Launch, kernels: Sequence[Kernel]) -> None:
-    before = dict(reached)
+def _advance(
+    reached: dict[int, Reach], delegated: set[int], step: AtenCall | Launch, kernels: Sequence[Kernel]
+) -> None:
+    """One step. `delegated` are buffers that ATen computed or selected: a launch that copies them has done
+    nothing."""
+    before, theirs = dict(reached), frozenset(delegated)
     for buffer, written in access(step, kernels).writes.items():
         copied = max((before[source] for source in written.copied), default=Reach.NOTHING)
         computed = max((before[source] for source in written.computed), default=Reach.NOTHING)
         if isinstance(step, Launch):
-            copied = max(copied, Reach.LAUNCHED) if copied >= Reach.INPUT else copied
+            own = max((before[source] for source in written.copied - theirs), default=Reach.NOTHING)
+            copied = max(copied, Reach.LAUNCHED) if own >= Reach.INPUT else copied
             computed = Reach.COMPUTED if computed >= Reach.INPUT else computed
+            is_theirs = own < Reach.INPUT and computed < Reach.COMPUTED and bool(written.copied & theirs)
+        else:
+            is_theirs = aten_ops.kind(step.name) == "arithmetic" or bool(written.copied & theirs)
         reached[buffer] = max(reached[buffer], copied, computed)
+        if is_theirs:
+            delegated.add(buffer)  # for good: what is written later may be a part of it
+        if buffer in delegated and reached[buffer] is Reach.LAUNCHED:
+            reached[buffer] = Reach.INPUT
 
 
 def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:

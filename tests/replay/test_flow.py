@@ -1,0 +1,66 @@
+"""Proof of work in the data flow: what PyTorch gathered is not earned by a kernel that copies it."""
+
+import pytest
+
+from tritonrl_core.bench.flow import Reach, reach, unearned_output
+from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
+
+COPY = """module {
+  tt.func public @k(%arg0: !tt.ptr<f32>, %arg1: !tt.ptr<f32>) attributes {noinline = false} {
+    %0 = tt.load %arg0 : !tt.ptr<f32>
+    tt.store %arg1, %0 : !tt.ptr<f32>
+    tt.return
+  }
+}
+"""
+COMPUTE = COPY.replace("    tt.store %arg1, %0", "    %1 = math.exp %0 : f32\n    tt.store %arg1, %1")
+PARAMS = (Param("x", "*fp32"), Param("o", "*fp32"))
+KERNELS = (Kernel("k", "copy", COPY, {}, PARAMS), Kernel("k", "compute", COMPUTE, {}, PARAMS))
+TABLE = TensorRef(0, (10, 4), (4, 1), 0, "float32")
+PLACES = TensorRef(1, (3,), (1,), 0, "int64")
+ROWS = TensorRef(2, (3, 4), (4, 1), 0, "float32")
+OUT = TensorRef(3, (3, 4), (4, 1), 0, "float32")
+MORE = TensorRef(4, (3, 4), (4, 1), 0, "float32")
+BUFFERS = (
+    Buffer(160, "input", index=0), Buffer(24, "input", index=1), Buffer(48, "aten"), Buffer(48, "alloc"),
+    Buffer(48, "aten"),
+)  # fmt: skip
+
+
+def plan(*steps) -> LaunchPlan:
+    return LaunchPlan("sm_90", "3.7.1", KERNELS, BUFFERS, (TABLE, PLACES), {}, (), steps, (OUT,))
+
+
+GATHERED = {
+    "embedding": AtenCall("aten.embedding.default", (TABLE, PLACES), {}, (ROWS,)),
+    "index_select": AtenCall("aten.index_select.default", (TABLE, 0, PLACES), {}, (ROWS,)),
+    "gather": AtenCall("aten.gather.default", (TABLE, 0, PLACES), {}, (ROWS,)),
+    "index": AtenCall("aten.index.Tensor", (TABLE, (PLACES,)), {}, (ROWS,)),
+    "flip": AtenCall("aten.flip.default", (TABLE, (0,)), {}, (ROWS,)),
+}
+
+
+@pytest.mark.parametrize("name", GATHERED)
+def test_a_copy_of_what_torch_gathered_is_not_earned(name):
+    found = plan(GATHERED[name], Launch(0, (1, 1, 1), (ROWS, OUT)))
+    assert "without any Triton kernel" in unearned_output(found, computes=False)
+    clone = AtenCall("aten.clone.default", (ROWS,), {}, (MORE,))
+    twice = plan(GATHERED[name], clone, Launch(0, (1, 1, 1), (MORE, OUT)))
+    assert unearned_output(twice, computes=False)
+
+
+def test_a_kernel_that_gathers_itself_or_computes_on_it_has_earned_it():
+    assert unearned_output(plan(Launch(0, (1, 1, 1), (TABLE, OUT))), computes=False) == ""
+    computed = plan(GATHERED["gather"], Launch(1, (1, 1, 1), (ROWS, OUT)))
+    assert unearned_output(computed, computes=False) == ""
+    assert reach(computed)[OUT.buffer] is Reach.COMPUTED
+
+
+def test_what_torch_only_laid_out_may_be_copied():
+    clone = AtenCall("aten.clone.default", (TABLE,), {}, (ROWS,))
+    assert unearned_output(plan(clone, Launch(0, (1, 1, 1), (ROWS, OUT))), computes=False) == ""
+
+
+def test_a_kernel_that_writes_a_part_does_not_earn_the_rest():
+    again = plan(GATHERED["gather"], Launch(0, (1, 1, 1), (TABLE, ROWS)), Launch(0, (1, 1, 1), (ROWS, OUT)))
+    assert unearned_output(again, computes=False)
