@@ -120,6 +120,10 @@ def test_a_scalar_where_a_pointer_belongs_is_refused():
     assert "does not fit" in refused(replace(PLAN, steps=(replace(LAUNCH, args=(64, OUT, 32, 0.1)),))).reason
 
 
+def test_a_prologue_that_touches_inputs_is_refused():
+    assert "touches the inputs" in refused(replace(PLAN, prologue=(LAUNCH,))).reason
+
+
 def test_a_result_used_before_it_is_there_is_refused():
     assert "before the call" in refused(replace(PLAN, steps=(LAUNCH,), outputs=(HALF,))).reason
 

@@ -374,6 +374,7 @@ def _check(plan: LaunchPlan, limits: PlanLimits) -> None:
         if ref.end > plan.buffers[ref.buffer].nbytes:
             raise _RefusedError(f"a tensor reaches past the end of buffer {ref.buffer}")
     _check_sources(plan)
+    _check_prologue(plan)
     born: set[int] = set()
     for step in [*plan.prologue, *plan.steps]:
         _check_step(plan, step, born, limits)
@@ -413,6 +414,13 @@ def _check_sources(plan: LaunchPlan) -> None:
             raise _RefusedError(f"parameter {name} does not lie in a buffer of its own")
     if sum(buffer.role == "parameter" for buffer in plan.buffers) != len(plan.parameters):
         raise _RefusedError("a buffer claims a parameter that is not there")
+
+
+def _check_prologue(plan: LaunchPlan) -> None:
+    """Work on weights may stay outside of the clock; work on inputs would hide there."""
+    inputs = {ref.buffer for ref in plan.inputs}
+    if any(ref.buffer in inputs for ref in tensors_in(plan.prologue)):
+        raise _RefusedError("the prologue touches the inputs")
 
 
 def _check_born(plan: LaunchPlan, ref: TensorRef, born: set[int]) -> None:
