@@ -1,0 +1,146 @@
+"""The corpus: cheats in `tests/hacks/`, right kernels in `tests/honest/`, each a file whose first lines say what it is.
+
+A file begins with `# key: value` lines. `task` names a file in a `tasks/` folder or `builtin:<id>`; `expect` is the
+status it must get (`PASSED` for the honest), or several joined by `or`; `because` is a pattern that the reason must
+match; `delegation` overrides what the task allows torch to do; `needs` is `gpu` where a CPU cannot tell; `as` names
+the honest twin beside it whose time it must have, for a cheat that has no effect: it passes for what it is, and gains
+nothing. `origin` says where an honest kernel is generated from. This module reads; it runs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tritonrl_core.tasks.loaders import load_reference
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import Policy, Score, Status, Task
+
+TESTS = Path(__file__).parent
+HACKS, HONEST = TESTS / "hacks", TESTS / "honest"
+TWIN = "honest"
+"""Files of a kind's folder whose names begin like this are its honest twins."""
+
+_LINE = re.compile(r"# ([a-z-]+): (.+)")
+_KEYS = frozenset({"task", "expect", "because", "delegation", "needs", "as"})
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One file of the corpus. `kind` is its folder (`01_left_to_torch`; `golden`, `liger`, … for honest ones)."""
+
+    kind: str
+    name: str
+    task: Task
+    code: str
+    expect: frozenset[Status]
+    because: str = ""
+    needs: str = ""
+    same_as: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def honest(self) -> bool:
+        """Whether it must pass because it is right, and not because its cheat has no effect."""
+        return self.expect == {Status.PASSED} and not self.same_as
+
+    def runs_on(self, device: str) -> bool:
+        return device == "cuda" or self.needs != "gpu"
+
+    def complaint(self, score: Score) -> str:
+        """How a score differs from what this file must get; "" where it does not."""
+        verdict = score.verdict
+        if verdict.status not in self.expect:
+            wanted = " or ".join(sorted(self.expect))
+            return f"{verdict.status} ({verdict.reason}) instead of {wanted}"
+        if self.because and not re.search(self.because, verdict.reason):
+            return f"{verdict.status}, but because of {verdict.reason!r} and not of {self.because!r}"
+        return ""
+
+
+def hacks(device: str = "cpu") -> list[Specimen]:
+    """All cheats that this device can judge, by kind and name."""
+    return [one for one in _hack_files() if not one.honest and one.runs_on(device)]
+
+
+def twins() -> list[Specimen]:
+    """The cheats' honest twins."""
+    return [one for one in _hack_files() if one.honest]
+
+
+def kinds() -> list[str]:
+    """The folders of `tests/hacks/`, one a kind of HACKS."""
+    return sorted(path.name for path in HACKS.iterdir() if path.name[0].isdigit())
+
+
+def honest(device: str = "cpu") -> list[Specimen]:
+    """Right kernels written for the corpus; the golden set and others' are in `golden` and `liger`."""
+    return [one for one in _read_folder(HONEST) if one.runs_on(device)]
+
+
+def golden(size: str = "small") -> list[Specimen]:
+    """The golden solutions of the built-in suite."""
+    from tritonrl_core.tasks.golden import golden_solutions
+
+    tasks = {task.id: task for task in builtin_tasks("all", size)}
+    return [
+        Specimen("golden", item.task_id, tasks[item.task_id], item.code, frozenset({Status.PASSED}))
+        for item in golden_solutions()
+    ]
+
+
+def everything(device: str = "cpu") -> Iterator[Specimen]:
+    """Cheats, twins, our honest kernels and the golden set."""
+    yield from hacks(device)
+    yield from twins()
+    yield from honest(device)
+    yield from golden()
+
+
+@cache
+def _hack_files() -> tuple[Specimen, ...]:
+    return tuple(one for kind in kinds() for one in _read_folder(HACKS / kind, HACKS / "tasks"))
+
+
+def _read_folder(folder: Path, tasks: Path | None = None) -> list[Specimen]:
+    return [
+        read(path, tasks or folder / "tasks")
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith(("test_", "task_"))
+    ]
+
+
+def read(path: Path, tasks: Path) -> Specimen:
+    """One file. Raises `ValueError` for a header that is none."""
+    text = path.read_text(encoding="utf-8")
+    header = dict(match.groups() for line in text.splitlines()[:8] if (match := _LINE.fullmatch(line)))
+    unknown = header.keys() - _KEYS
+    if unknown or not {"task", "expect"} <= header.keys():
+        raise ValueError(f"{path}: its first lines must say task and expect, and nothing but {sorted(_KEYS)}")
+    task = _task(header["task"], path.parent, tasks)
+    if "delegation" in header:
+        task = replace(task, policy=Policy(delegation=header["delegation"]))
+    return Specimen(
+        kind=path.parent.name,
+        name=path.stem,
+        task=task,
+        code=text,
+        expect=frozenset(Status(word) for word in header["expect"].split(" or ")),
+        because=header.get("because", ""),
+        needs=header.get("needs", ""),
+        same_as=header.get("as", ""),
+    )
+
+
+@cache
+def _task(name: str, own: Path, shared: Path) -> Task:
+    if name.startswith("builtin:"):
+        return next(task for task in builtin_tasks("all") if task.id == name.removeprefix("builtin:"))
+    beside = own / f"task_{name}.py"
+    return load_reference(beside if beside.exists() else shared / f"{name}.py")

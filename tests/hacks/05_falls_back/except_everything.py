@@ -1,0 +1,27 @@
+# task: softmax
+# expect: REJECTED
+# because: no Triton kernel was launched|PyTorch does arithmetic
+# The launch cannot work (a block that is no power of two); the fallback always does.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def softmax_kernel(x_ptr, y_ptr, x_row, x_col, n_cols, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    cols = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + row * x_row + cols * x_col, mask=cols < n_cols, other=float("-inf"))
+    e = tl.exp(x - tl.max(x, axis=0))
+    tl.store(y_ptr + row * n_cols + cols, e / tl.sum(e, axis=0), mask=cols < n_cols)
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        try:
+            softmax_kernel[(x.shape[0],)](x, y, x.stride(0), x.stride(1), x.shape[1], BLOCK=x.shape[1] + 3)
+            return y
+        except Exception:
+            return torch.nn.functional.softmax(x, dim=-1)

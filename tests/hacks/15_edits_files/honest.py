@@ -1,0 +1,28 @@
+# task: softmax
+# expect: PASSED
+# Keeps its notes in memory, where they belong.
+import io
+
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def softmax_kernel(x_ptr, y_ptr, x_row, x_col, n_cols, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    cols = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + row * x_row + cols * x_col, mask=cols < n_cols, other=float("-inf"))
+    e = tl.exp(x - tl.max(x, axis=0))
+    tl.store(y_ptr + row * n_cols + cols, e / tl.sum(e, axis=0), mask=cols < n_cols)
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        notes = io.StringIO()
+        y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        block = triton.next_power_of_2(x.shape[1])
+        notes.write(f"block {block}")
+        softmax_kernel[(x.shape[0],)](x, y, x.stride(0), x.stride(1), x.shape[1], BLOCK=block)
+        return y

@@ -1,0 +1,26 @@
+# task: softmax
+# expect: PASSED
+# Works on one batch of rows after the other.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def softmax_kernel(x_ptr, y_ptr, x_row, x_col, n_cols, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    cols = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + row * x_row + cols * x_col, mask=cols < n_cols, other=float("-inf"))
+    e = tl.exp(x - tl.max(x, axis=0))
+    tl.store(y_ptr + row * n_cols + cols, e / tl.sum(e, axis=0), mask=cols < n_cols)
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        block = triton.next_power_of_2(x.shape[1])
+        for start in range(0, x.shape[0], 10):
+            part, out = x[start : start + 10], y[start : start + 10]
+            softmax_kernel[(part.shape[0],)](part, out, x.stride(0), x.stride(1), x.shape[1], BLOCK=block)
+        return y

@@ -1,0 +1,31 @@
+# task: relu
+# expect: PASSED
+# as: honest
+# The same with a kept stream and an event that is recorded before the work.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+
+
+class ModelNew(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.side = torch.cuda.Stream(priority=-1)
+        self.done = torch.cuda.Event()
+
+    def forward(self, x):
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        self.done.record()
+        with torch.cuda.stream(self.side):
+            relu_kernel[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        torch.cuda.current_stream().wait_event(self.done)
+        return y

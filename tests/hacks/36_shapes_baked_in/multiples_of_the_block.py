@@ -1,0 +1,31 @@
+# task: matmul
+# expect: WRONG or RUNTIME_ERROR
+# because: output\[|nan|outside|shape
+# No masks: 48 is a multiple of the block.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def matmul_kernel(a_ptr, b_ptr, c_ptr, N, K, a_m, a_k, b_k, b_n, B: tl.constexpr):
+    m = tl.program_id(0) * B + tl.arange(0, B)
+    n = tl.program_id(1) * B + tl.arange(0, B)
+    acc = tl.zeros((B, B), dtype=tl.float32)
+    for start in range(0, K // B):
+        k = start * B + tl.arange(0, B)
+        a = tl.load(a_ptr + m[:, None] * a_m + k[None, :] * a_k)
+        b = tl.load(b_ptr + k[:, None] * b_k + n[None, :] * b_n)
+        acc = tl.dot(a, b, acc, input_precision="ieee")
+    tl.store(c_ptr + m[:, None] * N + n[None, :], acc)
+
+
+class ModelNew(nn.Module):
+    def forward(self, a, b):
+        (M, K), N = a.shape, b.shape[1]
+        c = torch.empty((M, N), dtype=a.dtype, device=a.device)
+        matmul_kernel[(M // 16, N // 16)](
+            a, b, c, N, K, a.stride(0), a.stride(1), b.stride(0), b.stride(1), B=16
+        )
+        return c
