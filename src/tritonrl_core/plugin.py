@@ -25,7 +25,7 @@ import pluggy
 from pydantic import BaseModel, ConfigDict
 
 from tritonrl_core.hookspecs import PROJECT
-from tritonrl_core.types import TaskRoom
+from tritonrl_core.types import Candidate, Task, TaskRoom
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -70,6 +70,13 @@ class Plugin:
     def doctor() -> list[tuple[str, str, str]]:
         """What `tritonrl doctor` shows of this plugin on this machine: rows of (what, found, what to do about it)."""
         return []
+
+    def known_solution(self, task: Task) -> Candidate | None:
+        """A solution, with its plan, of a task that this plugin gave; None where it knows none.
+
+        For training data, so it is judged before it is used. Not a hook: only who made a task can know.
+        """
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """State as plain JSON-able data, saved with each checkpoint."""

@@ -48,6 +48,12 @@ class BasePlugin(Plugin):
     def generate_tasks(self, split: str, seed: int) -> Sequence[Task]:
         return generate_tasks(self.preset.tasks, split, self.preset.train.model)
 
+    def known_solution(self, task: Task) -> Candidate | None:
+        # Imported here: judging needs no golden set.
+        from tritonrl_core.base.known_solution import known_solution
+
+        return known_solution(task)
+
     @hookimpl
     def sample_level(self, stats: Mapping[int, LevelStats], rng: Random) -> int:
         return sample_level(self.preset.levels, stats, rng)

@@ -23,7 +23,7 @@ from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session.assembly import check_owners, find, room_of, start
 from tritonrl_core.session.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
 from tritonrl_core.session.explanation import Explanation, HookExplanation, Problem, Who, idle_plugins
-from tritonrl_core.session.guard import Owner, guarded, guarded_wrapper
+from tritonrl_core.session.guard import Owner, blame, guarded, guarded_wrapper
 from tritonrl_core.session.implementations import implementations
 from tritonrl_core.tasks.curate import Curated, curate
 from tritonrl_core.types import (
@@ -169,6 +169,15 @@ class Session:
         for task, reason in found.unfit:
             log.info("%s is left out: %s", task.id, reason)
         return found
+
+    def known_solution(self, task: Task) -> Candidate | None:
+        """A solution that one of the plugins knows for a task of its own, not judged yet; None where there is none."""
+        for owner in reversed(list(self.plugins.values())):
+            with boundary(lambda error, owner=owner: blame(owner, "known_solution", error)):  # type: ignore[misc]
+                solution = owner.plugin.known_solution(task)
+            if solution is not None:
+                return solution
+        return None
 
     # -- who and what --------------------------------------------------------------------------------------------------
 

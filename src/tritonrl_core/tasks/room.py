@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class Room:
-    """Answers for the tasks of one run. `tested` are the suites that the user names as tested on; `held_out` those whose
-    held-out split nothing that is generated may equal. Thread-safe: at worst, something is found out twice."""
+    """Answers for the tasks of one run. `tested` are the suites that the user names as tested on; `held_out` those
+    whose held-out split nothing that is generated may equal. Thread-safe: at worst, something is found out twice.
+    """
 
     def __init__(self, tested: Sequence[str] = (), held_out: Sequence[str] = (BUILTIN,), model: str = "") -> None:
         self._named, self._held_out, self._model = tuple(tested), tuple(dict.fromkeys(held_out)), model
