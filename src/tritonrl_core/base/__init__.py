@@ -59,8 +59,8 @@ class BasePlugin(Plugin):
         return sample_level(self.preset.levels, stats, rng)
 
     @hookimpl
-    def pre_filter(self, candidate: Candidate) -> Objection | None:
-        return pre_filter(candidate)
+    def pre_filter(self, task: Task, candidate: Candidate) -> Objection | None:
+        return pre_filter(candidate, task)
 
     @hookimpl
     def sandbox_exec(self, job: SandboxJob) -> SandboxResult:

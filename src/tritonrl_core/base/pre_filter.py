@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 
+from tritonrl_core.base.forbidden import forbidden_builtin
 from tritonrl_core.base.kernel_calls import (
     defines,
     find_kernels,
@@ -18,7 +19,7 @@ from tritonrl_core.base.kernel_calls import (
     reachable_from,
 )
 from tritonrl_core.syntax import parse
-from tritonrl_core.types import Candidate, Objection, Stage, Status
+from tritonrl_core.types import Candidate, Objection, Stage, Status, Task
 
 MODEL = "ModelNew"
 FILENAME = "<candidate>"
@@ -32,8 +33,11 @@ def ignore_warnings() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=FILENAME)
 
 
-def pre_filter(candidate: Candidate) -> Objection | None:
-    """An objection with a reason that a person, or a model, can act on; None where no rule is certain."""
+def pre_filter(candidate: Candidate, task: Task | None = None) -> Objection | None:
+    """An objection with a reason that a person, or a model, can act on; None where no rule is certain.
+
+    `task` brings the rules of its policy along.
+    """
     code = candidate.code
     if not code.strip():
         return _reject("the completion has no code; give one ```python block that defines ModelNew")
@@ -45,7 +49,8 @@ def pre_filter(candidate: Candidate) -> Objection | None:
         return _reject(f"not valid Python: {error.msg} (line {error.lineno}){_excerpt(code, error.lineno)}")
     except (ValueError, RecursionError, MemoryError) as error:
         return _reject(f"not valid Python: {str(error) or 'the code is nested too deeply'}")
-    reason = model_problem(tree) or kernel_problem(tree)
+    forbidden = task.policy.forbidden_builtins if task is not None else ()
+    reason = model_problem(tree) or kernel_problem(tree) or forbidden_builtin(tree, forbidden)
     return _reject(reason) if reason else None
 
 
