@@ -7,7 +7,7 @@ import pytest
 
 from tritonrl_core.base import pre_filter
 from tritonrl_core.testing import SAMPLE_KERNEL
-from tritonrl_core.types import Candidate, Stage, Status
+from tritonrl_core.types import Candidate, Policy, Stage, Status, Task
 
 HEAD = """
 import torch, torch.nn as nn, triton, triton.language as tl
@@ -145,3 +145,29 @@ def test_no_source_takes_long_or_crashes(code):
     began = time.thread_time()
     objection(code)
     assert time.thread_time() - began < 3
+
+
+SOFTMAX_TASK = Task("t", 1, "", policy=Policy(forbidden_builtins=("softmax",)))
+
+
+@pytest.mark.parametrize(
+    ("line", "use"),
+    [
+        ("", "tl.softmax(v)"),
+        ("from triton.language import softmax as s\n", "s(v)"),
+        ("from triton.language.standard import softmax\n", "softmax(v)"),
+        ("import triton.language.standard\n", "triton.language.standard.softmax(v)"),
+        ("from triton import language as lang\n", "lang.softmax(v)"),
+    ],
+)
+def test_a_builtin_that_does_the_whole_task_is_refused_where_the_task_says_so(line: str, use: str) -> None:
+    code = HEAD + line + KERNEL.replace("tl.load(x)", f"({use} for v in [tl.load(x)])") + MODEL
+    found = pre_filter(Candidate.from_code(code), SOFTMAX_TASK)
+    assert found is not None
+    assert found.reason.endswith("tl.softmax is not allowed: the task is the algorithm itself")
+    assert pre_filter(Candidate.from_code(code)) is None
+
+
+def test_a_function_of_ones_own_may_be_called_softmax() -> None:
+    code = HEAD + "@triton.jit\ndef softmax(v):\n    return v\n" + KERNEL.replace("tl.load(x)", "softmax(tl.load(x))")
+    assert pre_filter(Candidate.from_code(code + MODEL), SOFTMAX_TASK) is None
