@@ -61,14 +61,14 @@ def test_a_right_kernel_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "status", "words"),
     [
-        ("import torch\n", "import torch\nimport cupy\n", Status.UNSUPPORTED, "line 2: import cupy: kernels in"),
-        ("import torch\n", "import torch\nfrom flash_attn.ops import f\n", Status.UNSUPPORTED, "import flash_attn.ops"),
+        ("import torch\n", "import torch\nimport cupy\n", Status.REJECTED, "line 2: import cupy: kernels in"),
+        ("import torch\n", "import torch\nfrom flash_attn.ops import f\n", Status.REJECTED, "import flash_attn.ops"),
         ("import torch\n", "import torch\nfrom torch.utils.cpp_extension import load_inline as li\nm = li('x')\n",
-         Status.UNSUPPORTED, "torch.utils.cpp_extension.load_inline(): machine code"),
+         Status.REJECTED, "torch.utils.cpp_extension.load_inline(): machine code"),
         ("        return out", "        import subprocess as s\n        s.run(['ls'])\n        return out",
          Status.UNSUPPORTED, "subprocess.run(): other processes"),
         ("        return out", "        return torch.compile(torch.relu)(out)",
-         Status.UNSUPPORTED, "torch.compile(): a compiler"),
+         Status.REJECTED, "torch.compile(): a compiler"),
         ("import triton.language as tl\n", "",
          Status.BUILD_ERROR, "'tl' is used, and nothing defines or imports it; add `import triton.language as tl`"),
         ("        out = torch.empty_like(x)\n", "", Status.RUNTIME_ERROR, "the name 'out'"),

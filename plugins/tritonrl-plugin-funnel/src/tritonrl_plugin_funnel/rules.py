@@ -13,7 +13,7 @@ from tritonrl_core.syntax import parse
 from tritonrl_core.types import Objection, Stage, Status, Task
 from tritonrl_plugin_funnel.api import launch_problem, missing_name
 from tritonrl_plugin_funnel.source import Source, launched_name
-from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, reason_for
+from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, NOT_ITS_OWN, reason_for
 
 
 def source_objection(task: Task, code: str) -> Objection | None:
@@ -36,7 +36,8 @@ def unrecordable(source: Source) -> Objection | None:
     for node in source.executed:
         for name, reason in _listed(node, source):
             if reason:
-                return Objection(Status.UNSUPPORTED, Stage.AST, f"line {_line(node)}: {name}: {reason}")
+                status = Status.REJECTED if reason in NOT_ITS_OWN else Status.UNSUPPORTED
+                return Objection(status, Stage.AST, f"line {_line(node)}: {name}: {reason}")
     return None
 
 

@@ -13,6 +13,11 @@ _MACHINE_CODE = "machine code that is loaded or built at run time can't be recor
 _PROCESS = "other processes are not followed; do the work in the kernel"
 _COMPILER = "a compiler that writes the kernels is not the candidate's own work; write the kernel yourself"
 _NETWORK = "there is no network where candidates run"
+_LIBRARY = "a ready-made kernel library does the work; write the kernel yourself"
+_ENGINE = "a ready-made engine does the work; write the kernel yourself"
+
+NOT_ITS_OWN = frozenset({_OTHER_LANGUAGE, _MACHINE_CODE, _COMPILER, _LIBRARY, _ENGINE})
+"""Reasons that break a rule: something else writes the kernels. The others only cannot be recorded."""
 
 IMPORTS: Mapping[str, str] = {
     "cupy": _OTHER_LANGUAGE,
@@ -24,11 +29,11 @@ IMPORTS: Mapping[str, str] = {
     "cutlass": _OTHER_LANGUAGE,
     "taichi": _OTHER_LANGUAGE,
     "warp": _OTHER_LANGUAGE,
-    "flash_attn": "a ready-made kernel library does the work; write the kernel yourself",
-    "xformers": "a ready-made kernel library does the work; write the kernel yourself",
-    "apex": "a ready-made kernel library does the work; write the kernel yourself",
-    "transformer_engine": "a ready-made kernel library does the work; write the kernel yourself",
-    "tensorrt": "a ready-made engine does the work; write the kernel yourself",
+    "flash_attn": _LIBRARY,
+    "xformers": _LIBRARY,
+    "apex": _LIBRARY,
+    "transformer_engine": _LIBRARY,
+    "tensorrt": _ENGINE,
     "cffi": _MACHINE_CODE,
     "requests": _NETWORK,
 }
