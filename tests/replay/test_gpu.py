@@ -244,6 +244,7 @@ class ModelNew(nn.Module):
 """
 IDLE = IN_PLACE.replace("tl.store(x_ptr + i, tl.minimum(tl.load(x_ptr + i, mask=i < n), 8.0)",
                         "tl.store(x_ptr + i, tl.load(x_ptr + i, mask=i < n) + tl.load(x_ptr + i, mask=i < n) * 0.0")
+IDENTITY = DOUBLE.replace("x * 2.0", "x.clone()")
 
 
 def test_an_honest_kernel_is_not_taken_for_decoration(judge):
@@ -254,8 +255,7 @@ def test_an_honest_kernel_is_not_taken_for_decoration(judge):
 
 
 def test_a_kernel_that_changes_nothing_is_decoration(judge):
-    identity = DOUBLE.replace("x * 2.0", "x.clone()")
-    result = judge(identity, IDLE)
+    result = judge(IDENTITY, IDLE)
     assert result.status is Status.CHEATED, result
     assert "left out" in result.reason
 

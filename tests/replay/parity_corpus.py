@@ -1,0 +1,98 @@
+"""The whole test corpus: golden solutions, the attacks and honest samples of tests/hacks, and tests' own samples.
+
+Each is a task and a candidate under a name; what its status should be is the business of the tests it comes from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from tritonrl_core.tasks.golden import golden_solutions
+from tritonrl_core.tasks.loaders import load_reference, task_from_source
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import Task
+
+TESTS = Path(__file__).parents[1]
+_HEADER = re.compile(r"^# (\w+): (.*)$")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A candidate of the corpus; `name` is stable."""
+
+    name: str
+    task: Task
+    code: str
+
+
+def corpus() -> list[Sample]:
+    """All samples, by name."""
+    return sorted([*_golden(), *_hacks(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
+
+
+def _golden() -> Iterator[Sample]:
+    tasks = _builtin()
+    for solution in golden_solutions():
+        if solution.task_id in tasks:
+            yield Sample(f"golden/{solution.task_id}", tasks[solution.task_id], solution.code)
+
+
+def _hacks() -> Iterator[Sample]:
+    """Files that name their task in the lines at their top; one that needs a GPU to exist has nothing to compare."""
+    builtin = _builtin()
+    for path in sorted((TESTS / "hacks").glob("[0-9]*/*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = [_HEADER.match(line) for line in text.splitlines()[:8] if line.startswith("#")]
+        header = {line[1]: line[2].strip() for line in lines if line}
+        if "task" not in header or "needs" in header:
+            continue
+        name = header["task"]
+        if name.startswith("builtin:"):
+            task = builtin[name.removeprefix("builtin:")]
+        else:
+            places = (path.with_name(f"task_{name}.py"), TESTS / "hacks" / "tasks" / f"{name}.py")
+            task = load_reference(next(place for place in places if place.exists()))
+        if "delegation" in header:
+            task = replace(task, policy=replace(task.policy, delegation=header["delegation"]))
+        yield Sample(f"hacks/{path.parent.name}/{path.stem}", task, text)
+
+
+def _bench_samples() -> Iterator[Sample]:
+    samples = _module(TESTS / "bench" / "bench_samples.py")
+    task = task_from_source(samples.REFERENCE, "sample")
+    yield Sample("bench/good", task, samples.GOOD)
+
+
+def _gpu_samples() -> Iterator[Sample]:
+    gpu = _module(TESTS / "replay" / "test_gpu.py")
+    head = "import torch\nimport torch.nn as nn\nimport triton\nimport triton.language as tl\n"
+    double = task_from_source(head + gpu.DOUBLE, "double", mode="eval")
+    yield Sample("gpu/double", double, head + gpu.KERNEL)
+    for kind, (old, new, _) in gpu.WRONG.items():
+        code = gpu.KERNEL.replace(old, new).replace("return out", "return x" if "input" in kind else "return out")
+        yield Sample(f"gpu/{kind}", double, head + code)
+    yield Sample("gpu/descriptors made by the host", double, head + gpu.HOST_DESCRIPTOR)
+    yield Sample("gpu/descriptors made by the device", double, head + gpu.DEVICE_DESCRIPTOR)
+    clamp = task_from_source(head + gpu.CLAMP, "clamp", mode="eval")
+    yield Sample("gpu/in place", clamp, head + gpu.IN_PLACE)
+    yield Sample("gpu/idle", task_from_source(head + gpu.IDENTITY, "identity", mode="eval"), head + gpu.IDLE)
+    linear = task_from_source(head + gpu.LINEAR, "linear", mode="eval")
+    yield Sample("gpu/packed weights", linear, head + gpu.PRODUCT)
+
+
+def _builtin() -> dict[str, Task]:
+    return {task.id: task for split in ("train", "held_out") for task in builtin_tasks(split)}
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"parity_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
