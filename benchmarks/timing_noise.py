@@ -13,7 +13,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,27 +114,28 @@ def main() -> None:
     kinds: dict[str, Callable[[int], list[str]]] = {"same": same, "different": different, "unequal": unequal}
     with Verifier(preset) as verifier:
         for number in range(chosen.groups):
-            for kind, make in kinds.items():
-                if time.perf_counter() - began < chosen.seconds:
-                    group = judged(verifier, number, make(number))
-                    found.setdefault(kind, []).append([recorded(score) for score in group])
-                    print(kind, COUNTS[number % len(COUNTS)], told(group, preset), flush=True)
+            if time.perf_counter() - began > chosen.seconds:
+                break
+            for kind, group in judged(verifier, number, {kind: make(number) for kind, make in kinds.items()}).items():
+                found.setdefault(kind, []).append([recorded(score) for score in group])
+                print(kind, COUNTS[number % len(COUNTS)], told(group), flush=True)
             (chosen.out / "timing_groups.json").write_text(json.dumps(found))
     for kind, groups in found.items():
         print(f"{kind}: {len(groups)} groups,", *(f"{name} {share}" for name, share in summary(groups, preset).items()))
 
 
-def judged(verifier: Verifier, number: int, codes: Sequence[str]) -> list[Score]:
-    """The group's scores, judged in an order of chance."""
+def judged(verifier: Verifier, number: int, codes: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
+    """Scores of groups by name, all judged at once in an order of chance."""
     count = COUNTS[number % len(COUNTS)]
     task = Task(f"noise/{count}", 2, REFERENCE.format(count=count))
-    order = list(range(len(codes)))
+    order = [(kind, code) for kind, group in codes.items() for code in group]
     random.Random(number).shuffle(order)
-    scores = verifier.verify_batch([(task, Candidate.from_code(codes[place])) for place in order])
-    return [score for _, score in sorted(zip(order, scores, strict=True), key=lambda pair: pair[0])]
+    scores = verifier.verify_batch([(task, Candidate.from_code(code)) for _, code in order])
+    by_code = {code: score for (_, code), score in zip(order, scores, strict=True)}
+    return {kind: [by_code[code] for code in group] for kind, group in codes.items()}
 
 
-def told(group: Sequence[Score], preset: Any) -> str:
+def told(group: Sequence[Score]) -> str:
     """One group in one line."""
     bad = [f"{score.verdict.status}: {score.verdict.reason}" for score in group if not score.verdict.correct]
     speeds = [(round(s.timing.speedup, 4), round((s.timing.speedup_high / s.timing.speedup_low - 1) / 2, 4))

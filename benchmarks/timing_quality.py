@@ -69,7 +69,7 @@ def one(chosen: argparse.Namespace) -> None:
 
     with (chosen.out / "turn.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        bed = TestBed(chosen.ci)
+        bed = Bed(chosen.ci)
         sizes = calibrated(bed, chosen.out / "sizes.json")
         row: dict[str, Any] = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__,
                                "triton": triton.__version__, "ci": chosen.ci, "stream": {}, "spin": {}}  # fmt: skip
@@ -77,22 +77,22 @@ def one(chosen: argparse.Namespace) -> None:
             row["stream"][label] = {m: bed.time(m, bed.stream(sizes["stream"][label])) for m in METHODS}
         for label in SIZES:
             row["spin"][label] = {method: _ranking(bed, method, sizes, label) for method in METHODS}
-        with (chosen.out / "quality.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        for name, line in (("quality", row), ("samples", bed.samples)):
+            with (chosen.out / f"{name}.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
 
-def _ranking(bed: TestBed, method: str, sizes: dict[str, Any], label: str) -> list[Any]:
-    """Times of spin as it is and with each difference: rows of [difference, µs, GPU ms], in turn."""
-    rounds = sizes["spin"][label]
+def _ranking(bed: Bed, method: str, sizes: dict[str, Any], label: str) -> list[Any]:
+    """Times of `spin` as it is and with each difference: rows of [difference, µs, GPU ms]."""
+    rounds, differences = sizes["spin"][label], DIFFERENCES[label]
     rows = []
-    for _ in range(1 if method == "do_bench" else 2):
-        for difference in (0.0, *DIFFERENCES[label]):
-            more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
-            rows.append([difference, *bed.time(method, bed.spin(rounds + more))[:2]])
+    for difference in (0.0, *(differences[1:3] if method == "do_bench" else differences)):
+        more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
+        rows.append([difference, *bed.time(method, bed.spin(rounds + more))[:2]])
     return rows
 
 
-def calibrated(bed: TestBed, file: Path) -> dict[str, Any]:
+def calibrated(bed: Bed, file: Path) -> dict[str, Any]:
     """Sizes at which the kernels take about as long as wanted; fixed by the first process for all."""
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
@@ -110,7 +110,7 @@ def calibrated(bed: TestBed, file: Path) -> dict[str, Any]:
     return sizes
 
 
-class TestBed:
+class Bed:
     """Kernels to time and the ways to time them. A work is a list of runs of the same kernel on buffers of its own."""
 
     def __init__(self, ci: float) -> None:
@@ -120,6 +120,7 @@ class TestBed:
         from tritonrl_core.types import TimingProtocol
 
         self.kernels, self.torch = timing_kernels, torch
+        self.samples: list[tuple[str, list[list[float]]]] = []
         size = 2 * torch.cuda.get_device_properties(0).L2_cache_size
         self.flush = torch.empty(size, dtype=torch.uint8, device="cuda").zero_
         self.processors = torch.cuda.get_device_properties(0).multi_processor_count
@@ -169,6 +170,7 @@ class TestBed:
         protocol = self.protocols[method]
         entrant = Contestant("candidate", self.lanes(work), protocol.trials)
         track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
+        self.samples.append((method, [[round(us, 3) for us in one] for one in track.lanes]))
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
     def lanes(self, work: Work) -> list[Any]:
@@ -241,7 +243,7 @@ def load(chosen: argparse.Namespace) -> None:
     from tritonrl_core.bench.speed import trimmed_mean
     from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, foreign_share, race
 
-    bed = TestBed(chosen.ci)
+    bed = Bed(chosen.ci)
     sizes = calibrated(bed, chosen.out / "sizes.json")
     quiet: dict[str, float] = {}
     for pattern in ("none", "now and then", "all the time"):
@@ -284,7 +286,7 @@ def table(chosen: argparse.Namespace) -> None:
             cells = [_variation([_base(row, kind, label, method) for row in rows]) for label in SIZES]
             print(f"| {method} | " + " | ".join(cells) + " |")
         print()
-    print("Share of pairs ranked right, `spin`, by how much more work the slower one does\n")
+    print("Share of pairs, from any two processes, ranked right: `spin`, by how much longer the slower one takes\n")
     print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
     for method in METHODS:
         print(f"| {method} | " + " | ".join(_ranked(rows, label, method) for label in SIZES) + " |")
@@ -306,17 +308,15 @@ def _variation(found: Sequence[tuple[float, float]]) -> str:
 
 
 def _ranked(rows: Sequence[dict[str, Any]], label: str, method: str) -> str:
-    """Within each process every measurement of the plain kernel against every one of the longer kernel."""
+    """Every measurement of the plain kernel, in any process, against every one of the longer kernel."""
     cells = []
     for difference in DIFFERENCES[label]:
-        right = count = 0
-        for row in rows:
-            found = row["spin"][label][method]
-            plain = [us for share, us, _ in found if share == 0]
-            longer = [us for share, us, _ in found if share == difference]
-            right += sum(b > a for a in plain for b in longer)
-            count += len(plain) * len(longer)
-        cells.append(f"{difference:.2%}: {right}/{count}")
+        found = [line for row in rows for line in row["spin"][label][method]]
+        plain = [us for share, us, _ in found if share == 0]
+        longer = [us for share, us, _ in found if share == difference]
+        if longer:
+            right = sum(b > a for a in plain for b in longer) / (len(plain) * len(longer))
+            cells.append(f"{difference:.2%}: {right:.1%}")
     return ", ".join(cells)
 
 

@@ -265,7 +265,7 @@ def test_timing_measures_both_sides(gpu_bench):
     head = "import torch\nimport torch.nn as nn\nimport triton\nimport triton.language as tl\n"
     code = head + KERNEL.replace("256", "1024")
     program = gpu_bench.program(Task(id="t", level=1, source=source), Candidate.from_code(code))
-    for method in ("simple", "graph"):
+    for method in ("simple", "published"):
         timing = program.time(TimingProtocol(method=method, warmup=5, trials=30))
         assert timing.clock == "events"
         assert len(timing.candidate_us) == 30

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.cuda_driver import CudaError
-from tritonrl_core.bench.device_memory import strided
 from tritonrl_core.bench.flow import access
-from tritonrl_core.bench.plan import LaunchPlan, Step, TensorRef, Tune
+from tritonrl_core.bench.plan import LaunchPlan, Step, Tune
 from tritonrl_core.bench.reference import Materials, map_tensors
 from tritonrl_core.bench.references import named_inputs
 from tritonrl_core.bench.replayer import Placed
@@ -106,7 +105,10 @@ class Runner:
             return self._model(*self._inputs)
 
     def compiled(self) -> Callable[[], Any]:
-        """The same through torch.compile."""
+        """The same through torch.compile; compiled at the first call."""
+        from torch._inductor import config
+
+        config.compile_threads = 1  # no pool of processes beside the one that owns the GPU
         model = torch.compile(self._model)
 
         def run() -> Any:
@@ -130,12 +132,11 @@ def _sum(tensor: torch.Tensor) -> int:
 
 def _moved(tensor: torch.Tensor) -> torch.Tensor:
     """A copy in new memory that lies within its storage as the tensor does."""
-    name = str(tensor.dtype).removeprefix("torch.")
-    ref = TensorRef(0, tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset(), name)
-    size = tensor.untyped_storage().nbytes()
-    made = strided(torch.empty(size, dtype=torch.uint8, device=tensor.device).untyped_storage(), ref)
-    made.copy_(tensor)
-    return made
+    storage = tensor.untyped_storage()
+    raw = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage, 0, (storage.nbytes(),), (1,))
+    empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    memory = raw.clone().untyped_storage()
+    return empty.set_(memory, int(tensor.storage_offset()), tensor.shape, tensor.stride())
 
 
 def _first_words(error: BaseException) -> str:

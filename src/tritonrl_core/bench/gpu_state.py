@@ -31,24 +31,27 @@ POLL_S = 0.002
 
 def gpu_state(uuid: str) -> dict[str, Any]:
     """Clocks in MHz, what holds them down and the driver's version; {} where NVML does not say."""
-    library = _nvml()
-    if library is None:
-        return {}
     device = ctypes.c_void_p()
-    if library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}".encode(), ctypes.byref(device)):
+    if not _ask("nvmlDeviceGetHandleByUUID", f"GPU-{uuid.removeprefix('GPU-')}".encode(), ctypes.byref(device)):
         return {}
     state: dict[str, Any] = {}
     for name, kind in (("sm_mhz", _SM_CLOCK), ("memory_mhz", _MEMORY_CLOCK)):
         value = ctypes.c_uint()
-        if not library.nvmlDeviceGetClockInfo(device, kind, ctypes.byref(value)):
+        if _ask("nvmlDeviceGetClockInfo", device, kind, ctypes.byref(value)):
             state[name] = value.value
     bits = ctypes.c_ulonglong()
-    if not library.nvmlDeviceGetCurrentClocksThrottleReasons(device, ctypes.byref(bits)):
+    if _ask("nvmlDeviceGetCurrentClocksThrottleReasons", device, ctypes.byref(bits)):
         state["slowed_by"] = [name for bit, name in REASONS.items() if bits.value & bit]
     version = ctypes.create_string_buffer(80)
-    if not library.nvmlSystemGetDriverVersion(version, 80):
+    if _ask("nvmlSystemGetDriverVersion", version, 80):
         state["driver"] = version.value.decode()
     return state
+
+
+def _ask(name: str, *arguments: Any) -> bool:
+    """Whether NVML has this function and it succeeded."""
+    function = getattr(_nvml(), name, None)
+    return function is not None and function(*arguments) == 0
 
 
 @cache

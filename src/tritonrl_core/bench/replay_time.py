@@ -37,6 +37,8 @@ from tritonrl_core.bench.stopwatch import (
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Status, TimingProtocol
 
+METHODS = ("simple", "published", "adaptive")
+
 OTHER_SEED = 0x5EED
 """Added to a case's seed for the baselines' inputs."""
 
@@ -63,6 +65,8 @@ def measure(
     measured now), `status` and `reason` of what was timed, `facts` and `notes`. Raises `InfraError` where the
     device was not ours alone, `DeviceFaultError` where the candidate broke it.
     """
+    if protocol.method not in METHODS:
+        raise InfraError(f"there is no timing method {protocol.method!r}", remedy=f"Use one of {', '.join(METHODS)}.")
     found = _Heat(bench, job, protocol, bench.replay(job), dict(known or {})).measure()
     torch.cuda.empty_cache()
     return found
@@ -87,13 +91,15 @@ class _Heat:
         places, runners = self._place()
         with fault_boundary(), seeded(self.job.case.seed):
             mine = [self._candidate(placed) for placed in places]
-        baselines = {name: [self._baseline(name, runner) for runner in runners] for name in self._asked()}
+        baselines = {name: lanes for name in self._asked() if (lanes := self._baseline(name, runners))}
         for runner in runners:
             runner.settle()
         with fault_boundary(), seeded(self.job.case.seed):
             tracks = self._race(mine, baselines)
         measured = self._measured(tracks, baselines)
         found = {**self.known, **measured}
+        if self.protocol.baselines[0] not in found:
+            raise InfraError(f"there is nothing to compare with: {'; '.join(self.notes)}")
         candidate = tracks["candidate"]
         wall = _wall_us(runners[0]) if "eager" in measured else None
         self.facts |= {
@@ -104,7 +110,7 @@ class _Heat:
         }  # fmt: skip
         return {
             **self._verdict(places, runners), "candidate_us": _rounded(candidate.lanes),
-            "baseline_us": {name: _rounded(found[name]) for name in self.protocol.baselines},
+            "baseline_us": {name: _rounded(found[name]) for name in self.protocol.baselines if name in found},
             "measured": list(measured), "facts": self.facts, "notes": self.notes,
         }  # fmt: skip
 
@@ -143,11 +149,18 @@ class _Heat:
         """Baselines to run: those without known times, and the eager one to see whether its known times hold."""
         return [name for name in self.protocol.baselines if name == "eager" or name not in self.known]
 
-    def _baseline(self, name: str, runner: Runner) -> Lane:
+    def _baseline(self, name: str, runners: Sequence[Runner]) -> list[Lane]:
+        """The reference at all places; [] where it cannot be compiled, which is noted."""
         if name not in ("eager", "compiled"):
             raise InfraError(f"there is no baseline {name!r}", remedy="Use `eager`, `compiled` or both.")
-        work = runner.compiled() if name == "compiled" else runner
-        return Lane(self._runnable(f"the baseline `{name}`", work), self.flush)
+        works = [runner.compiled() if name == "compiled" else runner for runner in runners]
+        if name == "compiled":
+            try:
+                works[0]()
+            except Exception as error:  # noqa: BLE001 - a compiler's failures are of every kind, and none is the candidate's
+                self.notes.append(f"no compiled baseline: {type(error).__name__}: {str(error).strip()[:160]}")
+                return []
+        return [Lane(self._runnable(f"the baseline `{name}`", work), self.flush) for work in works]
 
     def _runnable(self, who: str, work: Callable[[], Any]) -> Callable[[], Any]:
         """The work as a captured graph; as it is where the protocol wants it so, or where it cannot be captured."""

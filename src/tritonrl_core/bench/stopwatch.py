@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise, zip_longest
 from typing import Any, Protocol
 
-from tritonrl_core.bench.speed import relative_half_width, trimmed_mean
+from tritonrl_core.bench.speed import relative_half_width, standard_error, trimmed_mean
 from tritonrl_core.types import TimingProtocol
 
 ROUNDS = 4
@@ -138,15 +138,16 @@ def _adaptive(
 
 
 def _drop_warmup(track: Track, protocol: TimingProtocol) -> None:
-    """Take the first round of each lane for warm-up where it is not like the rest, up to the protocol's bound."""
-    rest = [us for lane in track.lanes for us in lane[1:]]
-    while rest and track.warmup + len(track.lanes) <= protocol.warmup and all(len(lane) > 2 for lane in track.lanes):
-        first = trimmed_mean([lane[0] for lane in track.lanes], 0.0)
-        if abs(first / trimmed_mean(rest, protocol.trim) - 1) <= 4 * protocol.ci:
+    """Take the first round for warm-up where it is not like the rest beyond noise, up to the protocol's bound."""
+    while track.warmup + len(track.lanes) <= protocol.warmup and all(len(lane) > 2 for lane in track.lanes):
+        first = [lane[0] for lane in track.lanes]
+        rest = [us for lane in track.lanes for us in lane[1:]]
+        usual = trimmed_mean(rest, protocol.trim)
+        noise = 3 * standard_error(rest, protocol.trim) / usual * (len(rest) / len(first)) ** 0.5
+        if abs(trimmed_mean(first, 0.0) / usual - 1) <= max(4 * protocol.ci, noise):
             return
         track.lanes = [lane[1:] for lane in track.lanes]
         track.warmup += len(track.lanes)
-        rest = [us for lane in track.lanes for us in lane[1:]]
 
 
 def _turns(contestants: Sequence[Contestant], counts: Sequence[int]) -> list[tuple[Contestant, int]]:

@@ -1,0 +1,107 @@
+"""Whose turn it is and when there are enough, with a clock whose times are drawn from a known distribution."""
+
+import random
+from collections.abc import Sequence
+from statistics import fmean
+
+import pytest
+
+from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, Lane, Lap, excess, foreign_share, race
+from tritonrl_core.types import TimingProtocol
+
+PUBLISHED = TimingProtocol("published", warmup=20, trials=100, trim=0.1)
+ADAPTIVE = TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=0.005, budget_s=60)
+
+
+class DrawnClock(DeviceClock):
+    """A device of which each lane's `run` gives the next time in microseconds; a flush takes 30."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.order: list[Lane] = []
+
+    def laps(self, lanes: Sequence[Lane]) -> list[Lap]:
+        found = []
+        for number, lane in enumerate(lanes):
+            lane.prepare()
+            self.order.append(lane)
+            found.append(Lap(lane.run(), 30.0 if number else None))
+        return found
+
+
+def contestant(name: str, mean: float, noise: float, lanes: int = 3, trials: int = 100, seed: int = 0) -> Contestant:
+    draw = random.Random(f"{name}{seed}")
+    return Contestant(name, [Lane(lambda: draw.gauss(mean, noise * mean), lambda: None) for _ in range(lanes)], trials)
+
+
+def test_published_runs_what_it_says():
+    track = race([contestant("c", 100, 0.01)], PUBLISHED, DrawnClock())["c"]
+    assert (track.count, track.warmup) == (100, 20)
+    assert [len(lane) for lane in track.lanes] == [34, 33, 33]
+    assert len(track.samples) == 100
+
+
+def test_adaptive_stops_when_the_interval_is_narrow_and_not_before():
+    quiet = race([contestant("c", 100, 0.001)], ADAPTIVE, DrawnClock())["c"]
+    noisy = race([contestant("c", 100, 0.02)], ADAPTIVE, DrawnClock())["c"]
+    loud = race([contestant("c", 100, 0.2)], ADAPTIVE, DrawnClock())["c"]
+    assert quiet.count == 12
+    assert 24 <= noisy.count <= 100
+    assert loud.count == 100
+
+
+def test_adaptive_stops_when_the_budget_is_spent():
+    spent = TimingProtocol("adaptive", warmup=20, trials=10_000, ci=1e-9, budget_s=0.0)
+    assert race([contestant("c", 100, 0.1, trials=10_000)], spent, DrawnClock())["c"].count == 12
+
+
+def test_who_has_enough_leaves_the_race_to_the_others():
+    tracks = race([contestant("quiet", 100, 0.001), contestant("loud", 50, 0.2)], ADAPTIVE, DrawnClock())
+    assert (tracks["quiet"].count, tracks["loud"].count) == (12, 100)
+
+
+def test_contestants_and_places_take_turns():
+    clock = DrawnClock()
+    one, other = contestant("one", 100, 0.01), contestant("other", 100, 0.01)
+    race([one, other], PUBLISHED, clock)
+    mine = [lane in one.lanes for lane in clock.order]
+    assert all(sum(mine[start : start + 4]) == 2 for start in range(0, len(mine) - 4, 4))
+    places = [one.lanes.index(lane) for lane in clock.order if lane in one.lanes][:6]
+    assert places == [0, 1, 2, 0, 1, 2]
+
+
+def test_slow_first_runs_become_warm_up():
+    times = iter([150.0] * 9 + [100.0, 100.1, 99.9, 100.2, 99.8] * 100)
+    slow_start = Contestant("c", [Lane(lambda: next(times), lambda: None) for _ in range(3)], 100)
+    track = race([slow_start], ADAPTIVE, DrawnClock())["c"]
+    assert track.warmup == 9
+    assert fmean(track.samples) == pytest.approx(100, rel=0.01)
+
+
+def test_warm_up_is_bounded():
+    falling = iter([200 * 0.99**n for n in range(1000)])
+    track = race([Contestant("c", [Lane(lambda: next(falling), lambda: None)], 100)], ADAPTIVE, DrawnClock())["c"]
+    assert track.warmup <= ADAPTIVE.warmup
+
+
+def test_the_stopping_rule_keeps_its_promise():
+    """Of many measurements nearly all are within the interval that was asked for."""
+    means = [fmean(race([contestant("c", 100, 0.01, seed=n)], ADAPTIVE, DrawnClock())["c"].samples) for n in range(200)]
+    assert sum(abs(mean / 100 - 1) < 2 * ADAPTIVE.ci for mean in means) >= 195
+
+
+def test_others_on_the_device_show_between_the_runs():
+    assert excess([[30.0] * 50]) == 0
+    assert excess([[30.0] * 45 + [2000.0] * 5]) == pytest.approx(1 - 1500 / 11350)
+    assert excess([[30.0] * 5], [(2000.0, 1000.0)]) == pytest.approx(1 - 1150 / 2150)
+    assert excess([]) == 0
+
+
+def test_long_runs_are_accompanied_by_flushes_of_known_length():
+    clock = DrawnClock()
+    flushed = []
+    clock.flush = lambda: flushed.append(1)
+    track = race([contestant("c", 5000, 0.001)], ADAPTIVE, clock)["c"]
+    clock.laps = lambda lanes: [Lap(lane.run() or 1980.0, None) for lane in lanes]
+    assert foreign_share([track], clock) == pytest.approx(0.48, abs=0.02)
+    assert len(flushed) >= 0.25 * 12 * 5000 / 30
