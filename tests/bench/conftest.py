@@ -25,14 +25,6 @@ def spec(**changes):
 
 @pytest.fixture(scope="session")
 def bench():
-    """The interpreter alone; `recording_bench` goes through record and compile before it."""
-    bench = LocalBench(spec(), make_cases, record_first=False)
-    yield bench
-    bench.close()
-
-
-@pytest.fixture(scope="session")
-def recording_bench():
     bench = open_local_bench(spec(), make_cases)
     yield bench
     bench.close()
@@ -40,8 +32,8 @@ def recording_bench():
 
 @pytest.fixture(scope="session")
 def impatient_bench():
-    """As `bench`, with half a second for each candidate and little memory for it."""
-    bench = LocalBench(spec(timeout_s=1.0, cpu_workers=1), make_cases, record_first=False)
+    """As `bench`, with a second for each step of a candidate and little memory for its replay."""
+    bench = LocalBench(spec(timeout_s=1.0, cpu_workers=1), make_cases)
     limits = Limits(wall_s=1.0, cpu_s=5, memory_bytes=1 << 30, output_bytes=1 << 20)
     bench._resources = replace(bench._resources, limits=limits)
     yield bench

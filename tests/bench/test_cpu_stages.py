@@ -1,4 +1,4 @@
-"""The CPU bench as it is used: record, rules and compile for the target come before the interpreter."""
+"""The CPU bench's stages: record, rules and compile for the target come before the replay."""
 
 import pytest
 from bench_samples import GOOD, REFERENCE
@@ -13,9 +13,9 @@ def kernel(line):
 
 
 @pytest.fixture(scope="module")
-def run(recording_bench):
+def run(bench):
     def run(code, task=TASK):
-        program = recording_bench.program(task, Candidate.from_code(code))
+        program = bench.program(task, Candidate.from_code(code))
         return program.run(program.cases(CaseRequest())[0])
 
     return run
@@ -35,7 +35,7 @@ def test_what_passes_was_compiled_for_the_target(run):
         (kernel("tl.store(y + i + 9999, v, mask=m)"), Status.RUNTIME_ERROR, Stage.FULL),
         (GOOD.replace("return y", "raise ValueError('words')"), Status.RUNTIME_ERROR, Stage.RECORD),
         (kernel("tl.no_such_function(v)"), Status.BUILD_ERROR, None),
-        (kernel("r = 0.0 < v < 1.0"), Status.BUILD_ERROR, None),  # the interpreter alone takes it
+        (kernel("r = 0.0 < v < 1.0"), Status.BUILD_ERROR, None),
         ("class ModelNew(:", Status.REJECTED, Stage.AST),
         (GOOD.replace("return y", "return y + 0"), Status.REJECTED, Stage.RECORD),
         (GOOD.replace("kernel[(tri", "0 and kernel[(tri"), Status.REJECTED, Stage.RECORD),
@@ -49,18 +49,18 @@ def test_statuses_with_record_and_compile_first(run, code, status, stage):
     assert result.reason
 
 
-def test_an_objection_is_the_same_for_every_case_of_a_signature(recording_bench):
-    program = recording_bench.program(TASK, Candidate.from_code(GOOD.replace("return y", "return y + 1")))
+def test_an_objection_is_the_same_for_every_case_of_a_signature(bench):
+    program = bench.program(TASK, Candidate.from_code(GOOD.replace("return y", "return y + 1")))
     first, second = program.cases(CaseRequest(count=2, values=True))
     assert program.run(first).status is program.run(second).status is Status.REJECTED
-    assert len(program._prepared) == 1
+    assert len(program._plans) == 1
 
 
-def test_a_candidate_that_reads_a_value_back_is_recorded_for_each_case(recording_bench):
+def test_a_candidate_that_reads_a_value_back_is_recorded_for_each_case(bench):
     code = GOOD.replace("        y = torch", "        n = int(x[0, 0].item() > 0)\n        y = torch")
     code = code.replace("B=256)", "B=256 if n else 128)")
     task = Task(id="t", level=1, source=REFERENCE, policy=Policy(delegation="reported"))
-    program = recording_bench.program(task, Candidate.from_code(code.replace("256),)", "128),)")))
+    program = bench.program(task, Candidate.from_code(code.replace("256),)", "128),)")))
     cases = program.cases(CaseRequest(count=3, values=True))
     assert [program.run(case).status for case in cases] == [Status.PASSED] * 3, program.run(cases[0])
-    assert len(program._prepared) == 3
+    assert len(program._plans) == 3

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.estimate import LAUNCH_US, EagerWork, Work, estimate, microseconds, roofline_us
+from tritonrl_core.bench.compile_request import CompiledKernel
+from tritonrl_core.bench.estimate import LAUNCH_US, EagerWork, Work, estimate, microseconds, roofline_us, work_of
+from tritonrl_core.bench.facts import resident
 from tritonrl_core.bench.targets import gpu_for
 
 H100, A100 = gpu_for("sm_90"), gpu_for("sm_80")
 
 
-def launch(unique=1 << 24, total=None, programs=1000, flops=None):
-    total = unique if total is None else total
-    return {"bytes_read": total, "bytes_written": 0, "unique_read": unique, "unique_written": 0, "flops": flops or {},
-            "grid": [programs, 1, 1]}  # fmt: skip
+def launch(unique=1 << 24, total=None, programs=1000, flops=None, **needs):
+    return Work(unique if total is None else total, unique, flops or {}, programs, **needs)
 
 
 def us(*launches, gpu=H100):
@@ -26,6 +26,8 @@ def test_more_work_takes_longer():
     assert us(launch(programs=10)) > base
     assert us(launch(flops={"fp32": 1e12})) > us(launch(flops={"tf32": 1e12})) > base
     assert us(launch(), launch()) == pytest.approx(2 * base)
+    assert us(launch(resident=1, warps=1)) > base  # too few warps to keep memory busy
+    assert us(launch(programs=133, resident=1, warps=32)) > us(launch(programs=132, resident=1, warps=32))
     assert us(launch(), gpu=A100) > base
 
 
@@ -71,3 +73,29 @@ def test_a_fused_candidate_is_estimated_faster_than_eager_and_a_wasteful_one_slo
     wasteful = estimate([launch(unique=8 << 20, total=1 << 30, programs=4)], watch.work, moved, H100)
     assert fused.speedup > 2
     assert wasteful.speedup < 1
+
+
+def kernel(**changes):
+    return CompiledKernel(**{"name": "k", "binary": b"", "shared": 0, "num_warps": 4, "registers": 32, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "programs"),
+    [
+        ({}, 16),  # 2048 threads
+        ({"registers": 255}, 2),  # 65,536 registers, in units of 256 a warp
+        ({"shared": 100 << 10}, 2),  # 228 KiB
+        ({"num_warps": 1}, 32),  # no more slots than that
+        ({"registers": -1}, 8),  # 64 are taken where nobody knows
+    ],
+)
+def test_residency_follows_from_what_the_binary_needs(changes, programs):
+    assert resident(kernel(**changes), H100) == programs
+
+
+def test_work_of_a_launch_is_what_was_counted_and_what_its_binary_needs():
+    counted = {"bytes_read": 5, "bytes_written": 6, "unique_read": 3, "unique_written": 4, "flops": {"fp32": 2.0},
+               "grid": [2, 3, 4]}  # fmt: skip
+    work = work_of(counted, kernel(num_warps=8), H100)
+    assert work == Work(11, 7, {"fp32": 2.0}, 24, warps=8, resident=8)
+    assert work_of(counted, None, H100) == Work(11, 7, {"fp32": 2.0}, 24)

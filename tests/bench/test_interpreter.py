@@ -1,4 +1,4 @@
-"""Honest kernels get through the interpreter: dtypes, devices, autotuning, helpers, parameters, layouts, metering."""
+"""Honest kernels get through the CPU bench: dtypes, devices, autotuning, helpers, parameters, layouts, metering."""
 
 import pytest
 import torch
@@ -125,7 +125,7 @@ def test_eight_bit_floats(judge, dtype):
         "torch.cuda.synchronize(); torch.cuda.current_stream().synchronize()",
         "assert triton.runtime.driver.active.get_current_target().arch == 90",
         "assert triton.runtime.driver.active.utils.get_device_properties(0)['multiprocessor_count'] == 132",
-        "torch.cuda.set_device(x.device); z = torch.zeros(3, device=torch.device('cuda', 0)).cpu().numpy()",
+        "torch.cuda.set_device(x.device); z = torch.zeros(3, device=torch.device('cuda', 0)).cpu()",
         "with torch.cuda.device(x.device), torch.cuda.stream(torch.cuda.Stream()): pass",
         "self.cuda(); self.to('cuda'); self.to(x.device)",
         "z = torch.arange(4, device='cuda').pin_memory(); assert z.is_cuda",
@@ -142,7 +142,7 @@ def test_a_program_for_a_gpu_runs_unchanged(judge, line):
 
 def test_uninitialised_memory_is_poisoned(judge):
     for make in ("torch.empty_like(x)", "x.new_empty(x.shape)", "torch.empty(x.shape, device='cuda')",
-                 "torch.empty_strided(x.shape, x.stride())"):  # fmt: skip
+                 "torch.empty_strided(x.shape, x.stride(), device='cuda')"):  # fmt: skip
         code = GOOD.replace("torch.empty_like(x)", make).replace("mask=m)\n\nclass", "mask=m & (i != 7))\n\nclass")
         result = judge(code)
         assert result.status is Status.WRONG, make
@@ -157,26 +157,6 @@ def test_reads_outside_give_poison(judge):
     assert result.facts["stray_reads"] == 100
 
 
-def test_pointers_made_from_integers_may_be_followed(judge):
-    code = HEAD + """
-@triton.jit
-def kernel(table, y, n, B: tl.constexpr):
-    g = tl.program_id(0)
-    x = tl.load(table + g).to(tl.pointer_type(tl.float32))
-    k = tl.arange(0, B)
-    tl.store(y + g * n + k, tl.load(x + k, mask=k < n) * 2, mask=k < n)
-
-class ModelNew(nn.Module):
-    def forward(self, a, b):
-        table = torch.tensor([a.data_ptr(), b.data_ptr()], device="cuda", dtype=torch.int64)
-        y = torch.empty(2, 50, device="cuda")
-        kernel[(2,)](table, y, 50, B=64)
-        return y
-"""
-    result = judge(code, reference("torch.stack(x) * 2", "torch.randn(50), torch.randn(50)"))
-    assert result.status is Status.PASSED, result.reason
-
-
 AUTOTUNED = GOOD.replace("@triton.jit", """@triton.autotune(
     configs=[triton.Config({"B": 64}, num_warps=2), triton.Config({"B": 256}, num_stages=2)], key=["total"])
 @triton.heuristics({"EVEN": lambda a: a["total"] % a["B"] == 0})
@@ -188,7 +168,6 @@ def test_autotuning_and_heuristics_run_the_first_configuration(judge):
     result = judge(AUTOTUNED)
     assert result.status is Status.PASSED, result.reason
     assert result.facts["launches"][0]["grid"] == [25, 1, 1]
-    assert result.facts["launches"][0]["warps"] == 2
 
 
 def test_a_meta_parameter_given_twice_is_an_error(judge):
@@ -300,12 +279,13 @@ LINEAR_REFERENCE = reference("self.linear(x[0])", "torch.randn(5, 16)", init="se
         ("self.fc = nn.Linear(16, 7)", "self.fc.weight, self.fc.bias"),
         ("self.w = nn.Parameter(torch.randn(7, 16)); self.b = nn.Parameter(torch.zeros(7))", "self.w, self.b"),
         ("l = nn.Linear(16, 7).cuda(); self.w, self.b = l.weight, l.bias", "self.w, self.b"),
-        ("self.l = nn.Linear(16, 7); self.w = (self.l.weight * 1).contiguous()", "self.w, self.l.bias"),
-        ("l = nn.Linear(16, 7); self.p = torch.cat([l.weight.detach(), l.bias.detach()[:, None]], 1).contiguous()",
+        ("self.l = nn.Linear(16, 7); self.w = self.l.weight.detach().cuda().contiguous()", "self.w, self.l.bias"),
+        ("l = nn.Linear(16, 7); self.p = torch.cat([l.weight.detach(), l.bias.detach()[:, None]], 1).cuda()",
          "self.p[:, :16].contiguous(), self.p[:, 16].contiguous()"),
         ("l = nn.Linear(16, 7); self.register_buffer('p', l.weight.data.t().contiguous()); self.b = l.bias",
          "self.p.t().contiguous(), self.b"),
-        ("l = nn.Linear(16, 7).double().float(); self.h = [l.weight.detach()]; self.b = l.bias", "self.h[0], self.b"),
+        ("l = nn.Linear(16, 7).double().float(); self.h = [l.weight.detach().cuda()]; self.b = l.bias",
+         "self.h[0], self.b"),
     ],
 )
 def test_parameters_come_by_name_or_by_shape(judge, init, parameters):
@@ -321,20 +301,9 @@ def test_parameters_without_a_place_are_named(judge):
     assert "the reference's linear.bias found no place" in result.reason
 
 
-def test_parameters_without_a_place_may_come_from_the_seed(judge):
-    """As in KernelBench: both are constructed under one seed, and what is random on both sides is the same."""
-    source = reference("x[0] @ self.w", "torch.randn(5, 16)", init="self.w = nn.Parameter(torch.randn(16, 7))")
-    code = LINEAR.replace("INIT", "self.w = torch.randn(16, 7, device='cuda').t().contiguous()")
-    code = code.replace("PARAMETERS", "self.w, torch.zeros(7)")
-    result = judge(code, source)
-    assert result.status is Status.PASSED, result.reason
-    assert result.facts["parameters"] == "constructed under the seed"
-    assert judge(code.replace("torch.randn(16", "2 * torch.randn(16"), source).status is Status.WRONG
-
-
 def test_a_parameter_that_is_left_out_shows_though_the_constructor_makes_it_the_identity(judge):
     source = reference("x[0] * self.w", "torch.randn(4, 100)", init="self.w = nn.Parameter(torch.ones(100))")
-    result = judge(rows("r = v"), source)
+    result = judge(rows("r = v * 1.5 / 1.5"), source)
     assert result.status is Status.WRONG
     assert "the reference's w found no place" in result.reason
 
@@ -343,8 +312,8 @@ def test_programs_run_in_either_order(bench):
     """A kernel in which a later program overwrites an earlier one's work is right in one order only."""
     from tritonrl_core.types import Candidate, Task
 
-    code = rows("r = v").replace("tl.store(y + row * n + k, r, mask=m)", "tl.store(y + k, r, mask=m)")
-    task = Task(id="t", level=1, source=reference("x[0][-1:].expand(4, -1) + 0", "torch.randn(4, 100)"))
+    code = rows("r = v * 2").replace("tl.store(y + row * n + k, r, mask=m)", "tl.store(y + k, r, mask=m)")
+    task = Task(id="t", level=1, source=reference("x[0][-1:].expand(4, -1) * 2", "torch.randn(4, 100)"))
     code = code.replace("return y", "return y[:1].expand(4, -1)")
     program = bench.program(task, Candidate.from_code(code))
     statuses = [program.run(InputCase(f"case {seed}", seed)).status for seed in range(4)]
@@ -422,11 +391,6 @@ def test_compile_records_and_compiles_for_the_target(bench):
     result = compiled(GOOD)
     assert (result.status, result.stage, result.error) == (Status.PASSED, Stage.COMPILE, None)
     assert result.facts["registers"] > 0
-    program = bench.program(task, Candidate.from_code(GOOD + "# twice"))
-    case = program.cases(CaseRequest())[0]
-    assert "compilation for sm_90" in program.run(case).unchecked
-    assert program.compile(case).status is Status.PASSED
-    assert "compilation for sm_90" not in program.run(case, "kernelbench").unchecked
     assert compiled(GOOD.replace("0.0)", "1.0)")).status is Status.PASSED  # wrong, and nothing ran
     assert compiled(GOOD.replace("B=256", "B=100")).status is Status.BUILD_ERROR
     assert compiled(GOOD.replace("return y", "return y + 0")).status is Status.REJECTED
@@ -450,7 +414,8 @@ def test_a_broken_reference_is_the_users_error(bench):
     from tritonrl_core.errors import TaskError
     from tritonrl_core.types import Candidate, Task
 
-    program = bench.program(Task(id="t", level=1, source=REFERENCE.replace("x * self", "y * self")), Candidate("", ""))
+    task = Task(id="t", level=1, source=REFERENCE.replace("x * self", "y * self"))
+    program = bench.program(task, Candidate.from_code(GOOD))
     with pytest.raises(TaskError, match="name 'y' is not defined"):
         program.run(InputCase("as written", 0))
 

@@ -1,4 +1,4 @@
-"""Every status of the table on the CPU bench, each by a candidate that deserves it."""
+"""Every status of the table on the CPU bench, each by a candidate that deserves it: recorded, compiled, replayed."""
 
 import pytest
 from bench_samples import GOOD, REFERENCE
@@ -52,7 +52,7 @@ def test_a_right_kernel_passes(judge):
         (GOOD.replace("return y", "return y, y"), "2 outputs instead of 1"),
         (GOOD.replace("return y", "return None"), "0 outputs instead of 1"),
         (GOOD.replace("y = torch.empty_like(x)", "y = x"), "changed its input 0, which the reference leaves alone"),
-        (kernel("tl.store(s + i % n, 1.0, mask=m)"), "changed parameter scale"),
+        (kernel("tl.store(y + i, v, mask=m)\n    tl.store(s + i % n, v + 1.0, mask=m)"), "changed parameter scale"),
     ],
 )
 def test_wrong_results_are_wrong(judge, code, reason):
@@ -64,18 +64,19 @@ def test_wrong_results_are_wrong(judge, code, reason):
 @pytest.mark.parametrize(
     ("code", "stage", "reason"),
     [
-        (forward("raise ValueError('words\\nand more')"), Stage.RECORD, "ValueError: words and more, at line 20: `"),
-        (forward("import sys; sys.exit(0)"), Stage.RECORD, "SystemExit: 0, at line 20"),
-        (forward("import os; os._exit(0)"), Stage.FULL, "ended in forward: exited with code 0 before"),
-        (forward("import os; os.kill(os.getpid(), 11)"), Stage.FULL, "ended in forward: killed by SIGSEGV"),
+        (forward("raise ValueError('words\\nand more')"), Stage.RECORD, "line 20: ValueError: words and more"),
+        (forward("import sys; sys.exit(0)"), Stage.RECORD, "line 20: SystemExit: 0"),
+        (forward("import os; os._exit(0)"), Stage.RECORD, "its process ended: exited with code 0 before"),
+        (forward("import os; os.kill(os.getpid(), 11)"), Stage.RECORD, "its process ended: killed by SIGSEGV"),
         (forward("def f(): f()\n        f()"), Stage.RECORD, "RecursionError"),
         (GOOD.replace("def __init__(self)", "def __init__(self, extra)"), Stage.RECORD, "TypeError"),
         (GOOD.replace("return y", "return object()"), Stage.RECORD, "forward returned a object"),
-        (kernel("tl.store(y + i + 9999, v, mask=m)"), Stage.FULL, "stored outside its tensors in 64 lanes"),
+        (kernel("tl.store(y + i + 9999, v, mask=m)"), Stage.FULL, "stored outside its tensors in 1600 lanes"),
         (kernel("tl.store(y + i, v)"), Stage.FULL, "192 lanes, 0 bytes after the end of a buffer of 6400 bytes"),
-        (kernel("tl.assume(n < 5)"), Stage.FULL, "assumption of the kernel failed: Assume failed, at line 12"),
+        (kernel("tl.assume(n < 5)\n    tl.store(y + i, v, mask=m)"), Stage.FULL, "line 22: kernel kernel: an assum"),
         (GOOD.replace("B=256", "B=256, no_such_option=3"), Stage.RECORD, "no_such_option was specified but unrec"),
-        (forward("import ctypes; ctypes.string_at(0)"), Stage.FULL, "SIGSEGV"),
+        (forward("import ctypes; ctypes.string_at(0)"), Stage.RECORD, "SIGSEGV"),
+        (GOOD.replace("torch.empty_like(x)", "torch.empty(x.shape)"), Stage.RECORD, "(cpu tensor?)"),
     ],
 )
 def test_what_raises_or_dies_is_a_runtime_error(judge, code, stage, reason):
@@ -87,14 +88,15 @@ def test_what_raises_or_dies_is_a_runtime_error(judge, code, stage, reason):
 @pytest.mark.parametrize(
     ("code", "stage", "reason"),
     [
-        ("import no_such_package\n" + GOOD, Stage.RECORD, "No module named 'no_such_package', at line 1"),
+        ("import no_such_package\n" + GOOD, Stage.RECORD, "line 1: the code does not import: ModuleNotFound"),
         ("import sys; sys.exit(1)\n", Stage.RECORD, "does not import: SystemExit: 1"),
-        (kernel("tl.no_such_function(v)"), Stage.COMPILE, "does not build: AttributeError"),
-        (kernel("tl.store(y + i, no_such_name)"), Stage.COMPILE, "'no_such_name' is not defined, at line 12"),
-        (GOOD.replace("B=256", "B=200"), Stage.COMPILE, "arange's range must be a power of 2"),
-        (kernel("tl.store(y + i, tl.dot(v[:, None], v[None, :]))"), Stage.COMPILE, "K >= 16"),
-        (kernel("tl.static_assert(B == 4)"), Stage.COMPILE, "AssertionError"),
-        (kernel("tl.store(y + i, v + tl.arange(0, 8))"), Stage.COMPILE, "incompatible"),
+        (kernel("tl.no_such_function(v)"), Stage.RECORD, "line 12: "),
+        (kernel("tl.store(y + i, no_such_name)"), Stage.RECORD, "no_such_name is not defined"),
+        (GOOD.replace("B=256", "B=200"), Stage.RECORD, "arange's range must be a power of 2"),
+        (kernel("tl.store(y + i, tl.dot(v[:, None], v[None, :]))"), Stage.RECORD, "K >= 16"),
+        (kernel("tl.static_assert(B == 4)"), Stage.RECORD, "tl.static_assert(B == 4)"),
+        (kernel("tl.store(y + i, v + tl.arange(0, 8))"), Stage.RECORD, "256 and 8"),
+        (kernel("r = 0.0 < v < 1.0"), Stage.RECORD, ""),
     ],
 )
 def test_code_that_does_not_build_is_a_build_error(judge, code, stage, reason):
@@ -106,11 +108,11 @@ def test_code_that_does_not_build_is_a_build_error(judge, code, stage, reason):
 @pytest.mark.parametrize(
     ("code", "stage", "reason"),
     [
-        ("x = 1\n", Stage.AST, "defines no class ModelNew"),
-        ("class ModelNew(:\n", Stage.AST, "not valid Python: invalid syntax, at line 1: `class ModelNew(:`"),
-        ("x = '\0'\n", Stage.AST, "not valid Python: source code string cannot contain null bytes"),
-        ("", Stage.AST, "defines no class ModelNew"),
-        ("def ModelNew():\n    return 3\n", Stage.RECORD, "ModelNew is not a torch.nn.Module"),
+        ("x = 1\n", Stage.AST, "does not define a class ModelNew"),
+        ("class ModelNew(:\n", Stage.AST, "line 1: not Python: invalid syntax"),
+        ("x = '\0'\n", Stage.AST, "not Python: source code string cannot contain null bytes"),
+        ("", Stage.AST, "does not define a class ModelNew"),
+        ("def ModelNew():\n    return 3\n", Stage.AST, "does not define a class ModelNew"),
         (GOOD.replace("kernel[(tri", "0 and kernel[(tri"), Stage.RECORD, "no Triton kernel was launched"),
         (GOOD.replace("return y", "return torch.relu(x * self.scale)"), Stage.RECORD, "aten.mul.Tensor at line 22"),
         (GOOD.replace("return y", "return y + 0"), Stage.RECORD, "PyTorch does arithmetic: aten.add"),
@@ -135,30 +137,29 @@ def test_delegation_is_the_tasks_or_the_presets(judge):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("tl.inline_asm_elementwise('mov.b32 $0, $1;', '=r,r', [v], tl.float32, True, 1)", "inline assembly"),
-        ("v = libdevice.brev(i)", "the library function __nv_brev"),
+        ("v = tl.inline_asm_elementwise('mov.b32 $0, $1;', '=r,r', [v], tl.float32, True, 1)", "inline assembly"),
+        ("v += libdevice.brev(i).to(tl.float32)", "the library function __nv_brev"),
     ],
 )
-def test_what_the_interpreter_cannot_run_is_unsupported(judge, line, reason):
-    code = "from triton.language.extra import libdevice\n" + kernel(line)
+def test_what_a_cpu_cannot_run_is_unsupported(judge, line, reason):
+    code = "from triton.language.extra import libdevice\n" + kernel(f"{line}\n    tl.store(y + i, v, mask=m)")
     result = judge(code)
     assert result.status is Status.UNSUPPORTED, result
-    assert f"{reason}, at line 13" in result.reason
+    assert result.reason == f"line 23: kernel kernel: {reason} cannot be run on a CPU"
 
 
-def test_a_captured_graph_is_unsupported(judge):
-    result = judge(forward("g = torch.cuda.CUDAGraph(); g.capture_begin()"))
-    assert result.status is Status.UNSUPPORTED, result
+ENDLESS = kernel("while n > 0:\n        tl.store(y + i, v, mask=m)")
 
 
 @pytest.mark.parametrize(
     ("code", "stage", "reason"),
     [
-        (forward("while True: pass"), Stage.FULL, "no result after 1 s (verifier.timeout_s), in forward"),
-        (forward("import time; time.sleep(60)"), Stage.FULL, "in forward"),
-        ("while True: pass\n", Stage.RECORD, "while it was imported"),
-        (forward("import sys\n        while True: sys.stdout.write('x' * 100000)"), Stage.FULL, "in forward"),
-        (forward("import signal\n        signal.signal(15, signal.SIG_IGN)\n        while True: pass"), Stage.FULL, ""),
+        (forward("while True: pass"), Stage.RECORD, "its Python took too long: no result after 1 s"),
+        (forward("import time; time.sleep(60)"), Stage.RECORD, "took too long"),
+        ("while True: pass\n", Stage.RECORD, "took too long"),
+        (forward("import sys\n        while True: sys.stdout.write('x' * 100000)"), Stage.RECORD, ""),
+        (forward("import signal\n        signal.signal(15, signal.SIG_IGN)\n        while 1: pass"), Stage.RECORD, ""),
+        (ENDLESS, Stage.FULL, "(verifier.timeout_s), at line 22"),
     ],
 )
 def test_what_never_ends_times_out(judge, impatient_bench, code, stage, reason):
@@ -168,11 +169,18 @@ def test_what_never_ends_times_out(judge, impatient_bench, code, stage, reason):
     assert reason in result.reason
 
 
-@pytest.mark.parametrize("line", ["a = torch.ones(1 << 31)", "a = bytearray(4 << 30)", "a = [0] * (1 << 30)"])
-def test_a_memory_hog_is_a_runtime_error_that_names_memory(judge, impatient_bench, line):
-    result = judge(forward(line), on=impatient_bench)
+@pytest.mark.parametrize("line", ["a = bytearray(8 << 30)", "a = [0] * (1 << 30)"])
+def test_a_memory_hog_is_a_runtime_error_that_names_memory(judge, line):
+    result = judge(forward(line))
     assert result.status is Status.RUNTIME_ERROR, result
-    assert result.reason == "out of memory: more than 1 GiB of memory, in forward"
+    assert "memory" in result.reason.lower()
+
+
+def test_buffers_that_the_bench_does_not_lend_are_the_candidates_fault(judge, impatient_bench):
+    code = GOOD.replace("y = torch.empty_like(x)", "y = torch.empty(1 << 28, device='cuda')[:1600].view(16, 100)")
+    result = judge(code, on=impatient_bench)
+    assert (result.status, result.stage) == (Status.RUNTIME_ERROR, Stage.FULL), result
+    assert result.reason == "out of memory: its buffers need 1.0 GiB, the CPU bench lends 0.8"
 
 
 def test_printing_much_changes_nothing(judge):
@@ -193,19 +201,14 @@ def test_a_forked_child_cannot_answer_twice(judge):
 @pytest.mark.parametrize(
     "payload",
     [
-        b'{"status": "PASSED", "launches": [], "launch_count": 1, "libdevice": [], "aten": {}}', b"[" * 100_000, b"{}",
-        b"\xff\xfe", b'{"outputs": [[[1e999], "float32"]], "launches": [], "launch_count": 1}', b"null",
+        b'{"status": "PASSED", "launches": [], "libdevice": []}', b"[" * 100_000, b"{}", b"\xff\xfe", b"null",
+        b'{"failure": {"status": "PASSED", "stage": "full", "reason": "", "line": 0, "needs_values": false}}',
     ],
 )
-def test_a_forged_record_is_the_candidates_fault(judge, payload):
+def test_a_forged_plan_is_the_candidates_fault(judge, payload):
     result = judge(forward(forge(payload)))
-    assert result.status is Status.RUNTIME_ERROR, result
-
-
-def test_claiming_outputs_that_were_never_written_is_wrong(judge):
-    record = b'{"outputs": [[[16, 100], "float32"]], "launches": [], "launch_count": 1, "libdevice": [], "aten": {}}'
-    zeros = REFERENCE.replace("torch.relu(x * self.scale)", "torch.zeros_like(x * self.scale)")
-    assert judge(forward(forge(record)), reference=zeros).status is Status.WRONG
+    assert (result.status, result.stage) == (Status.CHEATED, Stage.RECORD), result
+    assert "malformed launch plan" in result.reason
 
 
 def test_texts_of_a_candidate_are_cut_and_printable(judge):

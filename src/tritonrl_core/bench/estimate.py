@@ -4,11 +4,15 @@ For a kernel launch, and alike for each operator that the reference runs eagerly
 
     overhead + max(unique bytes / DRAM rate, bytes / L2 rate, Σ operations of a kind / peak of that kind) / share
 
-with the target's figures (`bench.targets`). `share` is the share of the GPU's multiprocessors that the launch has
-programs for; an operator of the reference is taken to have one for each 1024 elements. Caches across launches, latency,
-instruction mix and occupancy are left out. No total is below what moving the task's inputs and outputs once takes.
+with the target's figures (`bench.targets`). `share` is how much of the device the launch keeps busy: the warps that are
+resident (programs of the launch, at most as many as registers, shared memory and slots let in) against those that
+saturate memory, times the part of the last wave of programs that is filled. An operator of the reference is taken to
+have one program of four warps for each 1024 elements. Lanes that are masked off are not counted. Caches across
+launches, latency and instruction mix are left out. No total is below what moving the task's inputs and outputs once
+takes.
 
-What a candidate launched was counted by the interpreter in the candidate's own process: it is a claim.
+Bytes and operations of a candidate are counted by the machine while it carries the plan out, on its own memory, and
+registers and shared memory come from the compiled binary; no word of the candidate's is in it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from tritonrl_core.bench.compile_request import CompiledKernel
+from tritonrl_core.bench.facts import resident
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Timing
 
@@ -32,7 +38,10 @@ LAUNCH_US = 3.0
 FILL = 0.8
 """Share of the data sheet's rates that real kernels reach."""
 
-EAGER_ELEMENTS = 1024
+EAGER_ELEMENTS, EAGER_WARPS = 1024, 4
+
+SATURATING = 0.25
+"""Share of a multiprocessor's warps that must be resident for its memory to be busy all the time."""
 
 REWARD_ALLOWED = False
 """An estimate may enter a reward only once its rank agreement with measured speedups on a GPU is shown to be 0.6 or
@@ -41,21 +50,27 @@ more (docs/benchmarks.md). It is not shown yet."""
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one launch does: bytes in all, bytes of distinct addresses, operations by kind, programs."""
+    """What one launch does: bytes in all, bytes of distinct addresses, operations by kind, programs; and how many
+    warps a program has and how many programs a multiprocessor holds.
+    """
 
     bytes: int
     unique_bytes: int
     flops: Mapping[str, float]
     programs: int
+    warps: int = EAGER_WARPS
+    resident: int = 16
 
 
-def work_of(launch: Mapping[str, Any]) -> Work:
-    """The work of a launch that the interpreter counted."""
+def work_of(launch: Mapping[str, Any], kernel: CompiledKernel | None, gpu: GpuProperties) -> Work:
+    """The work of a launch that the machine counted, with what its binary needs."""
+    needs = {} if kernel is None else {"warps": kernel.num_warps, "resident": resident(kernel, gpu)}
     return Work(
         bytes=launch["bytes_read"] + launch["bytes_written"],
         unique_bytes=launch["unique_read"] + launch["unique_written"],
         flops=launch["flops"],
         programs=math.prod(launch["grid"]),
+        **needs,
     )
 
 
@@ -70,18 +85,18 @@ def roofline_us(tensors: Sequence[Tensor], gpu: GpuProperties) -> float:
 
 
 def estimate(
-    launches: Sequence[Mapping[str, Any]], reference: Sequence[Work], moved: Sequence[Tensor], gpu: GpuProperties
+    candidate: Sequence[Work], reference: Sequence[Work], moved: Sequence[Tensor], gpu: GpuProperties
 ) -> Timing:
     """Candidate against the eager reference. `moved` are the task's inputs, parameters and outputs."""
     floor = roofline_us(moved, gpu)
-    mine = max(microseconds([work_of(launch) for launch in launches], gpu), floor)
+    mine = max(microseconds(candidate, gpu), floor)
     theirs = max(microseconds(reference, gpu), floor)
     speedup = theirs / mine
     return Timing(
         candidate_us=(mine,), baseline_us={"eager": (theirs,)},
         speedup=speedup, speedup_low=speedup, speedup_high=speedup,
         device=f"{gpu.name} (not present)", method="roofline", clock="estimated", reward_allowed=REWARD_ALLOWED,
-        notes=("estimated from traffic counted in the interpreter; not a measurement",),
+        notes=("estimated from the traffic of a replay on the CPU; not a measurement",),
     )  # fmt: skip
 
 
@@ -108,13 +123,22 @@ class EagerWork(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _launch(work: Work, gpu: GpuProperties) -> float:
-    share = min(1.0, max(work.programs, 1) / gpu.multiprocessors)
     seconds = max(
         work.unique_bytes / (gpu.dram_bandwidth * FILL),
         work.bytes / (gpu.l2_bandwidth * FILL),
         sum(amount / (gpu.flops.get(kind, gpu.flops["fp32"]) * FILL) for kind, amount in work.flops.items()),
     )
-    return LAUNCH_US + seconds / share * 1e6
+    return LAUNCH_US + seconds / busy_share(work, gpu) * 1e6
+
+
+def busy_share(work: Work, gpu: GpuProperties) -> float:
+    """How much of the device a launch keeps busy, from more than 0 to 1."""
+    programs, places = max(work.programs, 1), gpu.multiprocessors * work.resident
+    warps = min(programs, places) * work.warps
+    enough = gpu.multiprocessors * gpu.threads_per_multiprocessor / gpu.warp_size * SATURATING
+    spread = min(1.0, programs / gpu.multiprocessors)
+    tail = programs / places / math.ceil(programs / places) if programs > places else 1.0
+    return min(1.0, spread, max(warps / enough, 1e-6)) * tail
 
 
 def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> dict[str, float]:

@@ -37,8 +37,12 @@ def explain(error: BaseException, code: str) -> RecordFailure:
         needs = isinstance(error, ValueNeededError)
         return replace(failure(Status.UNSUPPORTED, Stage.RECORD, _first_lines(error), line), needs_values=needs)
     text = f"{type(error).__name__}: {_first_lines(error)}"
-    if _in_front_end(error):
+    if "not supported for tensor subclasses" in text:
+        return failure(Status.UNSUPPORTED, Stage.RECORD, f"values leave torch, which cannot be recorded: {text}", line)
+    if _within(error, "front_half"):
         return failure(Status.BUILD_ERROR, Stage.RECORD, text, line)
+    if _within(error, "load_module"):
+        return failure(Status.BUILD_ERROR, Stage.RECORD, f"the code does not import: {text}", line)
     return failure(Status.RUNTIME_ERROR, Stage.RECORD, text, line)
 
 
@@ -73,5 +77,6 @@ def _candidate_line(error: BaseException) -> int:
     return int(frames[-1].lineno or 0) if frames else 0
 
 
-def _in_front_end(error: BaseException) -> bool:
-    return any(frame.name == "front_half" for frame in traceback.extract_tb(error.__traceback__))
+def _within(error: BaseException, function: str) -> bool:
+    """Whether it was raised inside this function of ours."""
+    return any(frame.name == function for frame in traceback.extract_tb(error.__traceback__))

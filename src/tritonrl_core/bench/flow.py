@@ -159,6 +159,18 @@ def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
     return ""
 
 
+def right_only_by_launches(plan: LaunchPlan) -> bool:
+    """Whether some output lies in memory that nothing but launches writes: without them it is poison, and not right."""
+    written = {buffer for call in plan.aten_calls(prologue=True) for buffer in written_by_aten(call)}
+    return any(
+        isinstance(output, TensorRef)
+        and plan.buffers[output.buffer].role == "alloc"
+        and output.buffer not in written
+        and 0 not in output.shape
+        for output in plan.outputs
+    )
+
+
 def arithmetic_calls(plan: LaunchPlan, *, prologue: bool = False) -> list[AtenCall]:
     """ATen calls that compute: what `delegation: layout_only` does not allow."""
     return [

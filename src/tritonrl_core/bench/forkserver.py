@@ -53,7 +53,7 @@ class WorkerKind:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-INTERPRET = WorkerKind("interpret", "tritonrl_core.bench.interpreter", {"TRITON_INTERPRET": "1"})
+INTERPRET = WorkerKind("interpret", "tritonrl_core.bench.interpreter")
 RECORD = WorkerKind("record", "tritonrl_core.bench.recorder")
 
 

@@ -1,173 +1,164 @@
-"""Runs a candidate in Triton's interpreter, on the CPU, in a child that has its code, its inputs and nothing else.
+"""Replays a launch plan on the CPU, in a confined child: ATen calls by PyTorch, launches by the machine.
 
-`warm()` prepares the process that children are forked from; `run()` is one child's job. What comes back is the outputs'
-bytes and a record in JSON, both claims of the candidate's process: whether they are right is decided by the parent,
-which never tells the child what is expected.
+`warm()` prepares the process that children are forked from; `run()` is one child's job. The child has the plan and its
+buffers and nothing else: no Python of the candidate's, no reference, no expected value. What it leaves in the buffers
+is judged by the parent after it is dead.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import linecache
-import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
-from tritonrl_core.bench import interpreter_device, interpreter_state, wire
-from tritonrl_core.bench.aten_watch import AtenWatch
-from tritonrl_core.bench.failures import Stop, describe, not_python
-from tritonrl_core.bench.memory import View, dtype_name
-from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.types import Stage, Status
-
-FILENAME = "candidate.py"
+from tritonrl_core.bench import wire
+from tritonrl_core.bench.machine import launch as machine
+from tritonrl_core.bench.machine.memory import OutOfBoundsError, Segment, facts
+from tritonrl_core.bench.machine.operations import KernelStopError, NotCarriedOutError
+from tritonrl_core.bench.machine.text import UnknownTextError
+from tritonrl_core.bench.machine.values import UnknownElementError
+from tritonrl_core.bench.memory import Shared
+from tritonrl_core.bench.plan import Kernel, Launch, LaunchPlan, TensorRef, plain_steps
+from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.walk import Walk, seeded
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import Status
 
 MOST_LAUNCHES = 256
 """Launches that are reported one by one; the rest only as a number."""
 
-STEPS = ("start", "import", "construct", "forward", "outputs")
-"""How far a child got; its index is the arena's progress."""
+CHECKED = PlanLimits(memory_bytes=1 << 44, constant_bytes=1 << 30, text_bytes=1 << 30)
+"""The parent has held the plan to the real limits."""
 
-WARM_UP = '''
-import torch, torch.nn as nn, triton, triton.language as tl
+FIRST_ADDRESS = 1 << 32
 
-@triton.jit
-def rows(x, y, n, B: tl.constexpr):
-    i = tl.program_id(0)
-    k = tl.arange(0, B)
-    total = tl.zeros((B,), tl.float32)
-    for start in range(0, n, B):
-        total += tl.load(x + i * n + start + k, mask=start + k < n, other=0.0).to(tl.float32)
-    tl.store(y + i, tl.sum(total, axis=0) + tl.max(tl.exp(total), axis=0))
+WARM_UP = """
+module {
+  tt.func public @warm(%arg0: !tt.ptr<f32>, %arg1: i32) attributes {noinline = false} {
+    %cst = arith.constant dense<0.000000e+00> : tensor<16xf32>
+    %0 = tt.get_program_id x : i32
+    %1 = tt.make_range {end = 16 : i32, start = 0 : i32} : tensor<16xi32>
+    %2 = tt.splat %arg1 : i32 -> tensor<16xi32>
+    %3 = arith.cmpi slt, %1, %2 : tensor<16xi32>
+    %4 = tt.splat %arg0 : !tt.ptr<f32> -> tensor<16x!tt.ptr<f32>>
+    %5 = tt.addptr %4, %1 : tensor<16x!tt.ptr<f32>>, tensor<16xi32>
+    %6 = tt.load %5, %3, %cst : tensor<16x!tt.ptr<f32>>
+    %7 = math.exp %6 : tensor<16xf32>
+    %8 = "tt.reduce"(%7) <{axis = 0 : i32}> ({
+    ^bb0(%arg2: f32, %arg3: f32):
+      %10 = arith.addf %arg2, %arg3 : f32
+      tt.reduce.return %10 : f32
+    }) : (tensor<16xf32>) -> f32
+    %9 = tt.splat %8 : f32 -> tensor<16xf32>
+    tt.store %5, %9, %3 : tensor<16x!tt.ptr<f32>>
+    tt.return
+  }
+}
+"""
 
-@triton.jit
-def product(a, b, c, K: tl.constexpr):
-    m = tl.arange(0, 16)
-    k = tl.arange(0, K)
-    left = tl.load(a + m[:, None] * K + k[None, :])
-    right = tl.load(b + k[:, None] * 16 + m[None, :])
-    tl.store(c + m[:, None] * 16 + m[None, :], tl.dot(left, right))
 
-class ModelNew(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(16, 16)
+class _StepError(Exception):
+    """A step of the plan could not be carried out; the reason is for the verdict."""
 
-    def forward(self, x):
-        y = torch.empty(x.shape[0], device=x.device, dtype=x.dtype)
-        rows[(x.shape[0],)](x, y, x.shape[1], B=8)
-        c = torch.empty(16, 16, device="cuda")
-        product[(1,)](self.linear.weight, self.linear.weight, c, K=16)
-        return y, c
-'''
-
-_state: dict[str, Any] = {}
-"""The patched interpreter, made by `warm` and inherited by every child."""
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 def warm() -> None:
-    """Import, patch and exercise everything that a candidate is likely to use."""
-    from tritonrl_core.bench.interpreter_triton import Interpreter
-
+    """Import and exercise what every child will need."""
     torch.set_num_threads(1)
-    # Uninitialised memory is filled with NaN, or the largest integer: nothing can be right by being left alone.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    _state["interpreter"] = interpreter = Interpreter()
-    interpreter.install()
-    interpreter_device.install(gpu_for("sm_90"))
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
-        watch = AtenWatch(FILENAME, paused=lambda: False)
-        inputs = [torch.ones(3, 20, dtype=dtype)]
-        _execute(WARM_UP, [], inputs, {}, training=False, seed=0, reached=lambda step: None, watch=watch)
+    np.seterr(all="ignore")
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.ones(4, 4, dtype=dtype).clone().to(torch.float16).contiguous()
+    segment = Segment(FIRST_ADDRESS, np.zeros(64, dtype=np.uint8))
+    ref = TensorRef(0, (16,), (1,), 0, "float32")
+    machine.run(Kernel("warm", "warm", WARM_UP, {}, _warm_params()), (2, 1, 1), (ref, 9), lambda number: segment)
+    torch.from_numpy(np.matmul(np.ones((2, 16, 16), np.float32), np.ones((2, 16, 16), np.float32)))
     gc.collect()
 
 
-def run(request: int, arena: int) -> bytes:
-    """Do one job: `request` holds its JSON, `arena` the tensors. Gives the record for the parent."""
+def _warm_params() -> Any:
+    from tritonrl_core.bench.plan import Param
+
+    return (Param("p", "*fp32"), Param("n", "i32"))
+
+
+def run(request: int, plan: int, arena: int) -> bytes:
+    """Do one job. `request` holds its JSON, `plan` the encoded plan, `arena` the buffers. Gives the record in JSON."""
     job = json.loads(wire.content(request))
-    view = View(arena, job["layout"])
-    interpreter = _state["interpreter"]
-    meter = interpreter.meter = type(interpreter.meter)()
-    watch = AtenWatch(FILENAME, paused=lambda: meter.current is not None)
-    interpreter.backwards = job["backwards"]
-    interpreter_device.install(gpu_for(job["target"]))
-    record: dict[str, Any]
+    read = validate(wire.content(plan), CHECKED)
+    if isinstance(read, PlanError):
+        raise InfraError(f"a plan that had been checked is refused: {read.reason}")
+    walk = _Walk(read, Shared(read, arena), backwards=job["backwards"])
+    record: dict[str, Any] = {}
     try:
-        outputs, unused = _execute(
-            job["code"], view.decode(job["init_inputs"]), view.decode(job["inputs"]), view.decode(job["state"]),
-            training=job["training"], seed=job["seed"], reached=view.reached, watch=watch,
-        )
-        view.write_outputs(outputs)
-        record = {"outputs": [[list(output.shape), dtype_name(output.dtype)] for output in outputs], "unused": unused}
-    except Stop as stop:
-        record = {"status": stop.status, "stage": stop.stage, "reason": stop.reason}
-    record["launches"] = [launch.facts() for launch in meter.launches[:MOST_LAUNCHES]]
-    record["launch_count"] = len(meter.launches)
-    record["aten"] = watch.lines
-    record["libdevice"] = sorted(interpreter.libdevice)
+        with torch.no_grad(), seeded(job["seed"]):
+            steps = [*plain_steps(read.prologue, job["pick"]), *plain_steps(read.steps, job["pick"])]
+            walk.steps(steps, set(), launches=job["launches"])
+    except _StepError as error:
+        record = {"status": error.status, "reason": str(error)}
+    record["launches"] = walk.done[:MOST_LAUNCHES]
+    record["libdevice"] = sorted(walk.libdevice)
     return json.dumps(record).encode()
 
 
-def _execute(
-    code: str, init_inputs: list[Any], inputs: list[Any], state: dict[str, Tensor], *,
-    training: bool, seed: int, reached: Callable[[int], None], watch: AtenWatch,
-) -> tuple[list[Tensor], list[str]]:  # fmt: skip
-    """The candidate's whole life: import, construct, take parameters, run forward. Raises `Stop` or `MemoryError`."""
-    with interpreter_device.OnCpu(), torch.no_grad():
+class _Walk(Walk):
+    """A plan's steps on shared memory."""
+
+    def __init__(self, plan: LaunchPlan, pages: Shared, *, backwards: bool) -> None:
+        super().__init__(plan, torch.device("cpu"))
+        self.done: list[Mapping[str, Any]] = []
+        self.libdevice: set[str] = set()
+        self._pages = pages
+        self._backwards = backwards
+        self._segments = [
+            Segment(FIRST_ADDRESS + offset, pages.bytes[offset : offset + size]) for offset, size in pages.layout
+        ]
+
+    def tensor(self, ref: TensorRef) -> torch.Tensor:
+        return self._pages.tensor(ref)
+
+    def bind(self, ref: TensorRef, out: torch.Tensor) -> None:
+        self.tensor(ref).copy_(out)
+
+    def call(self, call: Any, born: set[int]) -> None:
+        self._pages.reached(call.line)
         try:
-            reached(1)
-            model_class = _model_class(code)
-            reached(2)
-            with torch.enable_grad():
-                model, unused = interpreter_state.construct(lambda: model_class(*init_inputs), state, seed)
-            if not isinstance(model, nn.Module):
-                raise Stop(Status.REJECTED, Stage.RECORD, "ModelNew is not a torch.nn.Module")
-            model.train(training)
-            reached(3)
-            with watch:
-                value = model(*inputs)
-            reached(4)
-            return _outputs(value), unused
-        except Stop:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the boundary around a candidate: it may raise anything
-            raise describe(error, FILENAME, code) from None
+            super().call(call, born)
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+            if "allocate" in str(error) and "memory" in str(error):
+                raise MemoryError from error
+            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise _StepError(Status.RUNTIME_ERROR, f"line {call.line}: {call.name}: {text}") from None
+
+    def launch(self, launch: Launch) -> None:
+        self._pages.reached(launch.line)
+        kernel = self.plan.kernels[launch.kernel]
+        done = _carried_out(kernel, launch, self._segments.__getitem__, self._backwards)
+        self.libdevice |= done.libdevice
+        if len(self.done) <= MOST_LAUNCHES:
+            moved = facts(done.traffic)
+            self.done.append({"kernel": launch.kernel, "line": launch.line, "grid": list(launch.grid), **moved})
 
 
-def _model_class(code: str) -> Any:
-    linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
-    module = type(sys)("candidate")
-    module.__file__ = FILENAME
-    sys.modules["candidate"] = module  # pickling, dataclasses and `inspect` look it up there
+def _carried_out(kernel: Kernel, launch: Launch, find: machine.Find, backwards: bool) -> machine.Done:
+    """The boundary around the machine: what stops a kernel becomes a status and a reason with the line."""
+    where = f"line {launch.line}: " if launch.line else ""
     try:
-        compiled = compile(code, FILENAME, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise not_python(error, FILENAME, code) from None
-    try:
-        exec(compiled, module.__dict__)
-    except MemoryError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - as above, while it is being imported
-        raise describe(error, FILENAME, code, importing=True) from None
-    if not callable(model_class := module.__dict__.get("ModelNew")):
-        raise Stop(Status.REJECTED, Stage.AST, "the code defines no class ModelNew")
-    return model_class
-
-
-def _outputs(value: Any) -> list[Tensor]:
-    """Tensors in a value, in order, as a reference's outputs are taken."""
-    if isinstance(value, Tensor):
-        return [value.detach().as_subclass(Tensor)]
-    if isinstance(value, bool | int | float):
-        return [torch.tensor(value)]
-    if isinstance(value, list | tuple):
-        return [tensor for part in value for tensor in _outputs(part)]
-    if isinstance(value, dict):
-        return [tensor for part in value.values() for tensor in _outputs(part)]
-    if value is None:
-        return []
-    raise Stop(Status.RUNTIME_ERROR, Stage.RECORD, f"forward returned a {type(value).__name__}, not a tensor")
+        return machine.run(kernel, launch.grid, launch.args, find, backwards=backwards)
+    except OutOfBoundsError as error:
+        raise _StepError(Status.RUNTIME_ERROR, f"{where}{error}") from None
+    except KernelStopError as error:
+        raise _StepError(Status.RUNTIME_ERROR, f"{where}kernel {kernel.name}: {error}") from None
+    except (NotCarriedOutError, UnknownTextError, UnknownElementError, NotImplementedError) as error:
+        raise _StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name}: {error} cannot be run on a CPU") from None
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError, RecursionError) as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__} in {at.name}"
+        raise _StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name} cannot be run on a CPU ({what})") from None

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 
+from tritonrl_core.bench import wire
 from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
-from tritonrl_core.bench.prepare import MakeCases, Preparation
+from tritonrl_core.bench.memory import Arena
+from tritonrl_core.bench.plan import LaunchPlan, encode
+from tritonrl_core.bench.prepare import MakeCases, Preparation, memory_for
 from tritonrl_core.bench.program import LocalProgram, Resources
 from tritonrl_core.bench.references import References
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.types import Bench, BenchSpec, Candidate, InputCase, Limits, Task
-
-MOST_MEMORY = 4 << 30
-"""What one candidate may use, in bytes, where the machine has plenty."""
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import Bench, BenchSpec, Candidate, Limits, Task
 
 RECORD_BYTES = 4 << 20
 
@@ -31,13 +32,11 @@ def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> Bench:
 
 
 class LocalBench:
-    """Programs on this machine's CPU. Close it to end its workers.
-
-    With `record_first` a candidate goes through the stages that need no device (record, rules, compile for the target)
-    as it does where there is a GPU, and is interpreted only then; without it the interpreter alone decides.
+    """Programs on this machine's CPU: recorded, held to the rules and compiled for the target as where there is a GPU,
+    and then replayed here. Close it to end its workers.
     """
 
-    def __init__(self, spec: BenchSpec, make_cases: MakeCases, *, record_first: bool = True) -> None:
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
         self.spec = spec
         limits = Limits(
             wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=memory_for(spec.cpu_workers),
@@ -47,11 +46,9 @@ class LocalBench:
         self._preparation: Preparation | None = None
         self._resources = Resources(
             spec, gpu_for(spec.target), limits, ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset),
-            References(), make_cases, self._prepare, record_first,
+            References(), make_cases, self._prepare,
         )  # fmt: skip
-
-        if record_first:
-            self._prepare()
+        self._prepare()
 
     def program(self, task: Task, candidate: Candidate) -> LocalProgram:
         """A candidate on this bench; nothing runs yet."""
@@ -62,11 +59,16 @@ class LocalBench:
         import torch
         import triton
 
-        probe = Task(id="probe", level=1, source=PROBE)
-        resources = replace(self._resources, record_first=False)
-        result = LocalProgram(probe, Candidate.from_code(""), resources).run(InputCase("probe", 0))
+        fds = _nothing()
+        try:
+            result = self._resources.server.run(fds, self._resources.limits)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        if result.outcome != "ok":
+            raise InfraError(f"the sandbox gave {result.outcome}: {result.detail}", remedy="See `tritonrl doctor`.")
         return {
-            "device": "cpu (Triton's interpreter)",
+            "device": "cpu (launch plans are replayed)",
             "target": f"{self.spec.target} ({self._resources.gpu.name})",
             "speed": "estimated",
             "sandbox": result.sandbox,
@@ -91,20 +93,11 @@ class LocalBench:
             return self._preparation
 
 
-PROBE = """
-import torch
-class Model(torch.nn.Module):
-    def forward(self, x):
-        return x
-def get_inputs():
-    return [torch.zeros(1)]
-def get_init_inputs():
-    return []
-"""
-"""The smallest task: what `describe` sends through the sandbox to learn what it is."""
-
-
-def memory_for(workers: int) -> int:
-    """Memory for one candidate: a share of half the machine's, and no more than 4 GiB."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(MOST_MEMORY, machine // 2 // workers)
+def _nothing() -> list[int]:
+    """The smallest job: a plan without a step, by which `describe` learns what the sandbox is."""
+    plan = LaunchPlan("sm_90", "3.7.1", (), (), (), {}, (), (), ())
+    request = {"seed": 0, "pick": 0, "launches": True, "backwards": False}
+    with Arena(plan) as arena:
+        arena_fd = os.dup(arena.fd)
+    return [wire.memfd("tritonrl-request", json.dumps(request).encode()), wire.memfd("tritonrl-plan", encode(plan)),
+            arena_fd]  # fmt: skip

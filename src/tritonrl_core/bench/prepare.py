@@ -5,13 +5,13 @@ For the trusted side. A `Ready` plan may be replayed; anything else is a `Stop` 
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tritonrl_core.bench import aten_ops, aten_watch
@@ -32,6 +32,9 @@ CaseValues = Callable[[Task, InputCase], bytes]
 DEFAULT_MEMORY = 24 << 30
 """What a plan's buffers may take, in bytes, where the spec names no figure."""
 
+
+MOST_MEMORY = 4 << 30
+"""What one candidate may use on the CPU, in bytes, where the machine has plenty."""
 
 SPOT_CHECKS = 0.02
 """Share of plans that are recorded a second time and compared."""
@@ -71,7 +74,8 @@ class Preparation:
         """`values` makes a case's values as the device that replays will make them; the CPU's where it is None."""
         self._spec = spec
         self._make_cases = make_cases
-        limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=8 << 30, output_bytes=20 << 20)
+        own = memory_for(spec.cpu_workers)
+        limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=own, output_bytes=20 << 20)
         memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
         self._recordings = Recordings(
             gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset
@@ -193,6 +197,12 @@ def without_failures(plan: LaunchPlan, built: Sequence[Built]) -> tuple[LaunchPl
     return replace(plan, prologue=prologue, steps=steps), reason or other
 
 
+def memory_for(workers: int) -> int:
+    """Memory for one candidate's process: a share of half the machine's, and no more than 4 GiB."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(MOST_MEMORY, machine // 2 // workers)
+
+
 class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Names of the operators that run inside and are no views."""
 
@@ -209,11 +219,14 @@ class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def reference_only_moves(task: Task, case: InputCase) -> bool:
-    """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection."""
+    """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection.
+
+    Raises `TaskError` where the reference does not run.
+    """
     materials = Reference(task).materialise(case)
     seen = _Names()
-    with torch.no_grad(), seen:
-        materials.model(*materials.inputs)
+    with seen:
+        materials.expected("native")
     moves = {"flip", "roll", "gather", "index", "index_select", "embedding", "tril", "triu", "repeat_interleave",
              "index_put", "_unsafe_index", "scatter", "take", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
              "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d"}  # fmt: skip

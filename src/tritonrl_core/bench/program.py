@@ -1,27 +1,24 @@
-"""A candidate on the local CPU bench: recorded, compiled, then interpreted; compared and judged here, in the parent.
+"""A candidate on the local CPU bench: recorded and compiled for the target, then its plan is replayed on the CPU.
 
-A candidate's code never runs in this process. What its own process says is checked (`bench.report`) and believed only
-where it costs the candidate something; the outputs are taken from shared memory after that process is dead.
+A candidate's code never runs in this process, and none of it where inputs and outputs are.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tritonrl_core.bench import aten_watch, estimate, report, wire
-from tritonrl_core.bench.forkserver import ForkServer, retry_once
-from tritonrl_core.bench.memory import Arena, dtype_of, output_bytes
-from tritonrl_core.bench.mismatch import shape_facts
+from tritonrl_core.bench import cpu_replay, estimate, facts
+from tritonrl_core.bench.cpu_replay import Job, Outcome
+from tritonrl_core.bench.flow import right_only_by_launches
+from tritonrl_core.bench.forkserver import ForkServer
+from tritonrl_core.bench.plan import LaunchPlan, Tune, as_data, encode
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
-from tritonrl_core.bench.references import Prepared, References, named_inputs
+from tritonrl_core.bench.references import Prepared, References
 from tritonrl_core.bench.targets import GpuProperties
-from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import (
     BenchSpec,
@@ -30,7 +27,6 @@ from tritonrl_core.types import (
     CaseResult,
     InputCase,
     Limits,
-    SandboxResult,
     Stage,
     Status,
     Task,
@@ -41,20 +37,17 @@ from tritonrl_core.types import (
 
 UNCHECKED = (
     "races between programs (one order of them is tried) and the order of atomics",
-    "the device's own precision (TF32, fast math)",
-    "the device's limits (shared memory, registers)",
-    "that every tensor is on the GPU",
-    "what the candidate's own process says of its launches and ATen calls",
+    "the device's own digits (fast division and functions, fused multiply-add)",
 )
-"""What the interpreter cannot see, in every verdict that it gives."""
+"""What a replay on the CPU cannot see, in every verdict that it gives."""
 
-STEP_NAMES = ("before it started", "while it was imported", "in ModelNew(...)", "in forward", "after forward")
-"""By a child's progress (`bench.interpreter.STEPS`)."""
+DOUBT_CASES = 4
+"""On how many more cases doing nothing must be right before the kernels count as decoration."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the programs of one bench share. `preparation` gives the recorder and compiler."""
+    """What the programs of one bench share."""
 
     spec: BenchSpec
     gpu: GpuProperties
@@ -63,8 +56,14 @@ class Resources:
     references: References
     make_cases: MakeCases
     preparation: Callable[[], Preparation]
-    record_first: bool = True
-    """Whether a candidate is recorded and compiled for the target before it is interpreted."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A plan that may be replayed, and its bytes."""
+
+    ready: Ready
+    encoded: bytes
 
 
 class LocalProgram:
@@ -73,7 +72,8 @@ class LocalProgram:
     def __init__(self, task: Task, candidate: Candidate, resources: Resources) -> None:
         self._task, self._candidate, self._resources = task, candidate, resources
         self._results: dict[str, CaseResult] = {}
-        self._prepared: dict[str, Ready | Stop] = {}
+        self._plans: dict[str, _Plan | Stop] = {}
+        self._alternatives: Outcome | None = None
         self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
@@ -90,50 +90,17 @@ class LocalProgram:
                 self._results[key] = replace(result, seconds=time.perf_counter() - began)
             return self._results[key]
 
-    def _prepare(self, case: InputCase) -> Ready | Stop:
-        """The recorded and compiled plan, or why there is none; once for cases that differ in values only.
-
-        A plan in which values were read back is for its own case only.
-        """
-        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
-        found = self._prepared.get(shared) or self._prepared.get(own)
-        if found is None:
-            found = self._resources.preparation().prepare(self._task, self._candidate, case)
-            self._prepared[own if isinstance(found, Ready) and found.for_one_case else shared] = found
-        return found
-
-    def _run(self, case: InputCase, criterion: str) -> CaseResult:
-        if not self._resources.record_first:
-            return self._interpret(case, criterion)
-        plan = self._prepare(case)
-        if isinstance(plan, Stop):
-            return _stopped(case, plan)
-        result = self._interpret(case, criterion)
-        return replace(result, facts={**result.facts, **_compiled(plan)})
-
-    def _interpret(self, case: InputCase, criterion: str) -> CaseResult:
-        prepared = self._resources.references.prepare(self._task, case)
-        result = retry_once(lambda: self._attempt(case, prepared, criterion))
-        unused = result.facts.get("unused_parameters", ())
-        if result.status is not Status.WRONG or not unused:
-            return result
-        constructed = self._resources.references.prepare(self._task, case, constructed=True)
-        if constructed.shows(unused):
-            second = retry_once(lambda: self._attempt(case, constructed, criterion))
-            if second.status is Status.PASSED:
-                return replace(second, facts={**second.facts, "parameters": "constructed under the seed"})
-        return replace(result, reason=f"{result.reason}; {_unused_story(unused)}")
-
     def compile(self, case: InputCase) -> CaseResult:
         """Record the candidate and compile its kernels for the target; nothing runs."""
         began = time.perf_counter()
         with self._lock:
-            prepared = self._prepare(case)
+            plan = self._plan(case)
         seconds = time.perf_counter() - began
-        if isinstance(prepared, Stop):
-            return replace(_stopped(case, prepared), seconds=seconds)
+        if isinstance(plan, Stop):
+            return replace(_stopped(case, plan), seconds=seconds)
+        known = self._known(plan.ready)
         return CaseResult(
-            case, Status.PASSED, Stage.COMPILE, facts=_compiled(prepared), sandbox=prepared.sandbox, seconds=seconds
+            case, Status.PASSED, Stage.COMPILE, facts=known, sandbox=plan.ready.sandbox, seconds=seconds
         )
 
     def time(self, protocol: TimingProtocol) -> Timing:
@@ -143,171 +110,159 @@ class LocalProgram:
         """
         case = self._resources.make_cases(self._task, CaseRequest(count=1))[0]
         result = self.run(case)
-        if result.status is not Status.PASSED:
+        plan = self._plan(case)
+        if result.status is not Status.PASSED or isinstance(plan, Stop):
             raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
         prepared = self._resources.references.prepare(self._task, case)
-        moved = [value for value in (*prepared.materials.inputs, *prepared.native) if hasattr(value, "nbytes")]
-        return estimate.estimate(result.facts["launches"], prepared.eager_work, moved, self._resources.gpu)
+        work = self._work(plan.ready, result.facts["launches"])
+        return estimate.estimate(work, prepared.eager_work, _moved(prepared), self._resources.gpu)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
-        """What the candidate launches and calls on this case, as the interpreter saw it."""
-        facts = self.run(case).facts
-        return {name: facts.get(name, []) for name in ("launches", "aten")}
+        """The launch plan as plain data; {} where there is none."""
+        with self._lock:
+            plan = self._plan(case)
+        return {} if isinstance(plan, Stop) else as_data(plan.ready.plan)
 
-    def _attempt(self, case: InputCase, prepared: Prepared, criterion: str) -> CaseResult:
-        """One run in a child. Everything it needs is made anew, because a lost worker may have changed it."""
-        with Arena(prepared.buffers, output_bytes(prepared.wanted)) as arena:
-            request = wire.memfd("tritonrl-request", self._request(case, prepared, arena))
-            try:
-                result = self._resources.server.run([request, arena.fd], self._resources.limits)
-            finally:
-                os.close(request)
-            judged = self._judge(case, prepared, arena, result, criterion)
-        return replace(judged, sandbox=result.sandbox)
+    def _plan(self, case: InputCase) -> _Plan | Stop:
+        """The recorded and compiled plan, or why there is none; once for cases that differ in values only.
 
-    def _request(self, case: InputCase, prepared: Prepared, arena: Arena) -> bytes:
-        request = {
-            "code": self._candidate.code, "seed": case.seed, "training": prepared.materials.model.training,
-            "target": self._resources.spec.target, "layout": arena.layout, "backwards": self._backwards(case),
-            **prepared.values,
-        }  # fmt: skip
-        return json.dumps(request).encode()
-
-    def _backwards(self, case: InputCase) -> bool:
-        """Whether to run programs from last to first: any order is right on a GPU, and half the cases try this one.
-
-        Programs that wait for one another do so by atomics, and on a GPU the earlier ones are there first.
+        A plan in which values were read back is for its own case only.
         """
-        return bool(case.seed % 2) and "atomic" not in self._candidate.code
+        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
+        found = self._plans.get(shared) or self._plans.get(own)
+        if found is None:
+            made = self._resources.preparation().prepare(self._task, self._candidate, case)
+            found = made if isinstance(made, Stop) else _Plan(made, encode(made.plan))
+            self._plans[own if isinstance(made, Ready) and made.for_one_case else shared] = found
+        return found
 
-    def _judge(
-        self, case: InputCase, prepared: Prepared, arena: Arena, result: SandboxResult, criterion: str
-    ) -> CaseResult:
-        def verdict(status: Status, reason: str = "", stage: Stage = Stage.FULL, **more: Any) -> CaseResult:
-            return CaseResult(case, status, stage, reason, **more)
+    def _run(self, case: InputCase, criterion: str) -> CaseResult:
+        plan = self._plan(case)
+        if isinstance(plan, Stop):
+            return _stopped(case, plan)
+        prepared = self._resources.references.prepare(self._task, case)
+        job = self._job(case, plan, prepared, criterion)
+        outcome = self._replay(job)
+        if outcome.status is Status.PASSED and not right_only_by_launches(plan.ready.plan) and self._decoration(job):
+            reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
+            outcome = replace(outcome, status=Status.CHEATED, reason=reason)
+        if outcome.status is Status.PASSED and criterion == "default" and has_alternatives(plan.ready.plan):
+            other = self._other_alternatives(case)
+            outcome = outcome if other.status is Status.PASSED else other
+        return self._result(case, plan.ready, prepared, outcome)
 
-        ended = _ended(result, arena.progress(), self._resources.limits)
-        if ended is not None:
-            return verdict(*ended)
-        try:
-            record = report.read(result.payload)
-        except report.UnreadableError as error:
-            return verdict(Status.RUNTIME_ERROR, str(error))
-        facts = _facts(record, self._resources.gpu)
-        if record.status is not None:
-            return verdict(record.status, record.reason, record.stage, facts=facts)
-        rule = self._broken_rule(record)
-        if rule:
-            return verdict(Status.REJECTED, rule, Stage.RECORD, facts=facts)
-        comparison = self._compare(case, prepared, arena, record, criterion)
-        facts |= {"mismatch": dict(comparison.facts)} if comparison.facts else {}
-        status = Status.PASSED if comparison.ok else Status.WRONG
-        return verdict(
-            status, comparison.reason, facts=facts, error=comparison.error, worst=comparison.worst,
-            unchecked=self._unchecked(record),
+    def _job(self, case: InputCase, plan: _Plan, prepared: Prepared, criterion: str, pick: int = 0) -> Job:
+        precision = self._resources.spec.precision
+        return Job(self._task, case, plan.ready.plan, plan.encoded, prepared, criterion, precision, pick)
+
+    def _replay(self, job: Job) -> Outcome:
+        return cpu_replay.replay(job, self._resources.server, self._resources.limits)
+
+    def _decoration(self, job: Job) -> bool:
+        """Whether leaving all launches out is right here and on every other case too, whatever the values."""
+        if not cpu_replay.right_without_launches(job, self._resources.server, self._resources.limits):
+            return False
+        request = CaseRequest(count=DOUBT_CASES + 1, values=True, seed=job.case.seed + 1)
+        for case in self._resources.make_cases(self._task, request):
+            plan = self._plan(case)
+            if isinstance(plan, Stop):
+                return False
+            other = self._job(case, plan, self._resources.references.prepare(self._task, case), job.criterion)
+            if not cpu_replay.right_without_launches(other, self._resources.server, self._resources.limits):
+                return False
+        return True
+
+    def _other_alternatives(self, case: InputCase) -> Outcome:
+        """The first wrong one of the configurations that the clock of a GPU might pick, each on one small case."""
+        if self._alternatives is None:
+            small = self._resources.make_cases(self._task, CaseRequest(count=1, small=True))[0]
+            small = replace(small, dtype=case.dtype)
+            self._alternatives = self._tried(small)
+        return self._alternatives
+
+    def _tried(self, case: InputCase) -> Outcome:
+        plan = self._plan(case)
+        if isinstance(plan, Stop):
+            return Outcome(plan.status, f"on the smallest case: {plan.reason}")
+        prepared = self._resources.references.prepare(self._task, case)
+        for pick in range(1, _most_variants(plan.ready.plan)):
+            outcome = self._replay(self._job(case, plan, prepared, "default", pick))
+            if outcome.status is not Status.PASSED:
+                return replace(outcome, reason=f"configuration {pick + 1} of @triton.autotune: {outcome.reason}")
+        return Outcome(Status.PASSED)
+
+    def _result(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
+        compared = outcome.comparison
+        known = {**self._known(ready), **self._counted(ready, prepared, outcome)}
+        reason = outcome.reason
+        lost = [name for name in prepared.materials.state if name not in ready.plan.parameters]
+        if outcome.status is Status.WRONG and compared is not None and compared.error is not None and lost:
+            reason = f"{reason}; {_lost_story(lost)}"
+        if compared is not None and compared.facts:
+            known["mismatch"] = dict(compared.facts)
+        passed = outcome.status in (Status.PASSED, Status.WRONG)
+        return CaseResult(
+            case, outcome.status, Stage.FULL, reason, facts=known, sandbox=outcome.sandbox,
+            error=None if compared is None else compared.error, worst=None if compared is None else compared.worst,
+            unchecked=_unchecked(ready.plan, outcome) if passed else (),
         )  # fmt: skip
 
-    def _unchecked(self, record: report.Record) -> tuple[str, ...]:
-        found = list(UNCHECKED)
-        if not self._prepared:
-            found.append(f"compilation for {self._resources.spec.target}")
-        if record.libdevice:
-            found.append(f"digits of libdevice functions ({', '.join(record.libdevice)})")
-        return tuple(found)
+    def _known(self, ready: Ready) -> dict[str, Any]:
+        known = facts.plan_facts(ready.plan, ready.built, self._resources.gpu)
+        return {**known, "prepare_seconds": dict(ready.seconds)}
 
-    def _broken_rule(self, record: report.Record) -> str:
-        if not record.launch_count:
-            return "no Triton kernel was launched"
-        return aten_watch.objection(record.aten, self._task.policy.delegation or self._resources.spec.delegation)
+    def _counted(self, ready: Ready, prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
+        """What the machine counted, and what follows from it."""
+        work = self._work(ready, outcome.launches)
+        gpu, total = self._resources.gpu, sum(item.bytes for item in work)
+        time_us = estimate.microseconds(work, gpu)
+        floor = estimate.roofline_us(_moved(prepared), gpu)
+        return {
+            "unique_bytes": sum(item.unique_bytes for item in work),
+            "total_bytes": total,
+            "flops": sum(sum(item.flops.values()) for item in work),
+            "stray_reads": sum(launch["stray_reads"] for launch in outcome.launches),
+            "aten_share": facts.share(facts.aten_bytes(ready.plan), total),
+            "estimated_us": time_us,
+            "roofline_fraction": round(min(1.0, floor / time_us), 3) if time_us else 0.0,
+            "launches": [dict(launch) for launch in outcome.launches],
+        }
 
-    def _compare(
-        self, case: InputCase, prepared: Prepared, arena: Arena, record: report.Record, criterion: str
-    ) -> Comparison:
-        if not arena.guards_hold():
-            return Comparison(False, None, reason="memory beside its tensors was written to")
-        changed = self._wrong_changes(prepared, arena)
-        if changed:
-            return Comparison(False, None, reason=f"changed {changed}, which the reference leaves alone")
-        claimed = [(shape, dtype_of(name)) for shape, name in record.outputs]
-        shapes = [(shape, dtype) for shape, dtype in claimed if dtype is not None]
-        differs = "" if len(shapes) == len(claimed) else "an output has a dtype that is none"
-        differs = differs or mismatch(shapes, prepared.wanted)
-        if differs:
-            facts = shape_facts([shape for shape, _ in shapes], [shape for shape, _ in prepared.wanted])
-            return Comparison(False, None, reason=differs, facts=facts)
-        left = self._left_behind(prepared, arena)
-        if not left.ok:
-            return left
-        got = arena.outputs(prepared.wanted)
-        precision = self._resources.spec.precision
-        return compare(got, prepared.exact, prepared.native, self._task, case, criterion=criterion, precision=precision)
-
-    def _wrong_changes(self, prepared: Prepared, arena: Arena) -> str:
-        """The inputs and parameters that were changed and must not be, in words; "" where none was."""
-        mutable = {f"parameter {name}" for name in self._task.mutated_buffers}
-        names = [prepared.owners[index] for index in arena.changed()]
-        wrong = [name for name in names if name not in mutable and name not in prepared.after]
-        return ", ".join(wrong).replace("input ", "its input ", 1) if wrong else ""
-
-    def _left_behind(self, prepared: Prepared, arena: Arena) -> Comparison:
-        """Whether inputs that the reference changes are left as it leaves them."""
-        changed = [name for index in arena.changed() if (name := prepared.owners[index]).startswith("input")]
-        if not changed and not any(name.startswith("input") for name in prepared.after):
-            return Comparison(True, 0.0)
-        now = named_inputs(arena.decode(prepared.values["inputs"]))
-        expected = [value for name, value in prepared.after.items() if name.startswith("input")]
-        got = [now[name] for name in prepared.after if name.startswith("input")]
-        precision = self._resources.spec.precision
-        compared = compare(got, [value.double() for value in expected], expected, precision=precision)
-        return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
+    def _work(self, ready: Ready, launches: Sequence[Mapping[str, Any]]) -> list[estimate.Work]:
+        gpu = self._resources.gpu
+        return [estimate.work_of(launch, ready.built[launch["kernel"]], gpu) for launch in launches]
 
 
-def _ended(result: SandboxResult, progress: int, limits: Limits) -> tuple[Status, str, Stage] | None:
-    """Status, reason and stage where the child gave no record; None where it gave one."""
-    where = STEP_NAMES[progress] if progress < len(STEP_NAMES) else "somewhere"
-    stage = Stage.FULL if progress >= 3 else Stage.RECORD
-    match result.outcome:
-        case "ok":
-            return None
-        case "timeout":
-            return Status.TIMEOUT, f"{report.clean(result.detail)} (verifier.timeout_s), {where}", stage
-        case "memory":
-            return Status.RUNTIME_ERROR, f"out of memory: {report.clean(result.detail)}, {where}", stage
-        case "output":
-            return Status.RUNTIME_ERROR, f"too much output: {report.clean(result.detail)}", stage
-        case "died":
-            return Status.RUNTIME_ERROR, f"its process ended {where}: {report.clean(result.detail)}", stage
-    raise InfraError(f"the sandbox refused to run: {result.detail}", remedy="See `tritonrl doctor`.")
+def has_alternatives(plan: LaunchPlan) -> bool:
+    """Whether some step of the plan is a choice that a GPU's clock would make."""
+    return _most_variants(plan) > 1
 
 
-def _unused_story(names: Sequence[str]) -> str:
+def _most_variants(plan: LaunchPlan) -> int:
+    steps = [*plan.prologue, *plan.steps]
+    return max((len(step.variants) for step in steps if isinstance(step, Tune)), default=1)
+
+
+def _unchecked(plan: LaunchPlan, outcome: Outcome) -> tuple[str, ...]:
+    found = list(UNCHECKED)
+    if has_alternatives(plan):
+        found.append("configurations of @triton.autotune but the first, on other cases than the smallest")
+    if outcome.libdevice:
+        found.append(f"digits of libdevice functions ({', '.join(outcome.libdevice)})")
+    return tuple(found)
+
+
+def _moved(prepared: Prepared) -> list[Any]:
+    """What any program must move: the tensors that go in and those that come out."""
+    return [value for value in (*prepared.materials.inputs, *prepared.native) if hasattr(value, "nbytes")]
+
+
+def _lost_story(names: Sequence[str]) -> str:
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"parameters match by name, else by shape and order: the reference's {shown} found no place"
+    return (
+        f"the reference's {shown} found no place (parameters match by name, else by shape and order) or nothing uses it"
+    )
 
 
 def _stopped(case: InputCase, stop: Stop) -> CaseResult:
     return CaseResult(case, stop.status, stop.stage, stop.reason, sandbox=stop.sandbox)
-
-
-def _compiled(prepared: Ready) -> dict[str, Any]:
-    kernels = [kernel for kernel in prepared.built if kernel is not None]
-    return {
-        "launch_count": len(prepared.plan.launches()),
-        "registers": max((kernel.registers for kernel in kernels), default=-1),
-        "spill_bytes": max((kernel.spill_bytes for kernel in kernels), default=-1),
-        "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
-    }
-
-
-def _facts(record: report.Record, gpu: GpuProperties) -> dict[str, Any]:
-    work = [estimate.work_of(launch) for launch in record.launches]
-    return {
-        "launch_count": record.launch_count,
-        "unique_bytes": sum(item.unique_bytes for item in work),
-        "total_bytes": sum(item.bytes for item in work),
-        "stray_reads": sum(launch["stray_reads"] for launch in record.launches),
-        "estimated_us": estimate.microseconds(work, gpu),
-        "aten": dict(record.aten),
-        **({"unused_parameters": list(record.unused)} if record.unused else {}),
-        "launches": [dict(launch) for launch in record.launches],
-    }

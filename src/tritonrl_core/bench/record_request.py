@@ -14,6 +14,7 @@ import torch
 
 from tritonrl_core.bench.plan import LaunchPlan
 from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.report import clean
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Stage, Status
 
@@ -155,7 +156,7 @@ def _read_failure(data: bytes) -> RecordFailure | None:
     try:
         parts = json.loads(data)["failure"]
         status, stage = Status(parts["status"]), Stage(parts["stage"])
-        reason, line, needs = str(parts["reason"])[:2000], int(parts["line"]), bool(parts["needs_values"])
+        reason, line, needs = clean(parts["reason"]), int(parts["line"]), bool(parts["needs_values"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return None if status in (Status.PASSED, Status.INFRA) else RecordFailure(status, stage, reason, line, needs)

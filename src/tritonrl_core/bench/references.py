@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from tritonrl_core.bench.ambient import exclusive, own_default_dtype, seeded
 from tritonrl_core.bench.estimate import EagerWork, Work
-from tritonrl_core.bench.memory import Array, Packer
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.types import InputCase, Task, content_key
 
@@ -28,6 +27,7 @@ CACHED_TASKS = 256
 
 Wanted = tuple[tuple[tuple[int, ...], torch.dtype], ...]
 
+
 @dataclass
 class Prepared:
     """One case of one task, ready to be sent to a worker and compared with. Never changed once made."""
@@ -35,11 +35,6 @@ class Prepared:
     materials: Materials
     exact: list[Tensor]
     native: list[Tensor]
-    buffers: list[Array] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
-    """`init_inputs`, `inputs` and `state`, encoded against `buffers`."""
-    owners: list[str] = field(default_factory=list)
-    """What each buffer belongs to, for messages: `input 0`, `parameter linear.weight`."""
 
     @property
     def wanted(self) -> Wanted:
@@ -48,12 +43,8 @@ class Prepared:
 
     @property
     def nbytes(self) -> int:
-        return sum(b.nbytes for b in self.buffers) + sum(t.nbytes for t in (*self.exact, *self.native))
-
-    def shows(self, parameters: Sequence[str]) -> bool:
-        """Whether leaving out these parameters would show: none of them is a constant, such as a scale of one."""
-        state = self.materials.state
-        return all(bool((state[name] != state[name].flatten()[:1]).any()) for name in parameters if name in state)
+        inputs = named_inputs(self.materials.inputs).values()
+        return sum(t.nbytes for t in (*inputs, *self.materials.state.values(), *self.exact, *self.native))
 
     @cached_property
     def eager_work(self) -> list[Work]:
@@ -89,19 +80,15 @@ class References:
         self._tasks: OrderedDict[str, Reference] = OrderedDict()
         self._cases: OrderedDict[str, Prepared] = OrderedDict()
 
-    def prepare(self, task: Task, case: InputCase, *, constructed: bool = False) -> Prepared:
-        """Inputs and expected outputs of a case. Raises `TaskError` where the reference does not run on it.
-
-        `constructed` leaves the parameters as the constructor makes them under the case's seed, and sends none of them
-        to the candidate: KernelBench's way, for candidates in which the reference's parameters find no place.
-        """
-        key = content_key(task.key, case.signature, case.distribution, case.seed, constructed)
+    def prepare(self, task: Task, case: InputCase) -> Prepared:
+        """Inputs and expected outputs of a case. Raises `TaskError` where the reference does not run on it."""
+        key = content_key(task.key, case.signature, case.distribution, case.seed)
         found = self._known(key)
         if found is None:
             with exclusive:
                 found = self._known(key)  # another thread may have been here meanwhile
                 if found is None:
-                    found = self._make(task, case, constructed)
+                    found = self._make(task, case)
                     self._keep(key, found)
         return found
 
@@ -118,11 +105,9 @@ class References:
             while len(self._cases) > 1 and self._bytes > self._most:
                 self._bytes -= self._cases.popitem(last=False)[1].nbytes
 
-    def _make(self, task: Task, case: InputCase, constructed: bool) -> Prepared:
+    def _make(self, task: Task, case: InputCase) -> Prepared:
         materials = self._reference(task).materialise(case)
-        if constructed:
-            _construct_anew(materials)
-        return _prepare(materials, send_state=not constructed)
+        return Prepared(materials, exact=materials.expected("fp64"), native=materials.expected("native"))
 
     def _reference(self, task: Task) -> Reference:
         if task.key not in self._tasks:
@@ -131,33 +116,6 @@ class References:
                 self._tasks.popitem(last=False)
         self._tasks.move_to_end(task.key)
         return self._tasks[task.key]
-
-
-def _construct_anew(materials: Materials) -> None:
-    """Replace the model with one constructed under the case's seed alone, as the child constructs its own."""
-    old = materials.model
-    dtypes = {tensor.dtype for tensor in old.parameters() if tensor.is_floating_point()}
-    with seeded(materials.case.seed, materials.device), own_default_dtype():
-        model = type(old)(*copy.deepcopy(materials.init_inputs))
-    if len(dtypes) == 1:
-        model.to(dtype=dtypes.pop())
-    model.train(old.training)
-    materials.model = model
-
-
-def _prepare(materials: Materials, *, send_state: bool) -> Prepared:
-    state = materials.state if send_state else {}
-    prepared = Prepared(materials, exact=materials.expected("fp64"), native=materials.expected("native"))
-    packer = Packer()
-    for name, tensor in {**named_inputs(materials.inputs), **_named_state(state)}.items():
-        packer.encode(tensor)
-        prepared.owners += [name] * (len(packer.buffers) - len(prepared.owners))
-    for part in ("init_inputs", "inputs"):
-        prepared.values[part] = packer.encode(list(getattr(materials, part)))
-    prepared.values["state"] = packer.encode(state)
-    prepared.owners += ["constructor argument"] * (len(packer.buffers) - len(prepared.owners))
-    prepared.buffers = packer.buffers
-    return prepared
 
 
 def named_inputs(inputs: list[Any]) -> dict[str, Tensor]:

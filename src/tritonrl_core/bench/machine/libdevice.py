@@ -1,4 +1,4 @@
-"""libdevice functions for the interpreter: the same function of the same numbers, computed by PyTorch on the CPU.
+"""libdevice functions for the machine: the same function of the same numbers, computed by PyTorch on the CPU.
 
 Only those that kernels use in practice. They are not libdevice's own digits, and a verdict says so.
 """

@@ -1,0 +1,185 @@
+"""One replay of a plan on the CPU, and what it comes to: shared memory made and filled, a child's job, the comparison.
+
+For the trusted parent. No Python of the candidate's runs in the child either; outputs are looked at when it is dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench import report, wire
+from tritonrl_core.bench.forkserver import ForkServer, retry_once
+from tritonrl_core.bench.memory import POISONS, Arena
+from tritonrl_core.bench.mismatch import shape_facts
+from tritonrl_core.bench.plan import LaunchPlan, TensorRef
+from tritonrl_core.bench.references import Prepared, named_inputs
+from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
+from tritonrl_core.bench.walk import MaterialsDifferError, fill, given_by
+from tritonrl_core.errors import InfraError
+from tritonrl_core.types import InputCase, Limits, SandboxResult, Status, Task
+
+
+@dataclass(frozen=True)
+class Job:
+    """One plan for one case. `encoded` is the plan as bytes; `pick` the alternative of each tuning group."""
+
+    task: Task
+    case: InputCase
+    plan: LaunchPlan
+    encoded: bytes
+    prepared: Prepared
+    criterion: str = "default"
+    precision: str = "ieee"
+    pick: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a replay ended: `status` with its reason, what was compared, and what the launches moved."""
+
+    status: Status
+    reason: str = ""
+    comparison: Comparison | None = None
+    launches: tuple[Mapping[str, Any], ...] = ()
+    libdevice: tuple[str, ...] = ()
+    sandbox: str = "none"
+
+
+def replay(
+    job: Job, server: ForkServer, limits: Limits, *, launches: bool = True, poison: int = POISONS[0]
+) -> Outcome:
+    """Replay a plan and judge what it left; without `launches` no kernel runs. Raises `InfraError`."""
+    return retry_once(lambda: _attempt(job, server, limits, launches, poison))
+
+
+def right_without_launches(job: Job, server: ForkServer, limits: Limits) -> bool:
+    """Whether the output is right, under both poisons, when no kernel runs."""
+    return all(
+        replay(job, server, limits, launches=False, poison=poison).status is Status.PASSED for poison in POISONS
+    )
+
+
+def _attempt(job: Job, server: ForkServer, limits: Limits, launches: bool, poison: int) -> Outcome:
+    """Everything is made anew, because a lost worker may have changed it."""
+    too_large = _too_large(job, limits.memory_bytes * 3 // 4)
+    if too_large is not None:
+        return too_large
+    request = {"seed": job.case.seed, "pick": job.pick, "launches": launches, "backwards": bool(job.case.seed % 2)}
+    with Arena(job.plan, poison) as arena:
+        try:
+            fill(job.plan, given_by(job.prepared.materials), arena.tensor, arena.raw)
+        except MaterialsDifferError as error:
+            raise InfraError(f"the plan was recorded for other inputs: {error}") from error
+        fds = [wire.memfd("tritonrl-request", json.dumps(request).encode()), wire.memfd("tritonrl-plan", job.encoded)]
+        try:
+            result = server.run([*fds, arena.fd], limits)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return replace(_judged(job, arena, result, limits), sandbox=result.sandbox)
+
+
+def _too_large(job: Job, most: int) -> Outcome | None:
+    """The candidate's own out-of-memory: more buffers than are lent. Raises `InfraError` for too large a case."""
+    given = sum(buffer.nbytes for buffer in job.plan.buffers if buffer.role in ("input", "parameter"))
+    total = sum(buffer.nbytes for buffer in job.plan.buffers)
+    if given > most:
+        raise InfraError(
+            f"one case needs {given / 2**30:.1f} GiB of inputs, the CPU bench lends {most / 2**30:.1f}",
+            remedy="Use smaller dimensions on the CPU.",
+        )
+    if total <= most:
+        return None
+    reason = f"out of memory: its buffers need {total / 2**30:.1f} GiB, the CPU bench lends {most / 2**30:.1f}"
+    return Outcome(Status.RUNTIME_ERROR, reason)
+
+
+def _judged(job: Job, arena: Arena, result: SandboxResult, limits: Limits) -> Outcome:
+    ended = _ended(result, arena.progress())
+    if ended is not None:
+        return ended
+    try:
+        record = report.read(result.payload)
+    except report.UnreadableError as error:
+        raise InfraError(str(error)) from error
+    if record.status is not None:
+        return Outcome(record.status, record.reason, None, record.launches, record.libdevice)
+    comparison = _compared(job, arena)
+    status = Status.PASSED if comparison.ok else Status.WRONG
+    return Outcome(status, comparison.reason, comparison, record.launches, record.libdevice)
+
+
+def _ended(result: SandboxResult, line: int) -> Outcome | None:
+    """What the way a child ended says; None where it gave a record."""
+    where = f", at line {line}" if line else ""
+    match result.outcome:
+        case "ok":
+            return None
+        case "timeout":
+            return Outcome(Status.TIMEOUT, f"{report.clean(result.detail)} (verifier.timeout_s){where}")
+        case "memory":
+            return Outcome(Status.RUNTIME_ERROR, f"out of memory: {report.clean(result.detail)}{where}")
+        case "died":
+            reason = f"the process that carried it out ended: {report.clean(result.detail)}{where}"
+            return Outcome(Status.RUNTIME_ERROR, reason)
+        case "output":
+            raise InfraError(f"a replay's record is too long: {result.detail}")
+    raise InfraError(f"the sandbox refused to run: {result.detail}", remedy="See `tritonrl doctor`.")
+
+
+def _compared(job: Job, arena: Arena) -> Comparison:
+    """Outputs against the reference's; before that, what must not have changed."""
+    if not arena.guards_hold():
+        return Comparison(False, None, reason="memory beside its tensors was written to")
+    now, before = _tensors(job, arena)
+    changed = [name for name in now if not _same(now[name], before[name])]
+    after = job.prepared.after if changed else {}
+    wrong = [name for name in changed if name not in after]
+    if wrong:
+        names = ", ".join(wrong).replace("input ", "its input ", 1)
+        return Comparison(False, None, reason=f"changed {names}, which the reference leaves alone")
+    left = _left_behind(job, now)
+    if not left.ok:
+        return left
+    got = [arena.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in job.plan.outputs]
+    shapes = [(tuple(output.shape), output.dtype) for output in got]
+    differs = mismatch(shapes, job.prepared.wanted)
+    if differs:
+        facts = shape_facts([shape for shape, _ in shapes], [shape for shape, _ in job.prepared.wanted])
+        return Comparison(False, None, reason=differs, facts=facts)
+    exact, native = job.prepared.exact, job.prepared.native
+    return compare(got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision)
+
+
+def _tensors(job: Job, arena: Arena) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Inputs and parameters by name, as they are now and as they were."""
+    named, state = named_inputs(job.prepared.materials.inputs), job.prepared.materials.state
+    now = {name: arena.tensor(ref) for name, ref in zip(named, job.plan.inputs, strict=True)}
+    before = dict(named)
+    for name, ref in job.plan.parameters.items():
+        if name not in job.task.mutated_buffers:
+            now[f"parameter {name}"] = arena.tensor(ref)
+            before[f"parameter {name}"] = state[name].to(now[f"parameter {name}"].dtype)
+    return now, before
+
+
+def _left_behind(job: Job, now: Mapping[str, torch.Tensor]) -> Comparison:
+    """Whether inputs that the reference changes are left as it leaves them."""
+    after = {name: value for name, value in job.prepared.after.items() if name in now and name.startswith("input")}
+    if not after:
+        return Comparison(True, 0.0)
+    got, expected = [now[name] for name in after], list(after.values())
+    compared = compare(got, [value.double() for value in expected], expected, precision=job.precision)
+    return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Bit for bit, so that NaN equals itself."""
+    mine, theirs = (tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other))
+    return bool(torch.equal(mine, theirs))

@@ -1,0 +1,138 @@
+"""Walking a launch plan, on whatever device: where a case's tensors go, and the ATen calls between the launches.
+
+What the GPU's replayer and the CPU's have in common. How memory is had, and what a launch is, they decide themselves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, TensorRef, Word
+from tritonrl_core.bench.reference import Materials
+from tritonrl_core.bench.references import named_inputs
+
+
+class MaterialsDifferError(Exception):
+    """The inputs made here do not lie as the plan was recorded for: our fault."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a case brings: input tensors in order, constructor tensors, and the reference's state by name."""
+
+    inputs: Sequence[torch.Tensor]
+    init_inputs: Sequence[torch.Tensor]
+    state: Mapping[str, torch.Tensor]
+
+
+def given_by(materials: Materials) -> Given:
+    """What a case brings, in the order in which a recording counts it."""
+    inputs, init_inputs = (list(named_inputs(part).values()) for part in (materials.inputs, materials.init_inputs))
+    return Given(inputs, init_inputs, materials.state)
+
+
+def fill(
+    plan: LaunchPlan, given: Given, tensor: Callable[[TensorRef], torch.Tensor], raw: Callable[[int], torch.Tensor]
+) -> None:
+    """Put inputs, state and constants where the plan has them; `raw` gives a buffer's bytes.
+
+    Raises `MaterialsDifferError`.
+    """
+    for refs, tensors, what in ((plan.inputs, given.inputs, "input"),
+                                (plan.init_inputs, given.init_inputs, "constructor argument")):  # fmt: skip
+        if len(refs) != len(tensors) and refs:
+            raise MaterialsDifferError(f"{len(tensors)} {what}s made, {len(refs)} recorded")
+        for number, (ref, one) in enumerate(zip(refs, tensors, strict=False)):
+            _copy_whole(ref, one, f"{what} {number}", raw(ref.buffer))
+    for name, ref in plan.parameters.items():
+        if name not in given.state or tuple(given.state[name].shape) != ref.shape:
+            raise MaterialsDifferError(f"parameter {name} is not what was recorded")
+        tensor(ref).copy_(given.state[name])
+    for number, buffer in enumerate(plan.buffers):
+        if buffer.role == "constant" and buffer.nbytes:
+            raw(number).copy_(torch.frombuffer(bytearray(buffer.data), dtype=torch.uint8))
+
+
+def _copy_whole(ref: TensorRef, tensor: torch.Tensor, what: str, target: torch.Tensor) -> None:
+    same = (tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset(), str(tensor.dtype))
+    if same != (ref.shape, ref.stride, ref.offset, f"torch.{ref.dtype}"):
+        raise MaterialsDifferError(f"{what} is {same}, recorded was {ref}")
+    target.copy_(storage_bytes_of(tensor)[: target.numel()])
+
+
+def storage_bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor's whole storage as bytes; no copy."""
+    raw = tensor.detach().untyped_storage()
+    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,))
+
+
+class Walk(ABC):
+    """Carries out a plan's steps in order."""
+
+    def __init__(self, plan: LaunchPlan, device: torch.device) -> None:
+        self.plan = plan
+        self.device = device
+
+    @abstractmethod
+    def tensor(self, ref: TensorRef) -> torch.Tensor:
+        """The tensor that a reference means now."""
+
+    @abstractmethod
+    def bind(self, ref: TensorRef, out: torch.Tensor) -> None:
+        """Give a new ATen result to its buffer."""
+
+    @abstractmethod
+    def launch(self, launch: Launch) -> None:
+        """Carry out a launch."""
+
+    def steps(self, steps: Sequence[AtenCall | Launch], born: set[int], *, launches: bool = True) -> None:
+        """Carry out steps; `born` are the buffers of ATen results that are there. Raises what ATen raises."""
+        for step in steps:
+            if isinstance(step, AtenCall):
+                self.call(step, born)
+            elif launches:
+                self.launch(step)
+
+    def call(self, call: AtenCall, born: set[int]) -> None:
+        """Carry out an ATen call and keep its new results."""
+        args = [self.value(arg) for arg in call.args]
+        result = operator(call.name)(*args, **{key: self.value(arg) for key, arg in call.kwargs.items()})
+        results = list(result) if isinstance(result, list | tuple) else [result]
+        for ref, out in zip(call.outputs, results, strict=False):
+            if ref is None or self.plan.buffers[ref.buffer].role != "aten" or ref.buffer in born:
+                continue
+            born.add(ref.buffer)
+            self.bind(ref, out)
+
+    def value(self, value: Any) -> Any:
+        """An argument of an ATen call as torch takes it."""
+        if isinstance(value, TensorRef):
+            return self.tensor(value)
+        if isinstance(value, Word):
+            return self.device if value.kind == "device" else getattr(torch, value.name)
+        if isinstance(value, tuple):
+            return [self.value(part) for part in value]
+        return value
+
+    def outputs(self) -> list[torch.Tensor]:
+        """The outputs, where they lie; a number becomes a tensor."""
+        return [self.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in self.plan.outputs]
+
+
+def operator(name: str) -> Any:
+    """The overload that `aten.add.Tensor` names."""
+    _, base, overload = name.split(".")
+    return getattr(getattr(torch.ops.aten, base), overload)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Operators of a plan that draw random numbers draw the same ones each time."""
+    torch.manual_seed(seed)
+    yield
