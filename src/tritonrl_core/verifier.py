@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tritonrl_core.errors import HookFailure, InfraError
+from tritonrl_core.errors import HookFailure, InfraError, TritonRLError
 from tritonrl_core.reward import reward_parts
 from tritonrl_core.types import (
     Bench,
@@ -62,6 +62,7 @@ class Verifier:
         self.spec = resolve_spec(preset)
         self.bench: Bench = self.session.open_bench(self.spec)
         self._scores: OrderedDict[Key, Score] = OrderedDict()
+        self._complaints: set[str] = set()
         self._lock = threading.Lock()
         # Twice the worker count: while one thread compares in this process another one's candidate runs.
         self._pool = ThreadPoolExecutor(max_workers=2 * self.spec.cpu_workers, thread_name_prefix="verify")
@@ -134,10 +135,10 @@ class Verifier:
         except HookFailure as failure:
             if self.session.on_hook_failure == "abort":
                 raise
-            log.error("%s", failure)
+            self._complain(failure)
             verdict = Verdict(Status.INFRA, Stage.FULL, reason=failure.message, source=failure.plugin)
         except InfraError as fault:
-            log.error("%s", fault)
+            self._complain(fault)
             verdict = Verdict(Status.INFRA, Stage.FULL, reason=fault.message)
         reward = reward_parts(verdict, timing, self.preset.reward)
         return Score(
@@ -151,6 +152,13 @@ class Verifier:
             reward=reward,
             seconds=time.perf_counter() - began,
         )
+
+    def _complain(self, fault: TritonRLError) -> None:
+        """Log a fault of ours, the same one once: the thousandth time it only hides the others."""
+        with self._lock:
+            known = fault.message in self._complaints
+            self._complaints.add(fault.message)
+        log.log(logging.DEBUG if known else logging.ERROR, "%s", fault)
 
     def _stages(self, task: Task, candidate: Candidate) -> tuple[Verdict, Timing | None]:
         clock = _StageClock()

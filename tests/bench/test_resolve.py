@@ -66,3 +66,19 @@ def test_resolving_imports_no_torch():
         "resolve_spec(load_preset('baseline', ['verifier.device=cpu'])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ranks_of_one_machine_share_its_cores_and_gpus(monkeypatch):
+    monkeypatch.setattr(resolve, "visible_gpus", lambda: visible(SMI, None))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)))
+
+    def share(rank, ranks, *changes):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+        spec = resolve_spec(preset(*changes))
+        return spec.cpu_workers, spec.gpus
+
+    assert [share(rank, 2) for rank in (0, 1)] == [(4, (0, 2)), (4, (1,))]
+    assert [share(rank, 4)[1] for rank in range(4)] == [(0,), (1,), (2,), (0,)]
+    assert share(3, 16) == (1, (0,))
+    assert share(1, 2, "verifier.gpus=[0]", "verifier.cpu_workers=7") == (7, (0,))

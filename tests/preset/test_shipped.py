@@ -1,4 +1,4 @@
-"""The nine presets that come with the core, and the defaults that the design fixes."""
+"""The ten presets that come with the core, and the defaults that the design fixes."""
 
 import pytest
 
@@ -15,6 +15,7 @@ PLUGINS = {
     "staged_eval_only": ["funnel"],
     "easy_combo": ["multi_input", "curriculum", "funnel"],
     "all_extensions": ["fusion", "multi_input", "curriculum", "sandbox", "timing", "funnel"],
+    "gpu_8b": ["fusion", "multi_input", "curriculum", "sandbox", "timing", "funnel"],
 }
 
 

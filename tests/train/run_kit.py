@@ -23,11 +23,14 @@ class HashScorer:
     After `die_after` new judgements it raises KeyboardInterrupt, as a user's Ctrl-C in the middle of a batch does.
     """
 
-    def __init__(self, known: Sequence[Score], log: Path, die_after: int = -1, pause_s: float = 0.0) -> None:
+    def __init__(
+        self, known: Sequence[Score], log: Path, die_after: int = -1, pause_s: float = 0.0, fault: str = ""
+    ) -> None:
         self._known = {(score.task_key, score.candidate.text): score for score in known}
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._left = die_after
         self._pause_s = pause_s
+        self._fault = fault
 
     def verify_batch(
         self, jobs: Sequence[tuple[Task, Candidate]], on_score: Callable[[int, Score], None] | None = None
@@ -41,7 +44,7 @@ class HashScorer:
                     raise KeyboardInterrupt
                 self._left -= 1
                 time.sleep(self._pause_s)
-                self._known[key] = judge(task, candidate)
+                self._known[key] = judge(task, candidate, self._fault)
             scores.append(self._known[key])
             if on_score:
                 on_score(index, scores[-1])
@@ -50,15 +53,18 @@ class HashScorer:
         return scores
 
 
-def judge(task: Task, candidate: Candidate) -> Score:
+def judge(task: Task, candidate: Candidate, fault: str = "") -> Score:
+    if fault:
+        verdict = Verdict(Status.INFRA, Stage.FULL, reason=fault)
+        return Score(task.id, task.level, task.key, candidate, verdict, None, RewardParts(None, None))
     right = hashlib.sha256((task.key + candidate.text).encode()).digest()[0] % 2 == 0
     verdict = Verdict(Status.PASSED if right else Status.WRONG, Stage.FULL, valid=True, compiled=True)
     return Score(task.id, task.level, task.key, candidate, verdict, None, RewardParts(float(right), 0.0))
 
 
-def tiny_preset(policy: Path, tasks: Path) -> Preset:
-    """Six steps and three checkpoints, in a few seconds."""
-    data = load_preset("baseline").dump()
+def tiny_preset(policy: Path, tasks: Path, overrides: Sequence[str] = ()) -> Preset:
+    """Six steps and three checkpoints, in a few seconds. `overrides` are of `eval` and `train.lora`."""
+    data = load_preset("baseline", ["eval.samples=2", *overrides]).dump()
     grpo = {
         "max_steps": 6,
         "per_device_train_batch_size": 8,
@@ -74,8 +80,8 @@ def tiny_preset(policy: Path, tasks: Path) -> Preset:
             **data,
             "tasks": {"suite": "none", "paths": [str(tasks)]},
             "levels": {1: 1.0},
-            "eval": {"suite": str(tasks), "samples": 2},
-            "train": {"model": str(policy), "sft": sft, "grpo": grpo},
+            "eval": {**data["eval"], "suite": str(tasks)},
+            "train": {**data["train"], "model": str(policy), "sft": sft, "grpo": grpo},
         }
     )
 
@@ -89,12 +95,14 @@ def run(
     resume: Path | None = None,
     die_after: int = -1,
     pause_s: float = 0.0,
+    fault: str = "",
+    overrides: Sequence[str] = (),
     **options: Any,
 ) -> RunSummary:
     def open_scorer(preset: Preset, session: Any, known: Sequence[Score]) -> HashScorer:
-        return HashScorer(known, log, die_after, pause_s)
+        return HashScorer(known, log, die_after, pause_s, fault)
 
-    preset = None if resume else tiny_preset(policy, tasks)
+    preset = None if resume else tiny_preset(policy, tasks, overrides)
     return train(preset, out=out, resume=resume, open_scorer=open_scorer, **options)
 
 

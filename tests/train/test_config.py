@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tritonrl_core.errors import PresetError
 from tritonrl_core.preset import Preset, load_preset
-from tritonrl_core.train.config import check_trainer_options, generation_period, grpo_config, sft_config
+from tritonrl_core.train.config import (
+    check_trainer_options,
+    generation_period,
+    grpo_config,
+    lora_config,
+    sft_config,
+)
 
 
 def preset_with(**train: object) -> Preset:
@@ -68,3 +75,30 @@ def test_every_shipped_preset_is_accepted() -> None:
     assert len(names) >= 9
     for name in names:
         check_trainer_options(load_preset(name))
+
+
+def test_loras_fields_are_pefts() -> None:
+    pytest.importorskip("peft")
+    made = lora_config(preset_with(lora={"r": 4, "lora_alpha": 8}))
+    assert made is not None
+    assert (made.r, made.lora_alpha, made.task_type) == (4, 8, "CAUSAL_LM")
+    assert lora_config(preset_with()) is None
+    with pytest.raises(PresetError, match=r"train\.lora\.rank: peft's LoraConfig has no such field"):
+        check_trainer_options(preset_with(lora={"rank": 4}))
+    with pytest.raises(PresetError, match=r"train\.lora\.task_type is not for a preset"):
+        check_trainer_options(preset_with(lora={"task_type": "SEQ_CLS"}))
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="for machines without vLLM")
+def test_vllm_that_is_not_there_is_said_and_auto_does_without() -> None:
+    with pytest.raises(PresetError, match=r"use_vllm needs vLLM.*\n.*use_vllm=auto"):
+        check_trainer_options(preset_with(grpo={"max_steps": 4, "use_vllm": True}))
+    grpo = {"max_steps": 4, "use_vllm": "auto", "per_device_train_batch_size": 8, "num_generations": 4}
+    assert grpo_config(preset_with(grpo=grpo), Path("x")).use_vllm is False
+
+
+def test_the_gpu_preset_is_what_trl_and_peft_take() -> None:
+    preset = load_preset("gpu_8b")
+    check_trainer_options(preset)
+    config = grpo_config(preset, Path("x"))
+    assert config.generation_batch_size == 32 * config.num_generations

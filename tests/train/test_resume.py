@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from tritonrl_core.errors import UsageError
+from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.runs import read_metrics, read_scores
+from tritonrl_core.train.faults import MOST_IN_A_ROW
 from tritonrl_core.train.progress import StepReport
 from tritonrl_core.train.run import train
 from tritonrl_core.types import Score
@@ -97,7 +98,7 @@ class Listener:
         self.said.append(text)
 
     def judged(self, score: Score) -> None:
-        assert score.step >= 0
+        assert score.task_id
 
     def update(self, report: StepReport) -> None:
         assert 0 < report.step <= report.total
@@ -120,6 +121,68 @@ def test_an_evaluation_before_and_after_changes_no_score_and_is_said_last(
     evaluated = [row for row in read_metrics(tmp_path / "run") if row["stage"] == "eval"]
     assert [(row["when"], row["step"]) for row in evaluated] == [("before", 0), ("after", 6)]
     assert evaluated[1]["sampled/correct"] == summary.after.sampled.correct
+
+
+def stages_of(kit: Any, *arguments: Any, **options: Any) -> list[str]:
+    listener = Listener()
+    kit.run(*arguments, evaluate=True, progress=listener, **options)
+    return listener.stages
+
+
+def test_an_evaluation_that_is_done_is_not_repeated(
+    kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    with pytest.raises(KeyboardInterrupt):
+        stages_of(kit, tiny_policy, log, task_folder, out=run, die_after=28, overrides=["eval.every=4"])
+    assert stages_of(kit, tiny_policy, log, task_folder, resume=run) == [
+        "rl 6", "held out, step 4 9", "held out, after 9",
+    ]  # fmt: skip
+    assert kit.outcome(run) == kit.outcome(whole)
+    rows = [(row["when"], row["step"]) for row in read_metrics(run) if row["stage"] == "eval"]
+    assert rows == [("before", 0), ("step 4", 4), ("after", 6)]
+    assert stages_of(kit, tiny_policy, log, task_folder, resume=run) == []
+
+
+def test_a_run_that_was_killed_in_its_last_evaluation_makes_it_when_resumed(
+    kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    kit.run(tiny_policy, log, task_folder, out=run)
+    assert stages_of(kit, tiny_policy, log, task_folder, resume=run) == ["held out, after 9"]
+
+
+def test_a_run_that_cannot_judge_stops_with_one_message(
+    kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path
+) -> None:
+    for evaluate in (False, True):
+        with pytest.raises(InfraError, match=r"in a row could not be judged.*: no sandbox here") as refusal:
+            kit.run(
+                tiny_policy, tmp_path / "log", task_folder, out=tmp_path / f"run-{evaluate}", evaluate=evaluate,
+                fault="no sandbox here", overrides=["eval.samples=8"],
+            )  # fmt: skip
+        assert "tritonrl doctor" in refusal.value.remedy
+        assert len(list(read_scores(tmp_path / f"run-{evaluate}"))) == (0 if evaluate else MOST_IN_A_ROW)
+
+
+def test_adapters_are_trained_resumed_and_merged(
+    kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    options = {"overrides": ["train.lora={r: 2, lora_alpha: 64, target_modules: all-linear}"]}
+    kit.run(tiny_policy, tmp_path / "log", task_folder, out=tmp_path / "run", **options)
+    with pytest.raises(KeyboardInterrupt):
+        kit.run(tiny_policy, tmp_path / "log2", task_folder, out=tmp_path / "torn", die_after=20, **options)
+    kit.run(tiny_policy, tmp_path / "log2", task_folder, resume=tmp_path / "torn")
+    assert kit.outcome(tmp_path / "torn") == kit.outcome(tmp_path / "run")
+    before, after, resumed = (
+        load_file(folder / "model.safetensors")
+        for folder in (tiny_policy, *(tmp_path / name / "checkpoints/rl/final" for name in ("run", "torn")))
+    )
+    assert before.keys() == after.keys()  # a plain model again
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed == {name for name in before if "proj" in name}
+    assert all(after[name].equal(resumed[name]) for name in after)
 
 
 @pytest.mark.parametrize("die_after", [3, 19, 41])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +43,35 @@ def resolve_spec(preset: Preset) -> BenchSpec:
             "verifier.device is `cuda` and the NVIDIA driver shows no GPU",
             remedy="Use `--device cpu`, or check `nvidia-smi` and CUDA_VISIBLE_DEVICES.",
         )
+    rank, ranks = _place_on_this_machine(os.environ)
     chosen = _chosen(settings.gpus, gpus) if device == "cuda" else ()
+    if settings.gpus == "auto":
+        chosen = _share_of(chosen, rank, ranks)
     target = settings.target
     if target == "auto":
         target = chosen[0].target if chosen else DEFAULT_TARGET
     memory = None if settings.gpu_memory == "auto" else settings.gpu_memory
     return BenchSpec(
         device=device, target=target,
-        cpu_workers=len(os.sched_getaffinity(0)) if settings.cpu_workers == "auto" else settings.cpu_workers,
+        cpu_workers=max(1, len(os.sched_getaffinity(0)) // ranks) if settings.cpu_workers == "auto"
+        else settings.cpu_workers,
         gpus=tuple(gpu.index for gpu in chosen), gpu_memory_bytes=memory, timeout_s=settings.timeout_s,
         delegation=settings.delegation, precision=settings.precision, worker_preset=worker_preset(preset),
     )  # fmt: skip
+
+
+def _place_on_this_machine(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's place among the ranks of a launcher on this machine, and their number; (0, 1) without one."""
+    ranks = environment.get("LOCAL_WORLD_SIZE", "")
+    rank = environment.get("LOCAL_RANK", "")
+    if ranks.isdecimal() and rank.isdecimal() and int(rank) < int(ranks):
+        return int(rank), int(ranks)
+    return 0, 1
+
+
+def _share_of(gpus: tuple[Gpu, ...], rank: int, ranks: int) -> tuple[Gpu, ...]:
+    """The GPUs of one rank, so that each has verifiers of one rank only; where there are fewer, ranks share."""
+    return gpus[rank::ranks] or (gpus[rank % len(gpus)],) if gpus else ()
 
 
 def worker_preset(preset: Preset) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""From the preset's `train.sft` and `train.grpo` to TRL's own config objects. Builds no trainer.
+"""From the preset's `train.sft`, `train.grpo` and `train.lora` to TRL's and peft's own objects. Builds no trainer.
 
-The keys are TRL's fields and are checked against them; those that a run sets itself are refused, with the place to
+The keys are their fields and are checked against them; those that a run sets itself are refused, with the place to
 say it.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import PresetError, did_you_mean
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from trl import GRPOConfig, SFTConfig
 
     from tritonrl_core.preset import Preset
@@ -36,6 +38,12 @@ _SET_BY_THE_RUN: Mapping[str, str] = {
     "save_only_model": "A checkpoint without the optimiser could not be resumed.",
     "remove_unused_columns": "Every column is needed.",
 }
+_SET_BY_LORA: Mapping[str, str] = {
+    "task_type": "It is CAUSAL_LM.",
+    "peft_type": "It is LORA.",
+    "inference_mode": "A run trains.",
+    "base_model_name_or_path": "Set train.model.",
+}
 _SET_BY_SFT: Mapping[str, str] = {"model_init_kwargs": "Set train.grpo.model_init_kwargs; both stages load by them."}
 _SET_BY_GRPO: Mapping[str, str] = {
     "reward_weights": "Set `reward.alpha`.",
@@ -48,9 +56,13 @@ _SET_BY_GRPO: Mapping[str, str] = {
 
 
 def check_trainer_options(preset: Preset) -> None:
-    """Raise `PresetError` where `train.sft` or `train.grpo` is not what TRL takes. Imports TRL; touches no file."""
+    """Raise `PresetError` where `train.sft` or `train.grpo` is not what TRL takes, or `train.lora` not what peft takes.
+
+    Imports TRL; touches no file.
+    """
     sft_config(preset, Path("unused"))
     grpo_config(preset, Path("unused"))
+    lora_config(preset)
 
 
 def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
@@ -59,6 +71,7 @@ def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
 
     given = preset.train.grpo
     _check_names("train.grpo", given, GRPOConfig, {**_SET_BY_THE_RUN, **_SET_BY_GRPO})
+    given = {**given, **_vllm(given)}
     if not isinstance(given.get("max_steps"), int) or given["max_steps"] < 1:
         raise PresetError(
             "train.grpo.max_steps is needed: the stream of tasks has no end.",
@@ -97,6 +110,19 @@ def sft_config(preset: Preset, folder: Path) -> SFTConfig:
     return _build("train.sft", SFTConfig, options)
 
 
+def lora_config(preset: Preset) -> LoraConfig | None:
+    """peft's options for training low-rank adapters; None where all weights are trained. Raises `PresetError`."""
+    given = preset.train.lora
+    if given is None:
+        return None
+    if find_spec("peft") is None:
+        raise PresetError("train.lora needs peft.", remedy="pip install 'tritonrl-core[lora]', or leave it out.")
+    from peft import LoraConfig
+
+    _check_names("train.lora", given, LoraConfig, _SET_BY_LORA, owner="peft")
+    return _build("train.lora", LoraConfig, {"task_type": "CAUSAL_LM", **given}, owner="peft")
+
+
 def generation_period(config: GRPOConfig) -> int:
     """Micro-batches from one generation to the next: `steps_per_generation` x `num_iterations`."""
     return int(config.steps_per_generation) * int(config.num_iterations)
@@ -121,6 +147,21 @@ def _common(preset: Preset, folder: Path, given: Mapping[str, Any]) -> dict[str,
     }
 
 
+def _vllm(given: Mapping[str, Any]) -> dict[str, bool]:
+    """`use_vllm: auto` is yes where vLLM is installed and there is a GPU; a plain yes needs it."""
+    import torch
+
+    wanted, found = given.get("use_vllm", False), find_spec("vllm") is not None
+    if wanted == "auto":
+        return {"use_vllm": found and torch.cuda.is_available()}
+    if wanted and not found:
+        raise PresetError(
+            "train.grpo.use_vllm needs vLLM, which is not installed.",
+            remedy="pip install vllm (a version that TRL supports), or set train.grpo.use_vllm=auto.",
+        )
+    return {}
+
+
 def _align_checkpoints(config: GRPOConfig, given: Mapping[str, Any]) -> None:
     """A checkpoint must lie between two generations: completions in flight are in no checkpoint."""
     period, per_step = generation_period(config), int(config.gradient_accumulation_steps)
@@ -134,20 +175,24 @@ def _align_checkpoints(config: GRPOConfig, given: Mapping[str, Any]) -> None:
         )
 
 
-def _check_names(where: str, given: Mapping[str, Any], config: type[Any], set_elsewhere: Mapping[str, str]) -> None:
+def _check_names(
+    where: str, given: Mapping[str, Any], config: type[Any], set_elsewhere: Mapping[str, str], owner: str = "TRL"
+) -> None:
     known = {field.name for field in fields(config) if field.init}
     for name in given:
         if name in set_elsewhere:
             raise PresetError(f"{where}.{name} is not for a preset to set.", remedy=set_elsewhere[name])
         if name not in known:
             raise PresetError(
-                f"{where}.{name}: TRL's {config.__name__} has no such field.",
+                f"{where}.{name}: {owner}'s {config.__name__} has no such field.",
                 remedy=did_you_mean(name, known - set_elsewhere.keys()),
             )
 
 
-def _build(where: str, config: type[Any], options: Mapping[str, Any]) -> Any:
+def _build(where: str, config: type[Any], options: Mapping[str, Any], owner: str = "TRL") -> Any:
     try:
         return config(**options)
     except (ValueError, TypeError, ImportError) as error:
-        raise PresetError(f"{where}: TRL refuses these options: {error}", remedy="See TRL's documentation.") from error
+        raise PresetError(
+            f"{where}: {owner} refuses these options: {error}", remedy=f"See {owner}'s documentation."
+        ) from error

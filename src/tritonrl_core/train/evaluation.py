@@ -1,49 +1,95 @@
-"""The evaluation before and after training: the same held-out tasks, sampled and greedy. Trains nothing."""
+"""The evaluation before, while and after training: the same held-out tasks, sampled and greedy. Trains nothing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from math import isnan
 from typing import Any
 
 from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy, tasks_to_judge_by
 from tritonrl_core.preset import Preset
+from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.model import Policy
 from tritonrl_core.train.progress import Progress, StepReport
+from tritonrl_core.types import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What is kept of a report: shares of the judged samples, the 95 % interval of `correct`, and what they rest on."""
+
+    correct: float
+    correct_low: float
+    correct_high: float
+    valid: float
+    compiled: float
+    samples: int
+    tasks: int
+    infra: int
+    seconds: float
+
+    @classmethod
+    def of(cls, report: EvalReport) -> Shares:
+        return cls(**{field.name: getattr(report, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """One model on the preset's held-out suite: `eval.samples` a task at temperature 1, and one a task greedy."""
 
-    sampled: EvalReport
-    greedy: EvalReport
+    sampled: Shares
+    greedy: Shares
 
     def line(self) -> str:
         """The result in one line, with its 95 % interval and what it rests on."""
         s = self.sampled
+        interval = f"95 % interval {s.correct_low:.1%} to {s.correct_high:.1%}"
+        if isnan(s.correct_low):
+            interval = "too few tasks for an interval"
         return (
-            f"{s.correct:.1%} right at temperature 1 (95 % interval {s.correct_low:.1%} to {s.correct_high:.1%}; "
-            f"{s.samples} samples of {s.tasks} tasks), {self.greedy.correct:.1%} greedy"
+            f"{s.correct:.1%} right at temperature 1 ({interval}; {s.samples} samples of {s.tasks} tasks), "
+            f"{self.greedy.correct:.1%} greedy"
         )
 
     def figures(self) -> dict[str, Any]:
         """The same for `metrics.jsonl`."""
-        return {
-            f"{name}/{figure}": getattr(report, figure)
-            for name, report in (("sampled", self.sampled), ("greedy", self.greedy))
-            for figure in ("correct", "correct_low", "correct_high", "valid", "compiled", "samples", "infra", "seconds")
-        }
+        return {f"{name}/{key}": value for name, shares in asdict(self).items() for key, value in shares.items()}
+
+    @classmethod
+    def from_figures(cls, row: Mapping[str, Any]) -> HeldOut | None:
+        """Back from a row of `metrics.jsonl`; None where it does not say all of it."""
+        try:
+            sampled, greedy = (
+                Shares(**{field.name: _number(row[f"{name}/{field.name}"]) for field in fields(Shares)})
+                for name in ("sampled", "greedy")
+            )
+        except KeyError:
+            return None
+        return cls(sampled, greedy)
+
+
+def _number(value: Any) -> Any:
+    # JSON has no nan; the journal writes it as text.
+    return float(value) if isinstance(value, str) else value
 
 
 def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: Progress, name: str) -> HeldOut:
-    """Sample and judge. `name` is what the watcher is shown. Raises `UsageError` for an unknown suite."""
+    """Sample and judge. `name` is what the watcher is shown.
+
+    Raises `UsageError` for an unknown suite, `InfraError` where nothing can be judged.
+    """
     tasks = tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)
     done, began = 0, time.monotonic()
+    faults = FaultLimit()
+
+    def take(score: Score) -> None:
+        progress.judged(score)
+        faults(score)
 
     def report(samples: int, temperature: float) -> EvalReport:
         def tell(count: int) -> None:
@@ -60,12 +106,12 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
             max_new_tokens=length,
             seed=preset.seed,
             on_done=tell,
-            on_score=progress.judged,
+            on_score=take,
         )
 
     sampled = report(preset.eval.samples, 1.0)
     done = len(tasks) * preset.eval.samples
-    return HeldOut(sampled, report(1, 0.0))
+    return HeldOut(Shares.of(sampled), Shares.of(report(1, 0.0)))
 
 
 def gain_lines(before: HeldOut | None, after: HeldOut | None) -> Sequence[str]:

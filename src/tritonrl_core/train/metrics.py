@@ -71,6 +71,18 @@ class CheckpointMark(TrainerCallback):  # type: ignore[misc]
         half.replace(folder / STATE_FILE)
 
 
+class EvaluateEvery(TrainerCallback):  # type: ignore[misc]
+    """Calls `evaluate(step)` after every so many steps, but not after the last one. For all ranks alike."""
+
+    def __init__(self, every: int, evaluate: Callable[[int], None]) -> None:
+        self._every = every
+        self._evaluate = evaluate
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self._every == 0 and state.global_step < state.max_steps:
+            self._evaluate(state.global_step)
+
+
 def latest_checkpoint(folder: Path) -> tuple[Path, int] | None:
     """The newest whole checkpoint in a folder, with its step."""
     found = [

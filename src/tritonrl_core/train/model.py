@@ -127,6 +127,16 @@ def load_policy(source: str | Path, *, dtype: str = "float32", **options: Any) -
     return Policy(model, tokenizer, place, chat=bool(getattr(tokenizer, "chat_template", None)))
 
 
+def merge_adapters(trainer: Any) -> None:
+    """Add what low-rank adapters learned to the weights that they stand on, in place. Nothing where there are none.
+
+    The policy's model is then a plain one again, which any loader of `transformers` (and vLLM) reads.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload"):
+        model.merge_and_unload()
+
+
 def has_weights(folder: Path) -> bool:
     """Whether a local model folder holds weights at all."""
     return any(True for pattern in _WEIGHT_FILES for _ in folder.glob(pattern))

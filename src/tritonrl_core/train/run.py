@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import Run, new_run_folder, read_run
+from tritonrl_core.runs import Run, new_run_folder, read_metrics, read_run
+from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.progress import Progress, Silent
 from tritonrl_core.types import Score, Task
 
@@ -116,6 +117,7 @@ class _Training:
         self.model_folder = Path()
         self._open_scorer = open_scorer
         self._scorer: Scorer | None = None
+        self._faults = FaultLimit()
         self._ranks = PartialState()
 
     @classmethod
@@ -166,7 +168,7 @@ class _Training:
     def cold_start(self) -> None:
         """The SFT stage, unless it is done or the preset leaves it out (`train.sft.max_steps: 0`)."""
         from tritonrl_core.tasks.golden import golden_solutions
-        from tritonrl_core.train.config import sft_config
+        from tritonrl_core.train.config import lora_config, sft_config
         from tritonrl_core.train.sft import sft_rows, train_sft
 
         if self.preset.train.sft.get("max_steps") == 0:
@@ -180,25 +182,26 @@ class _Training:
         rows = sft_rows(policy, self.tasks, golden_solutions(), self.preset.verifier.delegation)
         config = sft_config(self.preset, self.run.paths.checkpoints("sft"))
         checkpoint = self._take_up("sft")
-        train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint)
+        train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint, lora_config(self.preset))
         self._finish("sft", policy)
 
     def reinforce(self, evaluate: bool) -> None:
         """The GRPO stage, from the cold start's model where there is one."""
         from transformers import PrinterCallback
 
-        from tritonrl_core.train.config import grpo_config
+        from tritonrl_core.train.config import grpo_config, lora_config
         from tritonrl_core.train.data import TaskStream
         from tritonrl_core.train.grpo import KernelGRPOTrainer
-        from tritonrl_core.train.metrics import saved_state
+        from tritonrl_core.train.metrics import EvaluateEvery, saved_state
+        from tritonrl_core.train.model import merge_adapters
 
         if self._final("rl").is_dir():
-            self.progress.say(f"{self.run.paths.root}: this run is complete.")
-            self.model_folder = self._final("rl")
+            self._report_complete(evaluate)
             return
+        self._verifier()  # its workers get warm while the model is loaded
         policy = self._policy(self._final("sft") if self._final("sft").is_dir() else self._source())
         if evaluate:
-            self._evaluate("before", policy)
+            self._evaluate("before", policy, 0)
         checkpoint = self._take_up("rl")
         trainer = KernelGRPOTrainer(
             model=policy.model,
@@ -213,17 +216,23 @@ class _Training:
             scorer=self._verifier(),
             hooks=self.session,
             on_score=self._keep,
+            peft_config=lora_config(self.preset),
         )
         trainer.remove_callback(PrinterCallback)
         for callback in self._callbacks("rl", trainer.state_to_save):
             trainer.add_callback(callback)
+        if evaluate and self.preset.eval.every:
+            trainer.add_callback(
+                EvaluateEvery(self.preset.eval.every, lambda step: self._evaluate(f"step {step}", policy, step))
+            )
         if checkpoint is not None:
             trainer.load_saved_state(saved_state(checkpoint))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         self.steps["rl"] = trainer.state.global_step
+        merge_adapters(trainer)
         self._finish("rl", policy)
         if evaluate:
-            self._evaluate("after", policy)
+            self._evaluate("after", policy, self.steps["rl"])
 
     def close(self) -> None:
         close = getattr(self._scorer, "close", None)
@@ -246,19 +255,46 @@ class _Training:
             self._scorer = self._open_scorer(self.preset, self.session, self.run.known_scores())
         return self._scorer
 
-    def _evaluate(self, when: str, policy: Policy) -> None:
+    def _evaluate(self, when: str, policy: Policy, step: int) -> None:
+        """Measure the held-out suite after `step` optimiser steps, unless this run has done so before it was killed."""
+        import torch
+
         from tritonrl_core.train.evaluation import evaluate_held_out
 
-        if self._ranks.is_main_process:
+        held_out = self._evaluated().get(when)
+        if self._ranks.is_main_process and held_out is None:
             policy.to_device()
-            held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
+            with torch.random.fork_rng():
+                held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
+            self.run.append_metrics("eval", step, {"when": when, **held_out.figures()})
+        if held_out is not None:
             self.held_out[when] = held_out
-            self.run.append_metrics("eval", self.steps["rl"], {"when": when, **held_out.figures()})
         self._ranks.wait_for_everyone()
+
+    def _evaluated(self) -> dict[str, HeldOut]:
+        """What a resumed run has measured already, by when."""
+        from tritonrl_core.train.evaluation import HeldOut
+
+        if not self.resumed:
+            return {}
+        rows = (row for row in read_metrics(self.run.paths.root) if row["stage"] == "eval")
+        found = {row["when"]: HeldOut.from_figures(row) for row in rows}
+        return {when: held_out for when, held_out in found.items() if held_out is not None}
+
+    def _report_complete(self, evaluate: bool) -> None:
+        """A run that was resumed and has nothing left to train; its last evaluation may still be due."""
+        self.progress.say(f"{self.run.paths.root}: this run is complete.")
+        self.model_folder = self._final("rl")
+        if not evaluate:
+            return
+        self.held_out = self._evaluated()
+        if "after" not in self.held_out:
+            self._evaluate("after", self._policy(self.model_folder), int(self.preset.train.grpo["max_steps"]))
 
     def _keep(self, score: Score) -> None:
         self.run.append_score(score)
         self.progress.judged(score)
+        self._faults(score)
 
     def _take_up(self, stage: str) -> Path | None:
         """The checkpoint to go on from, after saying on disk that what came behind it does not count."""
@@ -269,6 +305,8 @@ class _Training:
         found = latest_checkpoint(self.run.paths.checkpoints(stage))
         if self._ranks.is_main_process:
             self.run.supersede(stage, found[1] if found else 0)
+            if stage == "rl":
+                self.run.supersede("eval", found[1] if found else 0)
         self.progress.say(f"{stage}: going on from step {found[1]}." if found else f"{stage}: starting over.")
         return found[0] if found else None
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.tasks.prompts import completion_text
-from tritonrl_core.train.model import Policy
+from tritonrl_core.train.model import Policy, merge_adapters
 from tritonrl_core.types import Task
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from trl import SFTConfig
 
     from tritonrl_core.tasks.golden import Golden
@@ -34,9 +35,16 @@ def sft_rows(policy: Policy, tasks: Iterable[Task], goldens: Iterable[Golden], d
 
 
 def train_sft(
-    policy: Policy, rows: Sequence[Row], config: SFTConfig, callbacks: Sequence[Any], resume: Path | None = None
+    policy: Policy,
+    rows: Sequence[Row],
+    config: SFTConfig,
+    callbacks: Sequence[Any],
+    resume: Path | None = None,
+    lora: LoraConfig | None = None,
 ) -> None:
-    """Fine-tune the policy in place. Raises `UsageError` where there is nothing to learn from."""
+    """Fine-tune the policy in place (with `lora`, adapters that are merged at the end). Raises `UsageError` where there
+    is nothing to learn from.
+    """
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTTrainer
@@ -52,6 +60,8 @@ def train_sft(
         train_dataset=Dataset.from_list(list(rows)),
         processing_class=policy.tokenizer,
         callbacks=list(callbacks),
+        peft_config=lora,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    merge_adapters(trainer)
