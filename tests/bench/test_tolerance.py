@@ -58,6 +58,63 @@ def test_softmax_by_exp2_and_another_order_passes(seed, dtype, scale):
     assert judge(got, x.double().softmax(-1), x.softmax(-1)).ok
 
 
+def in_blocks(a, b, size=4):
+    """A product in single precision, whose terms come in another order, some at a time."""
+    order = torch.randperm(a.shape[-1], generator=generator(5))
+    total = torch.zeros(a.shape[0], b.shape[1])
+    for part in order.split(size):
+        total = total + a[:, part] @ b[part]
+    return total
+
+
+AFTER_A_PRODUCT = {
+    "relu": torch.relu,
+    "shifted relu": lambda y: torch.relu(y - 60),
+    "pool": lambda y: torch.nn.functional.max_pool1d(torch.relu(y)[None], 2)[0],
+    "tanh": lambda y: torch.tanh(y / 2),
+    "clamp": lambda y: y.clamp(-1, 1),
+    "sharp softmax": lambda y: (4 * y).softmax(-1),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_A_PRODUCT)
+def test_clipped_and_saturated_rows_pass_in_another_order(name):
+    """Such rows have almost no scale or error of their own; that of the whole tensor counts there."""
+    function = AFTER_A_PRODUCT[name]
+    for seed in range(4):
+        g = generator(seed)
+        a, b = torch.randn(600, 576, generator=g), torch.randn(576, 96, generator=g)
+        a[: 300] -= 0.2 * b.sum(1).sign()  # rows that lie far below zero, up to a few elements
+        result = judge(function(in_blocks(a, b)), function(a.double() @ b.double()), function(a @ b))
+        assert result.ok, (seed, result)
+        assert result.error < 0.6
+
+
+@pytest.mark.parametrize("function", [torch.reciprocal, torch.exp, lambda x: torch.exp(4 * x)])
+def test_one_large_element_excuses_no_other(function):
+    """Where the error grows with the element, the largest says nothing of what the others may be off by."""
+    x = torch.randn(300, 64, generator=generator(6))
+    exact, native = function(x.double()), function(x)
+    row = int(exact.abs().amax(-1).argmin())
+    got = native.clone()
+    got[row, int(exact[row].abs().argmax())] *= 1.003
+    assert not judge(got, exact, native).ok
+
+
+def test_the_largest_error_of_a_loud_row_does_not_hide_a_forgotten_bias_in_a_quiet_one():
+    g = generator(7)
+    a, b = torch.randn(200, 256, generator=g), torch.randn(256, 64, generator=g)
+    a[:20] *= 2.0**8
+    exact, native = a.double() @ b.double(), a @ b
+    assert judge(in_blocks(a, b), exact, native).ok
+    got = in_blocks(a, b)
+    got[150] += 0.05
+    result = judge(got, exact, native)
+    assert not result.ok
+    assert result.worst is not None
+    assert result.worst.index[0] == 150
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, dtype=st.sampled_from(FLOATS), shape=st.sampled_from([(50,), (7, 9), (4, 33), (1,), (2, 3, 20)]))
 def test_rounding_the_exact_result_passes(seed, dtype, shape):
