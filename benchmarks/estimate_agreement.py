@@ -1,0 +1,182 @@
+"""Do estimated speedups rank kernels as measured ones do? Golden solutions and slower variants of them, by family.
+
+    python benchmarks/estimate_agreement.py measure     # on a GPU: build/estimate_agreement/measured.jsonl
+    python benchmarks/estimate_agreement.py estimate    # anywhere: build/estimate_agreement/estimated.jsonl
+    python benchmarks/estimate_agreement.py table       # joins both, for `benchmarks/tables.py`
+
+Tasks lie between the suite's two sizes, so that the CPU can replay them and a GPU has something to do. Each part goes
+on where it stopped, and stops after `--seconds`. The figure is Spearman's rank correlation of estimated with measured
+speedups over the eager reference, of all kernels of a family that pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kernel_variants import variants
+from tables import RESULTS, Machine, Table, save, this_machine
+
+from tritonrl_core.bench.local import open_local_bench
+from tritonrl_core.bench.resolve import resolve_spec
+from tritonrl_core.preset import load_preset
+from tritonrl_core.tasks.cases import make_cases
+from tritonrl_core.tasks.golden import golden_solutions
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import Candidate, CaseRequest, Status, Task, TimingProtocol
+
+FOLDER = RESULTS.parent / "estimate_agreement"
+PROTOCOL = TimingProtocol(method="published", warmup=5, trials=30, captures=1)
+ENOUGH = 0.6
+"""The agreement from which on an estimate may enter a reward."""
+
+FEWEST = 8
+"""Kernels of a family below which no figure is given."""
+
+_CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A golden solution or a variant of it."""
+
+    task: Task
+    variant: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.id}: {self.variant}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("measure", "estimate", "table"))
+    parser.add_argument("--tasks", type=int, default=4, help="tasks of each family")
+    parser.add_argument("--seconds", type=float, default=500.0, help="stop after so long")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    chosen = parser.parse_args()
+    if chosen.part == "table":
+        save(table(chosen.folder))
+        return
+    device = "cuda" if chosen.part == "measure" else "cpu"
+    judge(kernels(chosen.tasks), device, chosen.folder / f"{chosen.part}d.jsonl", chosen.seconds)
+
+
+def kernels(most: int) -> list[Kernel]:
+    """Golden solutions of at most so many tasks of each family, with their variants."""
+    small, full = ({task.id: task for task in builtin_tasks("train", size)} for size in ("small", "full"))
+    code = {solution.task_id: solution.code for solution in golden_solutions()}
+    taken: dict[str, list[Task]] = defaultdict(list)
+    for name, task in small.items():
+        if name in code and len(taken[task.family]) < most:
+            taken[task.family].append(between(task, full[name]))
+    return [
+        Kernel(task, variant, text)
+        for tasks in taken.values() for task in tasks for variant, text in variants(code[task.id]).items()
+    ]  # fmt: skip
+
+
+def between(small: Task, full: Task) -> Task:
+    """The task with every size half way between the two, by ratio."""
+    large = {name: int(value) for name, value in _CONSTANT.findall(full.source)}
+
+    def middle(match: re.Match[str]) -> str:
+        size = int(match[2])
+        return f"{match[1]} = {round((size * large.get(match[1], size)) ** 0.5)}"
+
+    return replace(small, source=_CONSTANT.sub(middle, small.source), vary={}, dtypes=())
+
+
+def judge(found: Sequence[Kernel], device: str, path: Path, seconds: float) -> None:
+    """Speedups on a bench, one line a kernel; what the file has already is left out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {row["name"] for row in rows(path)}
+    left = [kernel for kernel in found if kernel.name not in done]
+    if not done:
+        (path.with_suffix(".machine.json")).write_text(json.dumps(this_machine().__dict__))
+    spec = replace(resolve_spec(load_preset("baseline", [f"verifier.device={device}"])), timeout_s=60.0)
+    bench = open_local_bench(spec, make_cases)
+    ends = time.perf_counter() + seconds
+
+    def one(kernel: Kernel) -> dict[str, Any] | None:
+        if time.perf_counter() > ends:
+            return None
+        program = bench.program(kernel.task, Candidate.from_code(kernel.code))
+        result = program.run(make_cases(kernel.task, CaseRequest(count=1))[0])
+        row = {"name": kernel.name, "family": kernel.task.family, "status": str(result.status), "reason": result.reason}
+        if result.status is not Status.PASSED:
+            return row
+        timing = program.time(PROTOCOL)
+        return {**row, "speedup": timing.speedup, "us": sorted(timing.candidate_us)[len(timing.candidate_us) // 2]}
+
+    with ThreadPoolExecutor(spec.cpu_workers) as pool, path.open("a") as file:
+        for future in as_completed([pool.submit(one, kernel) for kernel in left]):
+            try:
+                row = future.result()
+            except Exception as error:  # noqa: BLE001 - one kernel's failure is a line on the screen, not the end
+                print(f"{type(error).__name__}: {error}"[:200], file=sys.stderr)
+                continue
+            if row is not None:
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+    bench.close()
+    print(f"{path}: {len(rows(path))} of {len(found)} kernels")
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def table(folder: Path) -> Table:
+    """Agreement by family, and of all together."""
+    measured = {row["name"]: row for row in rows(folder / "measured.jsonl") if "speedup" in row}
+    estimated = {row["name"]: row for row in rows(folder / "estimated.jsonl") if "speedup" in row}
+    families: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(measured.keys() & estimated.keys()):
+        families[measured[name]["family"]].append(name)
+    lines: list[list[Any]] = []
+    for family, names in [*sorted(families.items()), ("all", [name for part in families.values() for name in part])]:
+        mine, theirs = ([source[name]["speedup"] for name in names] for source in (estimated, measured))
+        rank = spearman(mine, theirs) if len(names) >= FEWEST else None
+        lines.append([family, len(names), rank, None if rank is None else "yes" if rank >= ENOUGH else "no"])
+    command = "python benchmarks/estimate_agreement.py measure|estimate|table"
+    columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}"]
+    where = folder / "measured.machine.json"
+    machine = {"machine": load_machine(where)} if where.exists() else {}
+    return Table("estimate agreement", columns, lines, command, **machine)
+
+
+def load_machine(path: Path) -> Machine:
+    """Where the measured half comes from."""
+    return Machine(**json.loads(path.read_text()))
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """Rank correlation; equal values share the mean of their ranks. 0 where either side has one value only."""
+    a, b = ranks(one), ranks(other)
+    mean = (len(a) - 1) / 2
+    both = sum((x - mean) * (y - mean) for x, y in zip(a, b, strict=True))
+    spread = (sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b)) ** 0.5
+    return both / spread if spread else 0.0
+
+
+def ranks(values: Sequence[float], key: Callable[[float], float] = lambda value: round(value, 9)) -> list[float]:
+    """Ranks from 0, of equal values their mean."""
+    order = sorted(key(value) for value in values)
+    first = {value: order.index(value) for value in set(order)}
+    return [first[key(value)] + (order.count(key(value)) - 1) / 2 for value in values]
+
+
+if __name__ == "__main__":
+    main()
