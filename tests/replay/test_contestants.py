@@ -1,0 +1,111 @@
+"""Who is timed, as far as it needs no GPU: a candidate's memory before each run, the reference at another place."""
+
+import pytest
+import torch
+
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner
+from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
+from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.replayer import Given, Placed, Replay
+from tritonrl_core.types import InputCase, Task
+
+CPU = torch.device("cpu")
+X = TensorRef(0, (4,), (1,), 0, "float32")
+PACKED = TensorRef(1, (4,), (1,), 0, "float32")
+OUT = TensorRef(2, (4,), (1,), 0, "float32")
+BUFFERS = (Buffer(16, "input", index=0), Buffer(16, "alloc"), Buffer(16, "alloc"))
+PACK = AtenCall("aten.copy_.default", (PACKED, X), {}, (PACKED,))
+FILL = AtenCall("aten.copy_.default", (OUT, PACKED), {}, (OUT,))
+DOUBLE_INPUT = AtenCall("aten.mul_.Tensor", (X, 2.0), {}, (X,))
+
+
+def placed(*steps: AtenCall, shift: int = 0) -> Placed:
+    plan = LaunchPlan("sm_90", "3.7.1", (), BUFFERS, (X,), {}, (PACK,), steps, (OUT,))
+    return Replay(plan, [], CPU).place(Given([torch.arange(4.0)], [], {}), POISONS[0], shift)
+
+
+def test_nothing_of_the_run_before_is_left():
+    run = placed(FILL)
+    clean = Clean(run, keep_prologue=False)
+    run.run()
+    assert run.tensor(OUT).tolist() == [0, 1, 2, 3]
+    clean()
+    assert run.tensor(OUT).isnan().all()
+    assert run.tensor(PACKED).isnan().all()
+    assert run.tensor(X).tolist() == [0, 1, 2, 3]
+    assert run.arena.guards_hold()
+
+
+def test_weights_packed_once_stay():
+    run = placed(FILL)
+    clean = Clean(run, keep_prologue=True)
+    run.run()
+    clean()
+    assert run.tensor(PACKED).tolist() == [0, 1, 2, 3]
+    assert run.tensor(OUT).isnan().all()
+
+
+def test_an_input_that_is_written_to_is_put_back():
+    run = placed(FILL, DOUBLE_INPUT)
+    clean = Clean(run, keep_prologue=False)
+    for _ in range(3):
+        run.run()
+        clean()
+    assert run.tensor(X).tolist() == [0, 1, 2, 3]
+
+
+def test_a_place_further_on_holds_the_same():
+    here, there = placed(FILL), placed(FILL, shift=SHIFT)
+    here.run()
+    there.run()
+    assert there.tensor(OUT).tolist() == here.tensor(OUT).tolist()
+    assert there.arena.slots[0].start - here.arena.slots[0].start == SHIFT
+    assert SHIFT % ALIGNMENT == 0
+    assert there.arena.guards_hold()
+
+
+SOURCE = """
+import torch
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.randn(8))
+    def forward(self, x, y):
+        return x * 2.0 + self.w + y
+def get_inputs():
+    return [torch.randn(8, 4).t(), torch.randn(1).expand(8)]
+def get_init_inputs():
+    return []
+"""
+
+
+def runner(number: int, source: str = SOURCE) -> Runner:
+    return Runner(Reference(Task("t", 1, source)).materialise(InputCase("c", seed=3), "cpu"), number)
+
+
+def test_the_reference_at_another_place_computes_the_same():
+    first, second = runner(0), runner(1)
+    assert torch.equal(first(), second())
+    mine, theirs = first._inputs, second._inputs
+    assert [t.stride() for t in mine] == [t.stride() for t in theirs]
+    assert all(a.data_ptr() != b.data_ptr() for a, b in zip(mine, theirs, strict=True))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_whoever_changes_the_references_memory_is_seen(number):
+    run = runner(number)
+    run()
+    run.settle()
+    assert run.intact()
+    with torch.no_grad():
+        run._model.w[3] += 1.0
+    assert not run.intact()
+
+
+def test_what_the_reference_changes_itself_is_not_held_against_anyone():
+    run = runner(0, SOURCE.replace("return x * 2.0", "x.mul_(2.0)\n        return x"))
+    run()
+    run.settle()
+    run()
+    assert run.intact()
