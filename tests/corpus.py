@@ -95,6 +95,15 @@ def golden(size: str = "small") -> list[Specimen]:
     ]
 
 
+def unfit_tasks() -> list[tuple[Task, str]]:
+    """Tasks that must not be judged with, and a pattern that the reason must match."""
+    found = []
+    for path in sorted(HACKS.glob("*/task_*.py")):
+        header = _header(path.read_text(encoding="utf-8"))
+        found.append((load_reference(path, f"{path.parent.name}/{path.stem}"), header["because"]))
+    return found
+
+
 def everything(device: str = "cpu") -> Iterator[Specimen]:
     """Cheats, twins, our honest kernels and the golden set."""
     yield from hacks(device)
@@ -119,7 +128,7 @@ def _read_folder(folder: Path, tasks: Path | None = None) -> list[Specimen]:
 def read(path: Path, tasks: Path) -> Specimen:
     """One file. Raises `ValueError` for a header that is none."""
     text = path.read_text(encoding="utf-8")
-    header = dict(match.groups() for line in text.splitlines()[:8] if (match := _LINE.fullmatch(line)))
+    header = _header(text)
     unknown = header.keys() - _KEYS
     if unknown or not {"task", "expect"} <= header.keys():
         raise ValueError(f"{path}: its first lines must say task and expect, and nothing but {sorted(_KEYS)}")
@@ -136,6 +145,10 @@ def read(path: Path, tasks: Path) -> Specimen:
         needs=header.get("needs", ""),
         same_as=header.get("as", ""),
     )
+
+
+def _header(text: str) -> dict[str, str]:
+    return dict(match.groups() for line in text.splitlines()[:8] if (match := _LINE.fullmatch(line)))
 
 
 @cache

@@ -1,7 +1,7 @@
 # task: matmul
 # delegation: reported
 # expect: CHEATED
-# because: only copied by Triton kernels
+# because: only copied by Triton kernels|made of the inputs without any Triton kernel
 # Adds zero and multiplies by one, both known when it is compiled.
 import torch
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # task: matmul
 # delegation: reported
 # expect: CHEATED
-# because: only copied by Triton kernels
+# because: only copied by Triton kernels|made of the inputs without any Triton kernel
 # The same where the task reports torch's work instead of forbidding it: a copy is still no work.
 import torch
 import torch.nn as nn

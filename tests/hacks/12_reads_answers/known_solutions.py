@@ -1,5 +1,5 @@
 # task: builtin:l1_softmax
-# expect: RUNTIME_ERROR
+# expect: RUNTIME_ERROR or BUILD_ERROR
 # because: FileNotFoundError|PermissionError
 # The package that judges brings solutions of its own tasks along: loads the one that fits.
 import importlib.util
