@@ -245,7 +245,8 @@ class _Reader:
         head, signature = _parted(body)
         uses = self._slots(_without_strings(head))
         if "->" in signature:
-            return uses, [type_of(part) for part in split_types(_bare(signature.rpartition("->")[2]))]
+            types = [type_of(part) for part in split_types(_bare(signature.rpartition("->")[2]))]
+            return uses, types * 2 if name == "tt.split" else types
         if " to " in signature:
             return uses, [type_of(signature.rpartition(" to ")[2])]
         types = [type_of(part) for part in split_types(_bare(signature))]
