@@ -52,7 +52,7 @@ def test_adaptive_stops_when_the_interval_is_narrow_and_not_before():
 
 def test_adaptive_stops_when_the_budget_is_spent():
     spent = TimingProtocol("adaptive", warmup=20, trials=10_000, ci=1e-9, budget_s=0.0)
-    assert race([contestant("c", 100, 0.1, trials=10_000)], spent, DrawnClock())["c"].count == 12
+    assert race([contestant("c", 100, 0.1, trials=10_000)], spent, DrawnClock())["c"].count == 6
 
 
 def test_who_has_enough_leaves_the_race_to_the_others():
@@ -105,3 +105,9 @@ def test_long_runs_are_accompanied_by_flushes_of_known_length():
     clock.laps = lambda lanes: [Lap(lane.run() or 1980.0, None) for lane in lanes]
     assert foreign_share([track], clock) == pytest.approx(0.48, abs=0.02)
     assert len(flushed) >= 0.25 * 12 * 5000 / 30
+
+
+def test_long_runs_are_fewer():
+    asked = TimingProtocol("adaptive", warmup=20, trials=100, budget_s=1.0)
+    track = race([contestant("c", 400_000, 0.001)], asked, DrawnClock())["c"]
+    assert track.count == 6

@@ -54,7 +54,7 @@ def standard_error(samples: Sequence[float], trim: float) -> float:
 def relative_half_width(lanes: Lanes, trim: float) -> float:
     """Half of the 95 % interval that more runs at the same places would narrow, as a share of the mean."""
     centred = _centred(lanes)
-    return Z * standard_error(centred, trim) / max(trimmed_mean(centred, trim), 1e-9)
+    return Z * standard_error(centred, trim) * _few(lanes) / max(trimmed_mean(centred, trim), 1e-9)
 
 
 def timing_of(data: Mapping[str, Any], protocol: TimingProtocol, device: str) -> Timing:
@@ -87,7 +87,8 @@ def interval(candidate: Lanes, baseline: Lanes, trim: float) -> tuple[float, flo
     low, high = np.quantile(logs, [0.025, 0.975])
     middle = log(theirs / mine)
     beyond = _beyond(candidate, trim) + _beyond(baseline, trim)
-    down, up = (sqrt((middle - float(low)) ** 2 + beyond), sqrt((float(high) - middle) ** 2 + beyond))
+    few = max(_few(candidate), _few(baseline))
+    down, up = (sqrt((few * (middle - end)) ** 2 + beyond) for end in (float(low), float(high)))
     return exp(middle), exp(middle - down), exp(middle + up)
 
 
@@ -127,6 +128,12 @@ def _centred(lanes: Lanes) -> list[float]:
     """All samples with the lanes' own levels taken out."""
     level = fmean(_flat(lanes))
     return [us - fmean(lane) + level for lane in lanes if lane for us in lane]
+
+
+def _few(lanes: Lanes) -> float:
+    """By how much deviations within lanes come out too small, because each lane's mean comes from its own samples."""
+    count, places = len(_flat(lanes)), sum(1 for lane in lanes if lane)
+    return sqrt(count / max(count - places, 1))
 
 
 def _resampled(lanes: Lanes, trim: float, random: np.random.Generator) -> Any:

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from tritonrl_core.bench.speed import relative_half_width, standard_error, trimmed_mean
 from tritonrl_core.types import TimingProtocol
 
-ROUNDS = 4
-"""Runs at each place before `adaptive` looks whether it has enough."""
+ROUNDS, FEWEST = 4, 2
+"""Runs at each place before `adaptive` looks whether it has enough; and where `ROUNDS` would overrun its budget."""
 
 TURNS = 48
 """Turns that are enqueued before the host waits for them: few enough to fit the driver's queue."""
@@ -124,8 +124,10 @@ def _adaptive(
     began = time.perf_counter()
     running = [entrant for entrant in contestants if entrant.trials]
     _drive(clock, _turns(running, [min(len(e.lanes), protocol.warmup) for e in running]), tracks, warm=True)
+    a_round = sum(tracks[entrant.name].spent_us for entrant in running)
+    rounds = min(ROUNDS, max(FEWEST, int(protocol.budget_s * 1e6 / max(a_round, 1.0))))
     while running:
-        left = [min(ROUNDS * len(e.lanes), e.trials - tracks[e.name].count) for e in running]
+        left = [min(rounds * len(e.lanes), e.trials - tracks[e.name].count) for e in running]
         _drive(clock, _turns(running, left), tracks)
         for entrant in running:
             _drop_warmup(tracks[entrant.name], protocol)
