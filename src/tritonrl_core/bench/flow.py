@@ -121,22 +121,25 @@ def _advance(
 ) -> None:
     """One step. `delegated` are buffers that ATen computed or selected: a launch that copies them has done
     nothing."""
-    before, theirs = dict(reached), frozenset(delegated)
-    for buffer, written in access(step, kernels).writes.items():
-        copied = max((before[source] for source in written.copied), default=Reach.NOTHING)
-        computed = max((before[source] for source in written.computed), default=Reach.NOTHING)
-        if isinstance(step, Launch):
-            own = max((before[source] for source in written.copied - theirs), default=Reach.NOTHING)
-            copied = max(copied, Reach.LAUNCHED) if own >= Reach.INPUT else copied
-            computed = Reach.COMPUTED if computed >= Reach.INPUT else computed
-            is_theirs = own < Reach.INPUT and computed < Reach.COMPUTED and bool(written.copied & theirs)
-        else:
-            is_theirs = aten_ops.kind(step.name) == "arithmetic" or bool(written.copied & theirs)
-        reached[buffer] = max(reached[buffer], copied, computed)
-        if is_theirs:
-            delegated.add(buffer)  # for good: what is written later may be a part of it
-        if buffer in delegated and reached[buffer] is Reach.LAUNCHED:
-            reached[buffer] = Reach.INPUT
+    theirs, writes = frozenset(delegated), access(step, kernels).writes
+    before: dict[int, Reach] = {}
+    while before != reached:  # a launch may read what it has itself written
+        before = dict(reached)
+        for buffer, written in writes.items():
+            copied = max((before[source] for source in written.copied), default=Reach.NOTHING)
+            computed = max((before[source] for source in written.computed), default=Reach.NOTHING)
+            if isinstance(step, Launch):
+                own = max((before[source] for source in written.copied - theirs), default=Reach.NOTHING)
+                copied = max(copied, Reach.LAUNCHED) if own >= Reach.INPUT else copied
+                computed = Reach.COMPUTED if computed >= Reach.INPUT else computed
+                is_theirs = own < Reach.INPUT and computed < Reach.COMPUTED and bool(written.copied & theirs)
+            else:
+                is_theirs = aten_ops.kind(step.name) == "arithmetic" or bool(written.copied & theirs)
+            reached[buffer] = max(reached[buffer], copied, computed)
+            if is_theirs:
+                delegated.add(buffer)  # for good: what is written later may be a part of it
+            if buffer in delegated and reached[buffer] is Reach.LAUNCHED:
+                reached[buffer] = Reach.INPUT
 
 
 def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:

@@ -151,6 +151,29 @@ def read_recording(data: bytes, limits: PlanLimits | None = None) -> LaunchPlan 
     return answer
 
 
+def foreign_part(plan: LaunchPlan, request: RecordRequest) -> str:
+    """What a plan claims to be given and is not, by the request that it was recorded for; "" where all fits.
+
+    A plan that does not fit was not made by our recorder: whoever replays it would find other inputs than it names.
+    """
+    for what, refs, specs in (
+        ("input", plan.inputs, specs_in(request.arguments.forward)),
+        ("constructor input", plan.init_inputs, specs_in(request.arguments.init)),
+    ):
+        for number, (ref, spec) in enumerate(zip(refs, specs, strict=False)):
+            lies = (ref.shape, ref.stride, ref.offset, ref.dtype)
+            if lies != (spec.shape, spec.stride, spec.offset, spec.dtype):
+                return f"{what} {number} is not what the case brings"
+            if plan.buffers[ref.buffer].nbytes > spec.nbytes:
+                return f"{what} {number} is larger than what the case brings"
+        if len(refs) > len(specs) or (what == "input" and len(refs) < len(specs)):
+            return f"{len(refs)} {what}s instead of {len(specs)}"
+    for name, ref in plan.parameters.items():
+        if name not in request.state or request.state[name].shape != ref.shape:
+            return f"parameter {name[:60]} is none of the reference's"
+    return ""
+
+
 def _read_failure(data: bytes) -> RecordFailure | None:
     """A child may report any failure of its own; it cannot make itself pass that way."""
     try:

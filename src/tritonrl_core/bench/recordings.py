@@ -24,6 +24,7 @@ from tritonrl_core.bench.record_request import (
     RecordFailure,
     RecordRequest,
     TensorSpec,
+    foreign_part,
     read_recording,
     request_data,
     specify,
@@ -84,6 +85,9 @@ class Recordings:
             for fd in fds:
                 os.close(fd)
         plan = self._ended(result) or read_recording(result.payload, self._plan_limits)
+        foreign = foreign_part(plan, request) if isinstance(plan, LaunchPlan) else ""
+        if foreign:
+            plan = RecordFailure(Status.CHEATED, Stage.RECORD, f"malformed launch plan: {foreign}")
         return Recording(plan, result.sandbox, result.seconds)
 
     def values(self, task: Task, case: InputCase) -> bytes:
