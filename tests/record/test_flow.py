@@ -1,0 +1,48 @@
+"""How outputs come to depend on inputs: the flow through whole plans."""
+
+from tritonrl_core.bench.flow import Reach, reach, unearned_output
+from tritonrl_core.bench.plan import LaunchPlan
+from tritonrl_core.bench.record_request import TensorSpec
+
+X = TensorSpec((64, 100), (100, 1), 0, "float32", 25_600)
+POOL = """
+@triton.jit
+def both(x_ptr, pool_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(pool_ptr + i, tl.load(x_ptr + i, mask=i < n), mask=i < n)
+    tl.store(pool_ptr + n + i, tl.maximum(tl.load(pool_ptr + i, mask=i < n), 0.0), mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        pool = torch.empty(2 * x.numel(), device=x.device)
+        both[(triton.cdiv(x.numel(), 256),)](x, pool, x.numel(), BLOCK=256)
+        return pool[x.numel():].view(x.shape)
+"""
+OVER = """
+@triton.jit
+def relu(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0), mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y = torch.empty_like(x)
+        relu[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        WHAT
+        return y
+"""
+
+
+def test_a_launch_may_compute_with_what_it_wrote_itself(recorded):
+    plan = recorded(POOL, X)
+    assert isinstance(plan, LaunchPlan), plan
+    assert unearned_output(plan) == ""
+    assert reach(plan)[plan.outputs[0].buffer] is Reach.COMPUTED
+
+
+def test_a_copy_over_a_part_leaves_the_rest_computed(recorded):
+    plan = recorded(OVER.replace("WHAT", "y[:1].copy_(x[:1])"), X)
+    assert unearned_output(plan) == ""
+
+
+def test_a_result_that_is_copied_out_is_still_computed(recorded):
+    plan = recorded(OVER.replace("WHAT", "z = torch.empty_like(y); z.copy_(y); y = z"), X)
+    assert unearned_output(plan) == ""
