@@ -7,13 +7,14 @@ import importlib.util as find
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tritonrl_core.bench.prepare import Preparation, Ready
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Status, Task
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, InputCase, Status, Task
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,7 +39,7 @@ def one_case(task: Task, request: CaseRequest) -> list[InputCase]:
 
 
 def spec(device: str, target: str) -> BenchSpec:
-    workers = min(4, len(os.sched_getaffinity(0)))
+    workers = min(16, len(os.sched_getaffinity(0)))
     gpus = (0,) if device == "cuda" else ()
     return BenchSpec(device, target, workers, gpus, None, 120.0, "reported", "ieee", {})
 
@@ -59,21 +60,26 @@ def test_an_operator_is_recorded_and_compiled(preparation, name):
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[object]:
+def results() -> Iterator[dict[str, CaseResult]]:
+    """Every operator's result on the GPU, judged side by side: each imports the package anew."""
     from tritonrl_core.bench.gpu_program import GpuBench
     from tritonrl_core.bench.resolve import visible_gpus
 
     gpus = visible_gpus()
     if not gpus:
         pytest.skip("no NVIDIA GPU")
-    made = GpuBench(spec("cuda", gpus[0].target), one_case)
-    yield made
-    made.close()
+    bench = GpuBench(spec("cuda", gpus[0].target), one_case)
+
+    def judged(name: str) -> CaseResult:
+        task = Task(id=name, level=1, source=OPERATORS[name].source, tolerance=None)
+        return bench.program(task, Candidate.from_code(OPERATORS[name].code)).run(CASE)
+
+    with ThreadPoolExecutor(16) as threads:
+        yield dict(zip(OPERATORS, threads.map(judged, OPERATORS), strict=True))
+    bench.close()
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", OPERATORS)
-def test_an_operator_is_right_on_the_gpu(bench, name):
-    task = Task(id=name, level=1, source=OPERATORS[name].source, tolerance=None)
-    result = bench.program(task, Candidate.from_code(OPERATORS[name].code)).run(CASE)
-    assert result.status is Status.PASSED, result.reason
+def test_an_operator_is_right_on_the_gpu(results, name):
+    assert results[name].status is Status.PASSED, results[name].reason

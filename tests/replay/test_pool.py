@@ -3,7 +3,6 @@
 import base64
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,28 +147,15 @@ def test_a_killed_worker_is_replaced(pool):
     assert outcomes[-1] == "ok"
 
 
-def test_jobs_of_many_threads_run_side_by_side_and_one_alone(pool):
-    traffic = pool._traffic[0]
-    running, most, alone = 0, 0, []
-    lock = threading.Lock()
-
-    def shared(_: int) -> None:
-        nonlocal running, most
-        with traffic.shared():
-            with lock:
-                running += 1
-                most = max(most, running)
-            time.sleep(0.01)
-            with lock:
-                running -= 1
-
-    def lonely(_: int) -> None:
-        with traffic.shared(), traffic.alone():
-            alone.append(running)
-            time.sleep(0.01)
-            alone.append(running)
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda n: lonely(n) if n % 5 == 0 else shared(n), range(40)))
-    assert most > 1
-    assert set(alone) == {0}
+def test_the_next_job_lies_ready_and_survives_the_loss_of_the_worker():
+    alone = ReplayPool([0], workers=1, device="cpu")
+    try:
+        check(alone)
+        slow = replace(TASK, source=SOURCE.replace("return x * 2.0", "import time; time.sleep(3); return x * 2.0"))
+        with ThreadPoolExecutor(4) as threads:
+            lost = threads.submit(check, alone, PLAN, CASE, slow, 1.0)
+            others = [threads.submit(check, alone) for _ in range(3)]
+        assert lost.result().outcome == "timeout"
+        assert [other.result().data["status"] for other in others] == [Status.PASSED] * 3
+    finally:
+        alone.close()

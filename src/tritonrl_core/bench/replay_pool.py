@@ -16,17 +16,20 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.replay_turns import Traffic, Turns
+from tritonrl_core.bench import gpu_traffic, wire
+from tritonrl_core.bench.replay_turns import Turns
 from tritonrl_core.errors import InfraError
 
 log = logging.getLogger(__name__)
 
 START_S = 180.0
+
+READY_JOBS = 2
+"""Jobs that a worker has at a time: the one it does and the next, so that it never waits for this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,7 @@ class ReplayPool:
         """`device` is what each worker calls its GPU; `cpu` replays plans that launch nothing."""
         self._spares = [_Spares(gpu, device, spares) for gpu in gpus]
         self._all = [_Slot(spare) for _ in range(workers) for spare in self._spares]
-        self._traffic = {gpu: Traffic() for gpu in gpus}
-        self._turns = Turns(len(self._all))
+        self._turns = Turns(len(self._all), each=READY_JOBS)
 
     def run(self, job: bytes, deadline_s: float, *, near: str = "") -> Answer:
         """Run one job on whichever GPU is free, if there is a choice where the last job with this `near` ran.
@@ -58,10 +60,7 @@ class ReplayPool:
         Raises `InfraError` where no worker can be started.
         """
         with self._turns.one(near) as number:
-            slot = self._all[number]
-            traffic = self._traffic[slot.gpu]
-            with traffic.shared():
-                return slot.run(job, deadline_s, traffic)
+            return self._all[number].run(job, deadline_s)
 
     def describe(self) -> Mapping[str, Any]:
         """What a worker said of its GPU; waits until one is ready."""
@@ -83,6 +82,7 @@ class _Spares:
         self.gpu = gpu
         self._device = device
         self._keep = keep
+        self._locks: tuple[int, ...] = gpu_traffic.locks()
         self._spare: _Worker | None = None
         self._lock = threading.Lock()
 
@@ -94,7 +94,7 @@ class _Spares:
 
     def new(self) -> _Worker:
         """A new worker, which becomes ready in the background."""
-        return _Worker(self.gpu, self._device)
+        return _Worker(self.gpu, self._device, self._locks)
 
     def refill(self) -> None:
         """Start the next spare; it becomes ready in the background."""
@@ -107,6 +107,9 @@ class _Spares:
             self._keep = False
             if self._spare is not None:
                 self._spare.close()
+            for fd in self._locks:
+                os.close(fd)
+            self._locks = ()
 
 
 class _Slot:
@@ -117,45 +120,58 @@ class _Slot:
         self._spares = spares
         self._worker: _Worker | None = spares.new()
         self._closed = False
+        self._lock = threading.Lock()
 
     def worker(self) -> _Worker:
-        if self._closed:
-            raise InfraError("the bench is closed")
-        if self._worker is None:
-            self._worker = self._spares.take()
-        return self._worker
+        """The worker that is here; a lost one is replaced."""
+        with self._lock:
+            if self._closed:
+                raise InfraError("the bench is closed")
+            if self._worker is not None and self._worker.lost:
+                self._worker.close()
+                self._worker = None
+            if self._worker is None:
+                self._worker = self._spares.take()
+            return self._worker
 
-    def run(self, job: bytes, deadline_s: float, traffic: Traffic) -> Answer:
-        worker = self.worker()
-        worker.ready()
-        self._spares.refill()
-        answer = worker.run(job, deadline_s, traffic)
-        if answer.outcome != "ok" or answer.data.get("replace_worker"):
-            log.info("a worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
-            worker.close()
-            self._worker = None
-        return answer
+    def run(self, job: bytes, deadline_s: float) -> Answer:
+        """Run a job here. One that a worker was lost before it began is begun again on the next."""
+        while True:
+            worker = self.worker()
+            worker.ready()
+            self._spares.refill()
+            answer = worker.run(job, deadline_s)
+            if answer is None:
+                continue
+            if worker.lost:
+                log.info("a worker of GPU %d is replaced after %s %s", self.gpu, answer.outcome, answer.detail)
+            return answer
 
     def close(self) -> None:
-        self._closed = True
-        if self._worker is not None:
-            self._worker.close()
+        with self._lock:
+            self._closed = True
+            if self._worker is not None:
+                self._worker.close()
 
 
 class _Worker:
-    """One process and its connection."""
+    """One process and its connection. It answers jobs in the order in which they were sent."""
 
-    def __init__(self, gpu: int, device: str) -> None:
+    def __init__(self, gpu: int, device: str, locks: Sequence[int]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._control, theirs = wire.pair()
         with theirs:
+            fds = (theirs.fileno(), *locks)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tritonrl_core.bench.replay_worker", str(theirs.fileno()), device],
+                [sys.executable, "-m", "tritonrl_core.bench.replay_worker", device, *map(str, fds)],
                 env=_environment(gpu), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
-                pass_fds=(theirs.fileno(),), start_new_session=True,
+                pass_fds=fds, start_new_session=True,
             )  # fmt: skip
+        self.lost = False
         self._said: Mapping[str, Any] | None = None
         self._lock = threading.Lock()
+        self._change = threading.Condition()
+        self._sent = self._answered = 0
         self._end = weakref.finalize(self, _stop, self._process, self._control)
 
     def ready(self) -> Mapping[str, Any]:
@@ -166,24 +182,61 @@ class _Worker:
                 try:
                     self._said, _ = wire.receive(self._control)
                 except (wire.Disconnected, TimeoutError) as error:
+                    self.lost = True
                     raise InfraError(
                         f"the replay worker did not start: {self._last_words() or error}",
                         remedy="Run `tritonrl doctor`; is the GPU free and visible?",
                     ) from error
             return self._said
 
-    def run(self, job: bytes, deadline_s: float, traffic: Traffic) -> Answer:
+    def run(self, job: bytes, deadline_s: float) -> Answer | None:
+        """The answer to a job; None where the process was lost to the one before it, so that this one never began."""
+        place = self._send(job)
+        if place is None:
+            return None
+        with self._change:
+            self._change.wait_for(lambda: self._answered == place or self.lost)
+            if self.lost:
+                return None
+        lost = True
+        try:
+            answer = self._receive(deadline_s)
+            lost = answer.outcome != "ok" or bool(answer.data.get("replace_worker"))
+            return answer
+        finally:
+            with self._change:
+                self.lost = lost
+                self._answered += 1
+                self._change.notify_all()
+            if lost:
+                self._end()
+
+    def _send(self, job: bytes) -> int | None:
+        """Hand a job over; its place among all that were, or None where the process is lost."""
         fd = wire.memfd("tritonrl-job", job)
         try:
-            self._control.settimeout(deadline_s)
-            wire.send(self._control, {"job": True}, [fd])
-            received = self._answered(traffic)
+            with self._change:
+                if self.lost:
+                    return None
+                with suppress(wire.Disconnected):  # whoever waits for an answer notices
+                    wire.send(self._control, {"job": True}, [fd])
+                self._sent += 1
+                return self._sent - 1
+        finally:
+            os.close(fd)
+
+    def _receive(self, deadline_s: float) -> Answer:
+        """The next answer. Time in which the worker waits for others that use the GPU is not counted."""
+        said: Mapping[str, Any] = {"waiting": False}
+        received: list[int] = []
+        try:
+            while "waiting" in said:
+                self._control.settimeout(None if said["waiting"] else deadline_s)
+                said, received = wire.receive(self._control)
         except TimeoutError:
             return Answer("timeout", {}, f"more than {deadline_s:g} s on the GPU")
         except wire.Disconnected:
             return Answer("died", {}, self._last_words())
-        finally:
-            os.close(fd)
         try:
             data = json.loads(wire.content(received[0]))
         finally:
@@ -193,24 +246,13 @@ class _Worker:
             return Answer("fault", data, str(data["fault"]))
         return Answer("ok", data)
 
-    def _answered(self, traffic: Traffic) -> list[int]:
-        """The answer's descriptors; what the worker asks before it answers is done on the way."""
-        with ExitStack() as held:
-            while True:
-                said, received = wire.receive(self._control)
-                if "alone" not in said:
-                    return received
-                if said["alone"]:
-                    held.enter_context(traffic.alone())
-                else:
-                    held.close()
-                wire.send(self._control, {"go": True})
-
     def close(self) -> None:
         self._end()
         self._errors.close()
 
     def _last_words(self) -> str:
+        if self._errors.closed:
+            return "the bench was closed"
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:300] if lines else ""

@@ -1,7 +1,4 @@
-"""Whose turn it is: which worker takes which job, and when a job may have a GPU to itself.
-
-Locks and counts only; it knows nothing of processes or jobs.
-"""
+"""Whose turn it is: which worker takes which job. Locks and counts only; it knows nothing of processes or jobs."""
 
 from __future__ import annotations
 
@@ -15,15 +12,16 @@ from dataclasses import dataclass
 class Turns:
     """Who may use which worker: first come, first served, but a worker first takes what it has worked on before.
 
-    What it has worked on is there already: loaded kernels, cases worked out.
+    What it has worked on is there already: loaded kernels, cases worked out. `each` is how many may use one worker at a
+    time: one whose job it does, and one whose job lies ready, so that it need not wait for us in between.
     """
 
     LOOK = 16
     """How many of those that wait may be passed over for one that the worker knows."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, each: int = 1) -> None:
         self._change = threading.Condition()
-        self._idle = list(range(workers))
+        self._idle = [worker for _ in range(each) for worker in range(workers)]
         self._waiting: list[_Ticket] = []
         self._last: OrderedDict[str, int] = OrderedDict()
 
@@ -78,40 +76,3 @@ class _Ticket:
     near: str
     worker: int | None = None
     passed: int = 0
-
-
-class Traffic:
-    """One GPU's jobs: many at a time, or one alone. Who wants to be alone goes before those who come later."""
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._running = 0
-        self._waiting_alone = 0
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with self._change:
-            self._change.wait_for(lambda: not self._waiting_alone)
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._running -= 1
-                self._change.notify_all()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """For one who is inside `shared`: all others wait until this is left."""
-        with self._change:
-            self._waiting_alone += 1
-            self._running -= 1
-            self._change.notify_all()
-            self._change.wait_for(lambda: self._running == 0)
-            self._running = 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._waiting_alone -= 1
-                self._change.notify_all()

@@ -1,9 +1,9 @@
 """The replay worker: a trusted process that owns one GPU and runs no candidate Python.
 
-`python -m tritonrl_core.bench.replay_worker FD DEVICE`, started by `replay_pool`. One job at a time: a message with a
-descriptor that holds the job (`replay_job`); the answer is JSON in a descriptor. A job that measures asks the parent in
-between to have the GPU alone. A fault of the device is answered, if the process still can, and then it ends: its
-context is beyond use.
+`python -m tritonrl_core.bench.replay_worker DEVICE FD DOOR ROOM`, started by `replay_pool`. One job at a time: a
+message with a descriptor that holds the job (`replay_job`); the answer is JSON in a descriptor. While it waits for
+others that use the GPU (`gpu_traffic`) it says so, because the parent's deadline is for its own work. A fault of the
+device is answered, if the process still can, and then it ends: its context is beyond use.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tritonrl_core.bench import wire
+from tritonrl_core.bench.gpu_traffic import Traffic
 from tritonrl_core.bench.replay_job import Message, read
 from tritonrl_core.errors import InfraError, TaskError
 
@@ -28,16 +27,17 @@ from tritonrl_core.errors import InfraError, TaskError
 def main(arguments: list[str]) -> int:
     """Serve jobs until the parent hangs up."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    control = socket.socket(fileno=int(arguments[0]))
+    control = socket.socket(fileno=int(arguments[1]))
+    traffic = Traffic(list(map(int, arguments[2:])), lambda waits: wire.send(control, {"waiting": waits}))
     import torch
 
     from tritonrl_core.bench.replay_check import Bench
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    device = torch.device(arguments[1])
+    device = torch.device(arguments[0])
     bench = Bench(device)
-    bench.alone = lambda: _alone(control)
+    bench.alone = traffic.alone
     wire.send(control, {"ready": True, "name": _name(device)})
     while True:
         try:
@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> int:
         began = time.perf_counter()
         data = wire.content(fds[0])
         os.close(fds[0])
-        answer = _do(bench, read(data))
+        with traffic.shared():
+            answer = _do(bench, read(data))
         answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])
@@ -103,18 +104,6 @@ def _do(bench: Any, message: Message) -> dict[str, Any]:
             "infra": f"{type(error).__name__}: {str(error)[:500]} ({where.name}, line {where.lineno})",
             "fault": "ours",
         }
-
-
-@contextmanager
-def _alone(control: socket.socket) -> Iterator[None]:
-    """The GPU without other jobs of the pool's: asked of the parent, which answers when the others have ended."""
-    wire.send(control, {"alone": True})
-    wire.receive(control)
-    try:
-        yield
-    finally:
-        wire.send(control, {"alone": False})
-        wire.receive(control)
 
 
 if __name__ == "__main__":

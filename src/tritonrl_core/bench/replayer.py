@@ -192,7 +192,7 @@ class Placed:
         return float(sorted(begin.elapsed_time(end) for begin, end in events)[trials // 2])
 
     def _steps(self, steps: Sequence[AtenCall | Launch], born: set[int], launches: bool) -> None:
-        stream = torch.cuda.current_stream().cuda_stream if self.replay.device.type == "cuda" else 0
+        stream = _current_stream(self.replay.device)
         for step in steps:
             if isinstance(step, AtenCall):
                 self._call(step, born)
@@ -267,5 +267,15 @@ def operator(name: str) -> Any:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Operators of a plan that draw random numbers draw the same ones each time."""
-    torch.manual_seed(seed)
+    # Not torch.manual_seed: it also asks for devices that are not here, and formats a stack trace for each.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
     yield
+
+
+def _current_stream(device: torch.device) -> int:
+    """The handle of torch's current stream, 0 where there is no such device; asked for every run, so without objects."""
+    if device.type != "cuda":
+        return 0
+    return int(torch._C._cuda_getCurrentRawStream(device.index or 0))

@@ -1,0 +1,62 @@
+"""Who may use one GPU now: many jobs of several processes at a time, or one alone.
+
+Two file locks make it fair: whoever comes passes the door first, and one who wants the room alone keeps the door shut
+while those inside leave. The kernel gives back what a killed process held. Nothing here touches a device.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+
+def locks() -> tuple[int, int]:
+    """Descriptors of the two locks of one GPU, for its processes to inherit; the caller's to close."""
+    return os.memfd_create("tritonrl-gpu-door"), os.memfd_create("tritonrl-gpu-room")
+
+
+class Traffic:
+    """One process's view of a GPU's locks."""
+
+    def __init__(self, inherited: Sequence[int], waiting: Callable[[bool], None] = lambda waits: None) -> None:
+        """`waiting` is told before and after this process has to wait for others."""
+        # Opened anew: a lock belongs to the open file, and an inherited one is shared by all.
+        self._door, self._room = (os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC) for fd in inherited)
+        self._waiting = waiting
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Use the GPU beside others."""
+        self._enter(fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside `shared`: nobody else uses the GPU meanwhile."""
+        fcntl.flock(self._room, fcntl.LOCK_UN)
+        self._enter(fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._room, fcntl.LOCK_UN)
+            self._enter(fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        os.close(self._door)
+        os.close(self._room)
+
+    def _enter(self, how: int) -> None:
+        try:
+            fcntl.flock(self._door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._room, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._waiting(True)
+            fcntl.flock(self._door, fcntl.LOCK_EX)
+            fcntl.flock(self._room, how)
+            self._waiting(False)
+        fcntl.flock(self._door, fcntl.LOCK_UN)
