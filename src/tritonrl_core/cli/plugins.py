@@ -1,7 +1,8 @@
-"""`tritonrl plugins`: what is installed, what is enabled, and who answers what."""
+"""`tritonrl plugins`: what is installed, what is enabled, who answers what; and the package of a new one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.markup import escape
 from tritonrl_core.cli.output import stdout, table
 from tritonrl_core.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="List plugins and explain who answers which hook.")
+app = typer.Typer(no_args_is_help=True, help="List plugins, explain who answers which hook, write a new one.")
 
 
 @app.command("list")
@@ -66,3 +67,26 @@ def explain_plugins(
         )
     if told.problems:
         raise typer.Exit(UsageError.exit_code)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Name in presets, as in memory_use.")],
+    hook: Annotated[
+        list[str] | None, typer.Option("--hook", metavar="HOOK", help="A hook to implement; may be given again.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; by default the distribution's name, here.")] = None,
+) -> None:
+    """Write a package that installs, is listed and passes its own tests, to be changed from there."""
+    from tritonrl_core.scaffold import new_plugin
+    from tritonrl_core.session.discovery import SHIPPED, distribution_name, installed_plugins
+
+    folder = out or Path(distribution_name(name))
+    files = new_plugin(name, hook or [], folder, taken={*SHIPPED, *installed_plugins()})
+    console = stdout()
+    for path in files:
+        console.print(str(path), highlight=False, markup=False)
+    console.print(
+        f"\nNext:\n  pip install -e '{folder}[test]'\n  tritonrl plugins list\n  python -m pytest {folder}",
+        highlight=False, markup=False,
+    )  # fmt: skip
