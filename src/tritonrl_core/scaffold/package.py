@@ -247,7 +247,8 @@ CLASS = '''class $Class(Plugin):
 
 '''
 
-CONSTRUCTOR = """    def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:
+CONSTRUCTOR = """\
+    def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:
         super().__init__(options, context)
 """
 
