@@ -275,7 +275,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _current_stream(device: torch.device) -> int:
-    """The handle of torch's current stream, 0 where there is no such device; asked for every run, so without objects."""
+    """The handle of torch's current stream, 0 where there is no such device. Asked for every run: makes no objects."""
     if device.type != "cuda":
         return 0
     return int(torch._C._cuda_getCurrentRawStream(device.index or 0))
