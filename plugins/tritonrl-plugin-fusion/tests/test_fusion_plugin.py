@@ -7,3 +7,4 @@ from tritonrl_core.testing import PluginContract
 
 class TestFusionPlugin(PluginContract):
     plugin = FusionPlugin
+    options = {"count": 3}  # noqa: RUF012

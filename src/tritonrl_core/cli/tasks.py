@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from tritonrl_core.cli.generate import generate_tasks as generate_command
 from tritonrl_core.cli.output import stderr, stdout, table
 from tritonrl_core.errors import UsageError
 
 if TYPE_CHECKING:
     from tritonrl_core.types import Task
 
-app = typer.Typer(no_args_is_help=True, help="List, show and check tasks.")
+app = typer.Typer(no_args_is_help=True, help="List, show, check and generate tasks.")
 
 Source = Annotated[
     str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the built-in suite]")
@@ -116,3 +117,6 @@ def check_tasks(
     stderr().print(f"[dim]{len(tasks) - unfit} fit, {unfit} unfit, {len(broken)} broken[/]", highlight=False)
     if unfit or broken:
         raise typer.Exit(1)
+
+
+app.command("generate")(generate_command)

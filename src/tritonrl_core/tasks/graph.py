@@ -6,6 +6,8 @@ lines are ordered and however views are spelled. Whether a task may be used is d
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tritonrl_core.tasks.trace import Trace, Value, trace
 from tritonrl_core.types import Task, content_key
 
@@ -22,10 +24,10 @@ COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "logical_and", "log
 def graph_key(task: Task) -> str:
     """A key of the task's computation, equal for two tasks that differ only in names, shapes and constants.
 
-    The number of dimensions of each result and yes-or-no arguments count; numbers do not, axes among them. Raises
-    `TaskError` where the reference does not run on fake tensors.
+    The number of dimensions of each result and yes-or-no arguments count; numbers do not, axes among them, nor whether
+    the module is in training mode. Raises `TaskError` where the reference does not run on fake tensors.
     """
-    return canonical_key(trace(task, decompose=True))
+    return canonical_key(trace(replace(task, mode="eval"), decompose=True))
 
 
 def canonical_key(traced: Trace) -> str:

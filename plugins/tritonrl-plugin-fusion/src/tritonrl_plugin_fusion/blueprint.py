@@ -36,12 +36,7 @@ class Blueprint:
     @property
     def id(self) -> str:
         """The same at both sizes, in every process and on every machine."""
-        if isinstance(self.design, Rotary):
-            exact = hashed([*asdict(self.design).values(), *self.dtypes])
-        else:
-            heads = len(FRAMES[self.design.frame].heads[self.design.head].torch)
-            exact = hashed([key(self.design, heads, exact=True), *self.dtypes])
-        return f"fusion_{self.pattern}_{exact[:10]}"
+        return f"fusion_{self.pattern}_{hashed([self._texts('small')[0], self._texts('full')[0]])[:10]}"
 
     @property
     def family(self) -> str:

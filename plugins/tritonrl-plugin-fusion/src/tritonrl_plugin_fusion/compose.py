@@ -60,26 +60,28 @@ def compose(rng: Random, least: int, most: int, frames: tuple[str, ...] = tuple(
     values = len(frame.heads[head].torch)
     growing = _Growing(frame, head, [TILE] * values, [frame.heads[head].tag] * values)
     while len(growing.steps) < count or growing.tags[-1] == "masked":
-        _grow(growing, rng, last=len(growing.steps) >= count - 1)
-        if growing.steps[-1].operator in POOLS or len(growing.steps) > most + 2:
+        grown = _grow(growing, rng, last=len(growing.steps) >= count - 1)
+        if not grown or growing.steps[-1].operator in POOLS or len(growing.steps) > most + 2:
             break
     return Graph(frame.name, head, tuple(growing.steps), _outputs(growing, rng), rng.randrange(SIZES))
 
 
-def _grow(growing: _Growing, rng: Random, *, last: bool) -> None:
-    """One more operator on the last value."""
+def _grow(growing: _Growing, rng: Random, *, last: bool) -> bool:
+    """One more operator on the last value; False where none fits there."""
     here = growing.last
     if growing.kinds[here] == STAT and rng.random() < 0.75 and _spread(growing, rng):
-        return
+        return True
     if growing.kinds[here] == TILE and rng.random() < LATER and _join(growing, rng):
-        return
+        return True
     before = OPERATORS[growing.steps[-1].operator].kind if growing.steps else ""
     open_to = {
         name: operator.weight
         for name, operator in OPERATORS.items()
         if len(operator.takes) == 1 and growing.fits(operator, here) and _allowed(growing, name, operator, before, last)
     }
-    growing.apply(_weighted(rng, open_to), (here,), rng)
+    if open_to:
+        growing.apply(_weighted(rng, open_to), (here,), rng)
+    return bool(open_to)
 
 
 def _allowed(growing: _Growing, name: str, operator: Operator, before: str, last: bool) -> bool:
@@ -91,7 +93,7 @@ def _allowed(growing: _Growing, name: str, operator: Operator, before: str, last
         return False
     if operator.module and ("{batch_norm}" in operator.module) != bool(growing.frame.batch_norm):
         return False
-    return not (not growing.frame.reduces and "{axis}" in operator.triton)
+    return growing.frame.reduces or not ("{axis}" in operator.triton or operator.tag == "masked")
 
 
 def _spread(growing: _Growing, rng: Random) -> bool:

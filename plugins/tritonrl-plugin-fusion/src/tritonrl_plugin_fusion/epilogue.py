@@ -79,17 +79,18 @@ def _loads(graph: Graph, names: Names, number: int, addressing: Addressing) -> l
     wanted = [(f"{_local(names.members[number])}_{part}", "vector") for part in operator.loads]
     if operator.side:
         wanted.append((_local(names.sides[number]), operator.side))
-    return [line for name, kind in wanted for line in _broken(f"{name} = {addressing.loads[kind].format(p=name)}")]
+    return [f"{name} = {addressing.loads[kind].format(p=name)}" for name, kind in wanted]
 
 
-def _broken(line: str, limit: int = 108) -> list[str]:
+def broken(line: str, limit: int = 112) -> list[str]:
     """A load on one line, or on three where it is long."""
-    if len(line) <= limit:
+    if len(line) <= limit or "tl.load(" not in line:
         return [line]
     start, inside = line.split("tl.load(", 1)
     inside, end = inside.rsplit(", other=", 1)
     other, end = end.split(")", 1)
-    return [f"{start}tl.load(", f"    {inside}, other={other}", f"){end}"]
+    indent = " " * (len(line) - len(line.lstrip()))
+    return [f"{start}tl.load(", f"{indent}    {inside}, other={other},", f"{indent}){end}"]
 
 
 def _apply(

@@ -176,6 +176,7 @@ PLANES = Frame(
 
 FRAMES: Mapping[str, Frame] = {frame.name: frame for frame in (ROWS, LOOKUP, PRODUCT, CONVOLUTION, PLANES)}
 
+KEPT = ("BATCH", "KERNEL")
 SIZES = 64
 """How many sets of dimensions there are: those above, and others drawn around them."""
 
@@ -186,12 +187,11 @@ def dimensions(choices: Sequence[Sizes], number: int, size: str) -> dict[str, Di
     if number < len(choices):
         return dict(dims)
     rng = Random(f"sizes/{number}/{size}")
-    return {name: _near(value, rng, size) for name, value in dims.items()}
+    return {name: value if name in KEPT else _near(value, rng, size) for name, value in dims.items()}
 
 
 def _near(value: Dim, rng: Random, size: str) -> Dim:
-    """Another dimension of the same order; those up to 16 (batches, channels, kernels) are kept."""
+    """Another dimension of the same order."""
     factor = rng.uniform(0.75, 1.25) if size == "small" else rng.choice((0.5, 0.625, 0.75, 0.875, 1.0))
-    if isinstance(value, tuple):
-        return tuple(round(choice * factor) if choice > 16 else choice for choice in value)
-    return value
+    more = rng.randint(0, 3) if size == "small" else 0
+    return tuple(round(choice * factor) + more for choice in value) if isinstance(value, tuple) else value

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tritonrl_core.types import Candidate
-from tritonrl_plugin_fusion.epilogue import Addressing, Tensor, lines, output_names, store, tensors
+from tritonrl_plugin_fusion.epilogue import Addressing, broken, lines, output_names, store, tensors
 from tritonrl_plugin_fusion.frames import FRAMES
 from tritonrl_plugin_fusion.graph import Graph
 from tritonrl_plugin_fusion.operators import POOLS, STAT
@@ -104,7 +104,7 @@ def solution(graph: Graph) -> Solution:
     ]
     code = _CODE.format(
         parameters="\n".join(parameters),
-        body="\n".join("    " + line for line in parts.body),
+        body="\n".join("    " + part for line in parts.body for part in broken(line)),
         init=_init(graph, names),
         arguments=", ".join(names.inputs),
         forward="\n".join("        " + line for line in [*contiguous, *parts.prepare, *made, *launch]),
@@ -274,8 +274,7 @@ def _convolution(graph: Graph, names: Names) -> _Parts:
         "x_ptr += image * channels * pixels",
     ]
     if pool:
-        tile = "tl.store({p}_ptr + (image * outputs + output[:, None]) * windows + place[None, :], pooled, " \
-               "mask=(output[:, None] < outputs) & (place[None, :] < windows))"  # fmt: skip
+        tile = "tl.store({p}_ptr + (image * outputs + output[:, None]) * windows + place[None, :], pooled, mask=mask)"
         first = 'float("-inf")' if pool == "max_pool" else "0.0"
         gather = "pooled = tl.maximum(pooled, {v})" if pool == "max_pool" else "pooled += 0.25 * {v}"
         body = [
@@ -291,6 +290,7 @@ def _convolution(graph: Graph, names: Names) -> _Parts:
                 *inner,
                 gather.format(v=variables[-1]),
             ]),
+            "mask = (output[:, None] < outputs) & (place[None, :] < windows)",
             *store(graph, variables, tile, ""),
         ]  # fmt: skip
     else:
@@ -370,5 +370,3 @@ def _wrapped(words: list[str], indent: int, limit: int = 116) -> list[str]:
             found.append(" " * indent + word)
     return found
 
-
-__all__ = ["Solution", "Tensor", "solution"]

@@ -1,0 +1,149 @@
+"""`tritonrl tasks generate`: what a preset's plugins generate, written down, with solutions for training if wanted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from tritonrl_core.cli.output import stderr, stdout, table
+from tritonrl_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tritonrl_core.preset import Preset
+    from tritonrl_core.session import Session
+    from tritonrl_core.types import Score, Task
+
+
+def generate_tasks(
+    preset: Annotated[str, typer.Option(help="The preset whose plugins generate.")] = "fusion_data_only",
+    count: Annotated[int | None, typer.Option(min=1, help="How many. [default: the preset's]")] = None,
+    seed: Annotated[int | None, typer.Option(help="[default: the preset's]")] = None,
+    split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
+    size: Annotated[str | None, typer.Option(help="small or full. [default: the preset's]")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A .jsonl file. [default: standard output]")] = None,
+    with_solutions: Annotated[
+        bool, typer.Option("--with-solutions", help="Prompts and judged solutions, for SFT: .jsonl, or a folder.")
+    ] = False,
+    style: Annotated[str, typer.Option(help="Prompts for a chat model, or compact ones.")] = "chat",
+    judge: Annotated[str | None, typer.Option(help="Preset that judges solutions. [default: all may vary]")] = None,
+) -> None:
+    """Generate tasks with a preset's plugins, each examined and kept apart from what is tested on."""
+    from tritonrl_core.session import Session
+    from tritonrl_core.tasks.export import STYLES, task_row, write_rows
+
+    if style not in STYLES:
+        raise UsageError(f"there is no style {style!r}", remedy=f"Use one of {', '.join(STYLES)}.")
+    chosen = _generating(preset, count, seed, size, split, overrides or [])
+    session = Session.open(chosen)
+    curated = session.tasks(split)
+    for line in curated.summary:
+        stderr().print(escape(line), highlight=False)
+    if not curated.kept:
+        raise UsageError(f"no plugin of preset {preset} generates tasks", remedy="Enable one: `plugins: [fusion]`.")
+    if with_solutions:
+        rows = _solutions(curated.kept, session, chosen, judge, style)
+    else:
+        rows = [task_row(task) for task in curated.kept]
+        _say(curated.kept)
+    if out is None:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        written = write_rows(rows, out)
+        stdout().print(f"{written} {'solutions' if with_solutions else 'tasks'} in {escape(str(out))}", highlight=False)
+
+
+def _generating(
+    name: str, count: int | None, seed: int | None, size: str | None, split: str, overrides: Sequence[str]
+) -> Preset:
+    """The preset without tasks of its own: what is left comes from plugins. Nothing may equal what it holds out."""
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.tasks.suites import NONE, SPLITS
+
+    if split not in SPLITS:
+        raise UsageError(f"there is no split {split!r}", remedy=f"Use {' or '.join(SPLITS)}.")
+    given = {"seed": seed, "tasks.size": size}
+    more = [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    chosen = load_preset(name, more)
+    tasks = chosen.tasks
+    kept_out = (*tasks.decontaminate, tasks.suite) if tasks.suite != NONE else tasks.decontaminate
+    own = tasks.model_copy(update={"suite": NONE, "paths": (), "decontaminate": kept_out})
+    chosen = chosen.model_copy(update={"tasks": own})
+    if count is None:
+        return chosen
+    counting = _that_count(chosen)
+    return chosen.with_plugins(**{plugin: {_OPTION[split]: count} for plugin in counting})
+
+
+_OPTION = {"train": "count", "held_out": "held_out"}
+"""The option of a generating plugin that says how many tasks a split gets."""
+
+
+def _that_count(preset: Preset) -> list[str]:
+    """The preset's plugins that take a number of tasks."""
+    from tritonrl_core.session.assembly import find
+
+    named = [name for name, _ in preset.plugins]
+    counting = [name for name in named if "count" in find(name, preset)[1].Options.model_fields]
+    if not counting:
+        raise UsageError(
+            f"preset {preset.name} enables no plugin that generates tasks by number",
+            remedy="Enable one: `plugins: [fusion]`, or use --preset fusion_data_only.",
+        )
+    return counting
+
+
+def _solutions(
+    tasks: Sequence[Task], session: Session, preset: Preset, judge: str | None, style: str
+) -> list[dict[str, object]]:
+    """Rows for SFT: of the tasks whose known solution passes."""
+    from rich.progress import track
+
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.tasks.export import solution_row
+    from tritonrl_core.train.solutions import judge_of, judged_solutions
+
+    console = stderr()
+    ticks = iter(track(range(len(tasks)), "judging", console=console, disable=not console.is_terminal))
+    next(ticks, None)
+
+    def tick(score: Score) -> None:
+        next(ticks, None)
+
+    found = judged_solutions(tasks, session, load_preset(judge) if judge else judge_of(preset), tick)
+    for task, score in found.refused:
+        story = f"{task.id}: {score.verdict.status} {score.verdict.reason}"
+        console.print(f"[yellow]refused[/] {escape(story)}", highlight=False)
+    _say([task for task, _ in found.kept])
+    console.print(
+        f"[dim]{len(found.kept)} of {len(tasks)} tasks with a solution that passed; {len(found.refused)} refused, "
+        f"{len(found.unsolved)} without one[/]",
+        highlight=False,
+    )
+    return [solution_row(task, solution, style, preset.verifier.delegation) for task, solution in found.kept]
+
+
+def _say(tasks: Sequence[Task]) -> None:
+    """What there is, by pattern, to standard error."""
+    rows = table("pattern", "tasks", "launches", "traffic saved", "PyTorch / roofline")
+    patterns = Counter(task.id.rpartition("_")[0] for task in tasks)
+    for pattern, count in sorted(patterns.items()):
+        grades = [task.grade for task in tasks if task.id.startswith(f"{pattern}_") and task.grade]
+        if not grades:
+            rows.add_row(pattern, str(count), "", "", "")
+            continue
+        saving = sum(grade["saving"] for grade in grades) / len(grades)
+        gain = sum(grade["eager_us"] / grade["roofline_us"] for grade in grades) / len(grades)
+        launches = sum(grade["launches"] for grade in grades) / len(grades)
+        rows.add_row(pattern, str(count), f"{launches:.1f}", f"{saving:.0%}", f"{gain:.1f}")
+    stderr().print(rows)
