@@ -151,7 +151,8 @@ def recorded(score: Score) -> dict[str, Any]:
     timing = score.timing
     if timing is None:
         return {"status": score.verdict.status, "reason": score.verdict.reason}
-    return {"status": score.verdict.status, "candidate_us": timing.candidate_us, "speedup": timing.speedup,
+    return {"status": score.verdict.status, "candidate_us": timing.candidate_us,
+            "eager_us": timing.baseline_us["eager"], "speedup": timing.speedup,
             "low": timing.speedup_low, "high": timing.speedup_high, "facts": dict(timing.facts)}  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import itertools
 import json
+import select
 import statistics
 import subprocess
 import sys
@@ -25,7 +27,9 @@ from typing import Any
 SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
 DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
                "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
-METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "published", "adaptive")
+METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "published",
+           "adaptive")  # fmt: skip
+"""`events outside` is `adaptive` with its events on the stream around the graph, not in it."""
 
 
 def main() -> None:
@@ -83,10 +87,12 @@ def one(chosen: argparse.Namespace) -> None:
 
 
 def _ranking(bed: Bed, method: str, sizes: dict[str, Any], label: str) -> list[Any]:
-    """Times of `spin` as it is and with each difference: rows of [difference, µs, GPU ms]."""
+    """Times of `spin` as it is and with each difference (one only of methods that take long): [difference, µs, ms]."""
     rounds, differences = sizes["spin"][label], DIFFERENCES[label]
+    if method not in bed.protocols or (method == "published" and label == "1000 µs"):
+        differences = differences[1:2]
     rows = []
-    for difference in (0.0, *(differences[1:3] if method == "do_bench" else differences)):
+    for difference in (0.0, *differences):
         more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
         rows.append([difference, *bed.time(method, bed.spin(rounds + more))[:2]])
     return rows
@@ -128,6 +134,7 @@ class Bed:
             "published": TimingProtocol("published", warmup=20, trials=100, trim=0.1),
             "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
         }
+        self.protocols["events outside"] = self.protocols["adaptive"]
         self.flush()
         torch.cuda.synchronize()
 
@@ -168,19 +175,36 @@ class Bed:
         from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
 
         protocol = self.protocols[method]
-        entrant = Contestant("candidate", self.lanes(work), protocol.trials)
+        lanes = self.lanes(work, events_inside=method != "events outside")
+        entrant = Contestant("candidate", lanes, protocol.trials)
         track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
         self.samples.append((method, [[round(us, 3) for us in one] for one in track.lanes]))
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
-    def lanes(self, work: Work) -> list[Any]:
+    def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
         """The work captured at three places, its output overwritten and the cache flushed before each run."""
-        from tritonrl_core.bench.contestants import captured
+        from tritonrl_core.bench.contestants import timed
         from tritonrl_core.bench.stopwatch import Lane
 
-        made = [work.lane(number) for number in range(3)]
-        return [Lane(captured(run).run, captured(lambda out=out: (out.fill_(-1.0), self.flush())).run)
-                for run, out in made]  # fmt: skip
+        lanes = []
+        for run, out in map(work.lane, range(3)):
+            def prepare(out: Any = out) -> None:
+                out.fill_(-1.0)
+                self.flush()
+            if events_inside:
+                graph = timed(prepare, run)
+                assert not isinstance(graph, str), graph
+                lanes.append(Lane(run, prepare, graph))
+            else:
+                lanes.append(Lane(self._captured(run), self._captured(prepare)))
+        return lanes
+
+    def _captured(self, work: Callable[[], Any]) -> Callable[[], Any]:
+        work()
+        graph = self.torch.cuda.CUDAGraph()
+        with self.torch.cuda.graph(graph):
+            work()
+        return lambda: graph.replay()
 
     def _others(self, method: str, run: Callable[[], Any]) -> float:
         from triton.testing import do_bench
@@ -223,56 +247,59 @@ class Work:
 
 
 def burn(chosen: argparse.Namespace) -> None:
-    """The second process: products of matrices without end, in a pattern that the first line of input names."""
+    """The second process: products of matrices without end, in the pattern that its input names last."""
     import torch
 
     a = torch.randn(4096, 4096, device="cuda")
     print("ready", flush=True)
-    busy = sys.stdin.readline().strip() == "all the time"
-    while True:
-        for _ in range(20 if busy else 2):
+    pattern = sys.stdin.readline().strip()
+    while pattern:
+        if select.select([sys.stdin], [], [], 0)[0]:
+            pattern = sys.stdin.readline().strip()
+        for _ in range(20 if pattern == "all the time" else 2):
             a = torch.tanh(a @ a)
         torch.cuda.synchronize()
-        if not busy:
+        if pattern == "now and then":
             time.sleep(0.02)
 
 
 def load(chosen: argparse.Namespace) -> None:
     """Adaptive alone and beside another process: how far off, or that it could not measure."""
+    other = _again("burn", chosen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    bed = Bed(chosen.ci)
+    sizes = calibrated(bed, chosen.out / "sizes.json")
+    other.stdout.readline()
+    quiet: dict[tuple[str, str], float] = {}
+    with (chosen.out / "load.jsonl").open("w") as file:
+        for pattern in ("none", "now and then", "all the time"):
+            if pattern != "none":
+                other.stdin.write(f"{pattern}\n".encode())
+                other.stdin.flush()
+                time.sleep(0.5)
+            for kind, label in itertools.product(("stream", "spin"), SIZES):
+                work = getattr(bed, kind)(sizes[kind][label])
+                found = [_under_load(bed, work) for _ in range(5)]
+                usual = quiet.setdefault((kind, label), statistics.median(row["us"] for row in found))
+                for row in found:
+                    row |= {"load": pattern, "kernel": kind, "size": label, "off": round(row["us"] / usual - 1, 4)}
+                    file.write(json.dumps(row) + "\n")
+    other.kill()
+    other.wait()
+    print(load_table(chosen.out), flush=True)
+
+
+def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
     from tritonrl_core.bench.replay_time import FOREIGN
     from tritonrl_core.bench.speed import trimmed_mean
     from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, foreign_share, race
 
-    bed = Bed(chosen.ci)
-    sizes = calibrated(bed, chosen.out / "sizes.json")
-    quiet: dict[str, float] = {}
-    for pattern in ("none", "now and then", "all the time"):
-        other = None if pattern == "none" else _again("burn", chosen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        if other is not None:
-            assert other.stdin is not None
-            assert other.stdout is not None
-            other.stdout.readline()
-            other.stdin.write(f"{pattern}\n".encode())
-            other.stdin.flush()
-            time.sleep(1.0)
-        for label in SIZES:
-            for kind, make in (("stream", bed.stream), ("spin", bed.spin)):
-                work = make(sizes[kind][label])
-                for _ in range(5):
-                    lanes = bed.lanes(work)
-                    clock = DeviceClock(bed.flush)
-                    track = race([Contestant("c", lanes, 100)], bed.protocols["adaptive"], clock)["c"]
-                    us, foreign = trimmed_mean(track.samples, 0.1), foreign_share([track], clock)
-                    quiet.setdefault(f"{kind} {label}", us)
-                    row = {"load": pattern, "kernel": kind, "size": label, "us": round(us, 3), "runs": track.count,
-                           "off": round(us / quiet[f"{kind} {label}"] - 1, 4), "foreign": round(foreign, 4),
-                           "refused": foreign > FOREIGN}  # fmt: skip
-                    with (chosen.out / "load.jsonl").open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-        if other is not None:
-            other.kill()
-            other.wait()
-    print(load_table(chosen.out), flush=True)
+    clock = DeviceClock(bed.flush)
+    track = race([Contestant("c", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)["c"]
+    foreign = foreign_share([track], clock)
+    us = round(trimmed_mean(track.samples, 0.1), 3)
+    return {"us": us, "runs": track.count, "foreign": round(foreign, 4), "refused": foreign > FOREIGN}
 
 
 def table(chosen: argparse.Namespace) -> None:

@@ -100,4 +100,5 @@ def test_drift_is_told_from_noise():
     known = lanes(100, 0.01, 1, count=30)
     assert drifted(known, lanes(100, 0.01, 2, count=4), 0.1) == 0
     assert drifted(known, lanes(105, 0.01, 3, count=4), 0.1) == pytest.approx(0.05, abs=0.02)
-    assert drifted(known, lanes(103, 0.2, 4, count=4), 0.1) == 0, "what may be noise is no drift"
+    assert drifted(known, lanes(110, 0.3, 4, count=4), 0.1) == 0, "what may be noise is no drift"
+    assert drifted(known, lanes(102, 0.001, 5, count=4), 0.1) == 0, "a little is let pass"

@@ -25,23 +25,36 @@ SHIFT = 67 << 9
 
 
 @dataclass(frozen=True)
-class Captured:
-    """Work as something to call: a graph's replay, or the work itself with the reason why it is no graph."""
+class Timed:
+    """A captured graph of what comes before a run, the run, and an event on each side of it.
 
-    run: Callable[[], Any]
-    why_not: str = ""
+    With the events in the graph the host has no part in what lies between them.
+    """
+
+    launch: Callable[[], Any]
+    begin: Any
+    end: Any
 
 
-def captured(work: Callable[[], Any]) -> Captured:
-    """The work as a CUDA graph, after one run outside it. What the work returns stays alive with the graph."""
+def timed(before: Callable[[], Any], work: Callable[[], Any]) -> Timed | str:
+    """Capture both as one graph; or say why the work can't be captured. What the work returns stays with the graph."""
     work()
-    torch.cuda.synchronize()
+    why = _waits(work)
+    if why:
+        return why
+    begin, end = (torch.cuda.Event(enable_timing=True, external=True) for _ in range(2))
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    kept, why = None, ""
+    kept = None
     with torch.cuda.stream(stream):
+        for event in (begin, end):
+            event.record()  # made here, not during the capture
+        torch.cuda.synchronize()
         graph.capture_begin(capture_error_mode="thread_local")
         try:
+            before()
+            begin.record()
             kept = work()
+            end.record()
         except (RuntimeError, CudaError) as error:
             why = _first_words(error)
         finally:  # a capture that is not ended would swallow all that comes after it
@@ -51,12 +64,36 @@ def captured(work: Callable[[], Any]) -> Captured:
                 why = why or _first_words(error)
     torch.cuda.synchronize()
     if why:
-        return Captured(work, why)
+        _fresh_generator()
+        return why
 
-    def run(_kept: Any = kept) -> None:
+    def launch(_kept: Any = kept) -> None:
         graph.replay()
 
-    return Captured(run)
+    return Timed(launch, begin, end)
+
+
+def _waits(work: Callable[[], Any]) -> str:
+    """The first thing in the work that waits for the device, which no capture bears; "" where nothing does."""
+    torch.cuda.synchronize()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        work()
+    except RuntimeError as error:
+        if "synchroniz" not in str(error):
+            raise
+        return _first_words(error)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    return ""
+
+
+def _fresh_generator() -> None:
+    """Random numbers after a capture that failed: torch leaves its generator believing that it is being captured."""
+    device = torch.cuda.current_device()
+    fresh = torch.Generator(device=f"cuda:{device}")
+    torch.cuda.default_generators[device].graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 class Clean:

@@ -12,6 +12,7 @@ there is what it has to compute.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, timed
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -104,7 +105,7 @@ class _Heat:
         wall = _wall_us(runners[0]) if "eager" in measured else None
         self.facts |= {
             "floor_us": self._floor_us(), "eager_wall_us": wall, "trials": candidate.count, "warmup": candidate.warmup,
-            "captures": len(mine) if self.graphs else 0,
+            "captures": len(mine) if self.graphs else 0, "process": os.getpid(),
             "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
             "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
         }  # fmt: skip
@@ -142,8 +143,7 @@ class _Heat:
         clean = Clean(placed, keep_prologue=packed)
         placed.run()
         clean()
-        run = self._runnable("the candidate", lambda: placed.run(prologue=not packed))
-        return Lane(run, captured(lambda: (clean(), self.flush())).run)
+        return self._lane("the candidate", lambda: (clean(), self.flush()), lambda: placed.run(prologue=not packed))
 
     def _asked(self) -> list[str]:
         """Baselines to run: those without known times, and the eager one to see whether its known times hold."""
@@ -160,18 +160,20 @@ class _Heat:
             except Exception as error:  # noqa: BLE001 - a compiler's failures are of every kind, and none is the candidate's
                 self.notes.append(f"no compiled baseline: {type(error).__name__}: {str(error).strip()[:160]}")
                 return []
-        return [Lane(self._runnable(f"the baseline `{name}`", work), self.flush) for work in works]
+        return [self._lane(f"the baseline `{name}`", self.flush, work) for work in works]
 
-    def _runnable(self, who: str, work: Callable[[], Any]) -> Callable[[], Any]:
+    def _lane(self, who: str, prepare: Callable[[], Any], work: Callable[[], Any]) -> Lane:
         """The work as a captured graph; as it is where the protocol wants it so, or where it cannot be captured."""
         if not self.graphs:
             work()
-            return work
-        made = captured(work)
-        note = f"{who} was timed uncaptured: {made.why_not}"
-        if made.why_not and note not in self.notes:
+            return Lane(work, prepare)
+        made = timed(prepare, work)
+        if not isinstance(made, str):
+            return Lane(work, prepare, made)
+        note = f"{who} was timed uncaptured: {made}"
+        if note not in self.notes:
             self.notes.append(note)
-        return made.run
+        return Lane(work, prepare)
 
     # -- the clock -----------------------------------------------------------------------------------------------------
 

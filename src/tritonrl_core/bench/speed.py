@@ -29,6 +29,10 @@ REPEAT_US = 0.03
 """Half-width of the 95 % interval of a repeated measurement of the same thing: this share of it and this many
 microseconds, whatever the samples say."""
 
+DRIFT = 0.03
+"""By what share a baseline must have changed before it is measured again: the same yardstick for all candidates of a
+task is worth more than its last percent."""
+
 BELIEVED = 0.9
 """A time below this share of the floor is not believed: the rest is for the rounding of clocks and data sheets."""
 
@@ -97,7 +101,7 @@ def drifted(known: Lanes, now: Lanes, trim: float) -> float:
     before, after = _pooled(known, trim), _pooled(now, trim)
     apart = after / before - 1
     noise = sqrt(_square(known, trim) + _square(now, trim))
-    return apart if abs(apart) > max(0.01, 1.5 * noise) else 0.0
+    return apart if abs(apart) > max(DRIFT, 1.5 * noise) else 0.0
 
 
 def _square(lanes: Lanes, trim: float) -> float:

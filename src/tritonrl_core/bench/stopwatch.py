@@ -117,13 +117,14 @@ class DeviceClock:
         if any(lane.timed is None for lane in lanes):
             for _ in range(LEAD):
                 self.flush()
-        pairs = [self._enqueue(number, lane) for number, lane in enumerate(lanes)]
+        stream = torch.cuda.current_stream()
+        pairs = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
         torch.cuda.synchronize()
         gaps = [None, *(a[1].elapsed_time(b[0]) * 1e3 for a, b in pairwise(pairs))]
         times = [begin.elapsed_time(end) * 1e3 for begin, end in pairs]
         return [Lap(us, gap) for us, gap in zip(times, gaps, strict=True)]
 
-    def _enqueue(self, number: int, lane: Lane) -> tuple[Any, Any]:
+    def _enqueue(self, number: int, lane: Lane, stream: Any) -> tuple[Any, Any]:
         import torch
 
         if lane.timed is not None:
@@ -133,9 +134,9 @@ class DeviceClock:
             self._events.append(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
         begin, end = self._events[2 * number : 2 * number + 2]
         lane.prepare()
-        begin.record()
+        begin.record(stream)
         lane.run()
-        end.record()
+        end.record(stream)
         return begin, end
 
 
