@@ -33,9 +33,10 @@ def run(*command: str, cwd: Path, installed: Path) -> str:
     return done.stdout
 
 
-def installs_and_passes(folder: Path, installed: Path) -> str:
+def installs_and_passes(folder: Path, installed: Path, marks: str = "") -> str:
     run(*INSTALL, "--target", str(installed), ".", cwd=folder, installed=installed)
-    return run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder, installed=installed)
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marks]
+    return run(*pytest_here, cwd=folder, installed=installed)
 
 
 def test_every_hook_has_a_starter() -> None:
@@ -45,7 +46,7 @@ def test_every_hook_has_a_starter() -> None:
 def test_a_package_with_every_hook_installs_is_listed_and_passes(tmp_path: Path) -> None:
     folder, installed = tmp_path / "package", tmp_path / "installed"
     new_plugin("all_of_it", HOOKS, folder)
-    told = installs_and_passes(folder, installed)
+    told = installs_and_passes(folder, installed, "not slow")
     assert " passed" in told
     assert "failed" not in told
     listed = run(sys.executable, "-c", TRITONRL, "plugins", "list", cwd=tmp_path, installed=installed)

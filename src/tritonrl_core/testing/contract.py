@@ -23,15 +23,18 @@ import pytest
 from pydantic import ValidationError
 
 from tritonrl_core.errors import PluginError
+from tritonrl_core.hookspecs import RULES
 from tritonrl_core.plugin import Plugin
 from tritonrl_core.preset import load_preset
 from tritonrl_core.session import Session
 from tritonrl_core.session.discovery import InstalledPlugin, check_plugin_class, installed_plugins, load_plugin
 from tritonrl_core.session.guard import Owner, guarded
 from tritonrl_core.session.implementations import implementations
+from tritonrl_core.testing.labelled import labelled_candidates
 from tritonrl_core.testing.samples import hook_arguments, sample_group
 from tritonrl_core.testing.sessions import session_with
 from tritonrl_core.types import SandboxResult
+from tritonrl_core.verifier import Verifier
 
 REBUILD = """
 import json, sys
@@ -43,6 +46,10 @@ print(json.dumps(Session.open(Preset.from_data(json.load(sys.stdin))).lock()))
 
 NOT_ANYWHERE = ("sandbox_exec", "open_bench")
 """Hooks that start processes: the first belongs in a single-threaded worker, the second is costly to ask twice."""
+
+
+VERIFYING = {"open_bench", *(hook for hook, rule in RULES.items() if rule.verifying)}
+"""Hooks that have a part in a verdict."""
 
 
 class PluginContract:
@@ -118,6 +125,23 @@ class PluginContract:
             calls = [pool.submit(self._ask, session, hook) for _ in range(16) for hook in hooks]
             for call in calls:
                 call.result()
+
+    @pytest.mark.slow
+    def test_known_candidates_get_the_verdicts_they_must(self) -> None:
+        """On the CPU, with the baseline and this plugin only; see `labelled_candidates`."""
+        if not VERIFYING & {item.hook for item in implementations(self.plugin)}:
+            pytest.skip(f"{self.plugin.name} has no part in a verdict")
+        preset = load_preset("baseline", ["verifier.device=cpu", "verifier.cpu_workers=1", "verifier.timeout_s=5"])
+        samples = labelled_candidates()
+        with Verifier(preset.with_plugins(**{self.plugin.name: dict(self.options)})) as verifier:
+            scores = verifier.verify_batch([(sample.task, sample.candidate) for sample in samples])
+        told = {sample.label: score.verdict for sample, score in zip(samples, scores, strict=True)}
+        unlike = {
+            sample.label: f"{told[sample.label].status}: {told[sample.label].reason}"
+            for sample in samples
+            if told[sample.label].status not in sample.statuses
+        }
+        assert not unlike
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
