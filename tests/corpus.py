@@ -9,7 +9,9 @@ nothing. `origin` says where an honest kernel is generated from. This module rea
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -95,6 +97,22 @@ def golden(size: str = "small") -> list[Specimen]:
     ]
 
 
+def liger() -> list[Specimen]:
+    """Liger-Kernel's operators beside plain references; none where the package is not installed."""
+    if importlib.util.find_spec("liger_kernel") is None:
+        return []
+    place = TESTS / "replay" / "liger_corpus.py"
+    spec = importlib.util.spec_from_file_location("liger_corpus", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["liger_corpus"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [
+        Specimen("liger", name, Task(f"liger/{name}", 1, item.source), item.code, frozenset({Status.PASSED}))
+        for name, item in module.OPERATORS.items()
+    ]
+
+
 def unfit_tasks() -> list[tuple[Task, str]]:
     """Tasks that must not be judged with, and a pattern that the reason must match."""
     found = []
@@ -105,11 +123,12 @@ def unfit_tasks() -> list[tuple[Task, str]]:
 
 
 def everything(device: str = "cpu") -> Iterator[Specimen]:
-    """Cheats, twins, our honest kernels and the golden set."""
+    """Cheats, twins, our honest kernels, the golden set and Liger-Kernel."""
     yield from hacks(device)
     yield from twins()
     yield from honest(device)
     yield from golden()
+    yield from liger()
 
 
 @cache
@@ -155,5 +174,5 @@ def _header(text: str) -> dict[str, str]:
 def _task(name: str, own: Path, shared: Path) -> Task:
     if name.startswith("builtin:"):
         return next(task for task in builtin_tasks("all") if task.id == name.removeprefix("builtin:"))
-    beside = own / f"task_{name}.py"
-    return load_reference(beside if beside.exists() else shared / f"{name}.py")
+    places = (own / f"task_{name}.py", shared / f"{name}.py", HACKS / "tasks" / f"{name}.py")
+    return load_reference(next(place for place in places if place.exists()))
