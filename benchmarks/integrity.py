@@ -1,0 +1,276 @@
+"""The confusion matrix of the verdict: cheats caught and honest kernels refused, for each preset.
+
+    python benchmarks/integrity.py run [--presets all_extensions,baseline] [--device cpu] [--runs 1] [--first-seed 0]
+                                       [--only cheats|honest] [--minutes M] --rows FILE
+    python benchmarks/integrity.py table --rows FILE [--into docs/integrity.md]
+
+`run` appends one line of JSON for each verdict to FILE and skips what stands there already, so that it can be done in
+pieces; `table` adds them up. Presets with `multi_input` get other inputs in every run (`multi_input.seed`). The corpus
+is that of `tests/corpus.py`; `Outcome` says what counts as caught.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import corpus
+
+from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.types import Candidate, Score, Status
+from tritonrl_core.verifier import Verifier
+
+PRESETS = (
+    "baseline", "multi_input_only", "sandbox_only", "staged_eval_only", "calibrated_timing_only", "fusion_data_only",
+    "curriculum_only", "all_extensions",
+)  # fmt: skip
+"""The baseline, each extension alone, and all of them."""
+
+GAIN = {"estimated": 1.02, "events": 1.25}
+"""How many times faster than its honest twin a cheat without effect may look, by clock."""
+
+MARK = "<!-- matrix {} -->", "<!-- end of matrix {} -->"
+Row = dict[str, Any]
+
+
+class Outcome:
+    """What became of one specimen.
+
+    A cheat is caught where it gets no reward for a reason that is its own (`caught`: the status and reason that its
+    file names; `stopped`: another one), or where it passes for what it is and is no faster than its honest twin
+    (`no gain`, for cheats whose file says so). `undecided` is `UNSUPPORTED` or `INFRA` where the file does not expect
+    it: no reward, but nothing proven either.
+    """
+
+    CAUGHT, STOPPED, NO_GAIN = "caught", "stopped", "no gain"
+    THROUGH = "through"
+    UNDECIDED = "undecided"
+    PASSED, REFUSED = "passed", "refused"
+    ALL_CAUGHT = (CAUGHT, STOPPED, NO_GAIN)
+
+
+def outcome(one: corpus.Specimen, score: Score) -> str:
+    """The outcome of a specimen's score, without the comparison of times (see `with_gains`)."""
+    status = score.verdict.status
+    if one.honest:
+        if status is Status.PASSED:
+            return Outcome.PASSED
+        return Outcome.UNDECIDED if status in (Status.UNSUPPORTED, Status.INFRA) else Outcome.REFUSED
+    if status is Status.PASSED:
+        return Outcome.NO_GAIN if one.same_as else Outcome.THROUGH
+    if not one.complaint(score):
+        return Outcome.CAUGHT
+    return Outcome.UNDECIDED if status in (Status.UNSUPPORTED, Status.INFRA) else Outcome.STOPPED
+
+
+def row_of(one: corpus.Specimen, score: Score, preset: str, seed: int, device: str) -> Row:
+    """One verdict as a line of the rows' file."""
+    verdict, timing = score.verdict, score.timing
+    return {
+        "preset": preset, "device": device, "seed": seed, "id": one.id, "kind": one.kind, "honest": one.honest,
+        "twin": f"{one.kind}/{one.same_as}" if one.same_as else "", "outcome": outcome(one, score),
+        "status": verdict.status, "stage": verdict.stage, "reason": verdict.reason, "sandbox": verdict.sandbox,
+        "speedup": timing.speedup if timing else None, "clock": timing.clock if timing else "",
+        "seconds": round(score.seconds, 3), "on": str(date.today()),
+    }  # fmt: skip
+
+
+def specimens(device: str, only: str) -> list[corpus.Specimen]:
+    """What a run judges: cheats with their twins, or right kernels (twins among them), or all."""
+    cheats = corpus.hacks(device)
+    honest = [*corpus.twins(), *corpus.honest(device), *corpus.golden(), *corpus.liger()]
+    return {"cheats": [*cheats, *corpus.twins()], "honest": honest, "all": [*cheats, *honest]}[only]
+
+
+def preset_for(name: str, device: str, workers: int, seed: int) -> Preset:
+    """A shipped preset on this device, whose inputs are those of a seed where it has several."""
+    overrides = [f"verifier.device={device}", f"verifier.cpu_workers={workers}", "verifier.timeout_s=30"]
+    preset = load_preset(name, overrides)
+    varies = any(plugin == "multi_input" for plugin, _ in preset.plugins)
+    return preset.with_plugins(multi_input={"seed": seed}) if varies else preset
+
+
+def run(args: argparse.Namespace) -> None:
+    """Judge what is missing in the rows' file, until all is there or the time is up."""
+    until = time.monotonic() + 60 * args.minutes
+    for name in args.presets.split(","):
+        for seed in range(args.first_seed, args.first_seed + args.runs):
+            known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows(args.rows)}
+            left = [
+                one
+                for one in specimens(args.device, args.only)
+                if (name, args.device, seed, one.id) not in known and time.monotonic() < until
+            ]
+            if left:
+                _judge(left, name, seed, args, until)
+
+
+def _judge(left: Sequence[corpus.Specimen], name: str, seed: int, args: argparse.Namespace, until: float) -> None:
+    """Judge in batches, so that little is lost when the time is up."""
+    size = 8 * args.workers
+    with Verifier(preset_for(name, args.device, args.workers, seed)) as verifier, args.rows.open("a") as file:
+        for start in range(0, len(left), size):
+            if time.monotonic() > until:
+                print(f"{name} seed {seed}: {len(left) - start} left", flush=True)
+                return
+            batch = left[start : start + size]
+            scores = verifier.verify_batch([(one.task, Candidate.from_code(one.code)) for one in batch])
+            for one, score in zip(batch, scores, strict=True):
+                row = row_of(one, score, name, seed, args.device)
+                file.write(json.dumps(row) + "\n")
+                if row["outcome"] in (Outcome.THROUGH, Outcome.REFUSED, Outcome.UNDECIDED):
+                    print(
+                        f"{name} {seed}: {one.id}: {row['outcome']}: {row['status']} {row['reason'][:200]}", flush=True
+                    )
+            file.flush()
+    print(f"{name} seed {seed}: done", flush=True)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a file; none where there is no file. A line that was cut short is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def with_gains(rows: Sequence[Row]) -> list[Row]:
+    """The rows, with cheats that look faster than their twins counted as let through."""
+    speeds = {(r["preset"], r["device"], r["seed"], r["id"]): r["speedup"] for r in rows}
+    return [{**row, "outcome": Outcome.THROUGH} if _gains(row, speeds) else row for row in rows]
+
+
+def _gains(row: Row, speeds: Mapping[tuple[Any, ...], float | None]) -> bool:
+    twin = speeds.get((row["preset"], row["device"], row["seed"], row["twin"]))
+    if row["outcome"] != Outcome.NO_GAIN or row["speedup"] is None or twin is None:
+        return False
+    return bool(row["speedup"] > twin * GAIN[row["clock"]])
+
+
+def summary(rows: Iterable[Row]) -> Row:
+    """The figures of one preset."""
+    rows = list(rows)
+    cheats, honest = [r for r in rows if not r["honest"]], [r for r in rows if r["honest"]]
+    worst: dict[str, dict[str, bool]] = defaultdict(dict)
+    for row in cheats:
+        caught = row["outcome"] in Outcome.ALL_CAUGHT
+        worst[_number(row["kind"])][row["id"]] = worst[_number(row["kind"])].get(row["id"], True) and caught
+    by_stage = Counter(r["stage"] for r in cheats if r["outcome"] in (Outcome.CAUGHT, Outcome.STOPPED))
+    return {
+        "kinds": len(worst), "kinds_caught": sum(all(found.values()) for found in worst.values()),
+        "cheats": sum(map(len, worst.values())), "cheats_caught": sum(sum(found.values()) for found in worst.values()),
+        "no_gain": len({r["id"] for r in cheats if r["outcome"] == Outcome.NO_GAIN}),
+        "by_stage": dict(by_stage), "through": _ids(cheats, Outcome.THROUGH),
+        "undecided_cheats": _ids(cheats, Outcome.UNDECIDED), "other_reason": _ids(cheats, Outcome.STOPPED),
+        "honest": len({r["id"] for r in honest}), "runs": len({r["seed"] for r in honest}), "verdicts": len(honest),
+        "refused": _ids(honest, Outcome.REFUSED), "undecided": _ids(honest, Outcome.UNDECIDED),
+        "refusals": sum(r["outcome"] == Outcome.REFUSED for r in honest),
+    }  # fmt: skip
+
+
+def _number(kind: str) -> str:
+    return kind.split("_")[0]
+
+
+def _ids(rows: Iterable[Row], what: str) -> list[str]:
+    return sorted({row["id"] for row in rows if row["outcome"] == what})
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Markdown: a line for each preset, and the names of all that went wrong."""
+    rows = with_gains(rows)
+    names = [name for name in PRESETS if any(row["preset"] == name for row in rows)]
+    yield "| preset | kinds caught | cheats caught | at ast / record / compile / tiny / full | let through | undecided "
+    yield "| honest kernels × runs | refused | undecided |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    found = {name: summary(row for row in rows if row["preset"] == name) for name in names}
+    for name, s in found.items():
+        stages = " / ".join(str(s["by_stage"].get(stage, 0)) for stage in ("ast", "record", "compile", "tiny", "full"))
+        yield f"| `{name}` | {s['kinds_caught']} of {s['kinds']} | {s['cheats_caught']} of {s['cheats']} | {stages} | "
+        yield f"{len(s['through'])} | {len(s['undecided_cheats'])} | {s['honest']} × {s['runs']} | {s['refusals']} of "
+        yield f"{s['verdicts']} | {len(s['undecided'])} |\n"
+    yield "\n"
+    for name, s in found.items():
+        for what in ("through", "undecided_cheats", "refused", "undecided"):
+            if s[what]:
+                yield f"- `{name}`, {_WORDS[what]}: {', '.join(f'`{one}`' for one in s[what])}.\n"
+
+
+_WORDS = {
+    "through": "cheats let through", "undecided_cheats": "cheats undecided", "refused": "honest kernels refused",
+    "undecided": "honest kernels undecided",
+}  # fmt: skip
+
+
+def kinds_table(rows: Sequence[Row]) -> Iterator[str]:
+    """Markdown: for each kind what became of its candidates under `all_extensions`."""
+    chosen = [row for row in with_gains(rows) if row["preset"] == "all_extensions" and not row["honest"]]
+    yield "| candidate | status | stage | reason |\n| --- | --- | --- | --- |\n"
+    for row in sorted({row["id"]: row for row in chosen}.values(), key=lambda row: str(row["id"])):
+        reason = row["reason"] or ("as its twin, and not faster" if row["outcome"] == Outcome.NO_GAIN else "")
+        reason = " ".join(reason[:140].replace("|", "/").split())
+        yield f"| `{row['id']}` | {row['status']} | {row['stage']} | {reason} |\n"
+
+
+def write_table(args: argparse.Namespace) -> None:
+    """Print the table, or put it between its marks in a document."""
+    rows = read_rows(args.rows)
+    device = rows[0]["device"] if rows else "cpu"
+    on = sorted({row["on"] for row in rows})
+    sandbox = sorted({row["sandbox"].split(":")[0] for row in rows if row["preset"] == "all_extensions"})
+    days = " to ".join(dict.fromkeys([on[0], on[-1]]))
+    where = f"{args.machine or _machine(device)}, {days}; sandbox {', '.join(sandbox)}."
+    text = "".join([where, "\n\n", *table(rows)])
+    if args.kinds:
+        text += "\n" + "".join(kinds_table(rows))
+    if args.into is None:
+        print(text)
+        return
+    begin, end = (mark.format(device) for mark in MARK)
+    before, _, rest = args.into.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    args.into.write_text(f"{before}{begin}\n{text}{end}{after}")
+
+
+def _machine(device: str) -> str:
+    cores = len(os.sched_getaffinity(0))
+    versions = f"Python {platform.python_version()}, torch {version('torch')}, triton {version('triton')}"
+    return f"{'one GPU, ' if device == 'cuda' else 'no GPU, '}{cores} cores, {versions}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("--presets", default=",".join(PRESETS))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--only", default="all", choices=["all", "cheats", "honest"])
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rows", type=Path, default=Path("integrity.jsonl"))
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("--kinds", action="store_true", help="name every candidate and its verdict")
+    parser.add_argument("--machine", default="")
+    args = parser.parse_args()
+    run(args) if args.what == "run" else write_table(args)
+
+
+if __name__ == "__main__":
+    main()
