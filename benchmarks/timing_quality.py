@@ -71,12 +71,15 @@ def one(chosen: argparse.Namespace) -> None:
     import torch
     import triton.testing  # before the lock, because it takes seconds
 
+    from tritonrl_core.bench.contestants import events_in_graphs
+
     with (chosen.out / "turn.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         bed = Bed(chosen.ci)
         sizes = calibrated(bed, chosen.out / "sizes.json")
         row: dict[str, Any] = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__,
-                               "triton": triton.__version__, "ci": chosen.ci, "stream": {}, "spin": {}}  # fmt: skip
+                               "triton": triton.__version__, "ci": chosen.ci,
+                               "events in graphs": events_in_graphs(), "stream": {}, "spin": {}}  # fmt: skip
         for label in SIZES:
             row["stream"][label] = {m: bed.time(m, bed.stream(sizes["stream"][label])) for m in METHODS}
         for label in SIZES:
@@ -183,7 +186,7 @@ class Bed:
 
     def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
         """The work captured at three places, its output overwritten and the cache flushed before each run."""
-        from tritonrl_core.bench.contestants import timed
+        from tritonrl_core.bench.contestants import captured
         from tritonrl_core.bench.stopwatch import Lane
 
         lanes = []
@@ -192,9 +195,9 @@ class Bed:
                 out.fill_(-1.0)
                 self.flush()
             if events_inside:
-                graph = timed(prepare, run)
-                assert not isinstance(graph, str), graph
-                lanes.append(Lane(run, prepare, graph))
+                lane = captured(prepare, run)
+                assert isinstance(lane, Lane), lane
+                lanes.append(lane)
             else:
                 lanes.append(Lane(self._captured(run), self._captured(prepare)))
         return lanes
@@ -305,7 +308,8 @@ def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
 def table(chosen: argparse.Namespace) -> None:
     """Print what the lines in the folder say, as Markdown."""
     rows = [json.loads(line) for line in (chosen.out / "quality.jsonl").read_text().splitlines()]
-    print(f"{len(rows)} processes, {rows[0]['device']}, torch {rows[0]['torch']}, triton {rows[0]['triton']}\n")
+    print(f"{len(rows)} processes, {rows[0]['device']}, torch {rows[0]['torch']}, triton {rows[0]['triton']}, "
+          f"events in graphs: {rows[0]['events in graphs']}\n")
     for kind in ("stream", "spin"):
         print(f"Variation of one measurement between processes, `{kind}`: mean µs, coefficient of variation, GPU ms\n")
         print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))

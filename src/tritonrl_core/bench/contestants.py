@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from tritonrl_core.bench.plan import LaunchPlan, Step, Tune
 from tritonrl_core.bench.reference import Materials, map_tensors
 from tritonrl_core.bench.references import named_inputs
 from tritonrl_core.bench.replayer import Placed
+from tritonrl_core.bench.stopwatch import Lane
 
 SHIFT = 67 << 9
 """By how many bytes the buffers of one capture lie further on than those of the one before (a multiple of 512)."""
@@ -36,25 +38,68 @@ class Timed:
     end: Any
 
 
-def timed(before: Callable[[], Any], work: Callable[[], Any]) -> Timed | str:
-    """Capture both as one graph; or say why the work can't be captured. What the work returns stays with the graph."""
+def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
+    """A lane of captured work, with what comes before it; or why the work can't be captured."""
     work()
     why = _waits(work)
     if why:
         return why
-    begin, end = (torch.cuda.Event(enable_timing=True, external=True) for _ in range(2))
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    kept = None
-    with torch.cuda.stream(stream):
-        for event in (begin, end):
-            event.record()  # made here, not during the capture
+    if not events_in_graphs():
+        alone = _graph(work)
+        return alone if isinstance(alone, str) else Lane(alone, before)
+    begin, end = _events()
+
+    def whole() -> Any:
+        before()
+        begin.record()
+        result = work()
+        end.record()
+        return result
+
+    graph = _graph(whole)
+    return graph if isinstance(graph, str) else Lane(work, before, Timed(graph, begin, end))
+
+
+@cache
+def events_in_graphs() -> bool:
+    """Whether events that were captured in a graph can be read after it has run; tried once a process."""
+    begin, end = _events()
+    memory = torch.zeros(1 << 20, dtype=torch.uint8, device="cuda")
+
+    def work() -> None:
+        begin.record()
+        memory.zero_()
+        end.record()
+
+    launch = _graph(work)
+    if isinstance(launch, str):
+        return False
+    try:
+        launch()
         torch.cuda.synchronize()
+        return 0.0 < begin.elapsed_time(end) < 100.0
+    except RuntimeError:
+        return False
+
+
+def _events() -> tuple[Any, Any]:
+    """Two events for a graph; recorded once, so that they exist before the capture."""
+    made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(2)]
+    for event in made:
+        event.record()
+    torch.cuda.synchronize()
+    return made[0], made[1]
+
+
+def _graph(work: Callable[[], Any]) -> Callable[[], Any] | str:
+    """What launches the work as a graph, or why that can't be. What the work returns stays with the graph."""
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    kept, why = None, ""
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
         graph.capture_begin(capture_error_mode="thread_local")
         try:
-            before()
-            begin.record()
             kept = work()
-            end.record()
         except (RuntimeError, CudaError) as error:
             why = _first_words(error)
         finally:  # a capture that is not ended would swallow all that comes after it
@@ -70,7 +115,7 @@ def timed(before: Callable[[], Any], work: Callable[[], Any]) -> Timed | str:
     def launch(_kept: Any = kept) -> None:
         graph.replay()
 
-    return Timed(launch, begin, end)
+    return launch
 
 
 def _waits(work: Callable[[], Any]) -> str:

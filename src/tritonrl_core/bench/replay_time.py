@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, timed
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -167,9 +167,9 @@ class _Heat:
         if not self.graphs:
             work()
             return Lane(work, prepare)
-        made = timed(prepare, work)
-        if not isinstance(made, str):
-            return Lane(work, prepare, made)
+        made = captured(prepare, work)
+        if isinstance(made, Lane):
+            return made
         note = f"{who} was timed uncaptured: {made}"
         if note not in self.notes:
             self.notes.append(note)
