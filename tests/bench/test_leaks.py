@@ -26,7 +26,7 @@ MIX = {
     forward("raise ValueError"): Status.RUNTIME_ERROR,
     forward("import os; os._exit(0)"): Status.RUNTIME_ERROR,
     forward("import os; os.kill(os.getpid(), 11)"): Status.RUNTIME_ERROR,
-    forward("a = bytearray(4 << 30)"): Status.RUNTIME_ERROR,
+    forward("a = bytearray(8 << 30)"): Status.RUNTIME_ERROR,
     forward("import os, time\n        if os.fork() == 0:\n            os.setsid(); time.sleep(99)"): Status.PASSED,
     forward("f = [open('/dev/null') for _ in range(200)]"): Status.PASSED,
     forward("import os; f = [os.memfd_create('left') for _ in range(50)]"): Status.PASSED,

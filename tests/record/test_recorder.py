@@ -425,10 +425,35 @@ def test_a_parameters_value_is_the_references(recorded):
     assert plan.launches()[0].args[3] == 0.75
 
 
-def test_what_a_kernel_wrote_is_not_known(recorded):
-    code = SCALE + FORWARD.replace("return out", "return out * out.sum().item()")
+READS = FORWARD.replace("return out", "again = torch.empty_like(x)\n        ASK\n        return again").replace(
+    "ASK", "scale[(7,)](x, again, n, out.sum().item(), BLOCK=1024)")
+
+
+def test_what_a_kernel_wrote_is_known_where_values_are_given(recorded):
+    code = SCALE + READS
+    assert failure_of(recorded(code, SQUARE), Status.UNSUPPORTED).needs_values
+    plan = plan_of(recorded(code, SQUARE, values=storage_bytes([torch.ones(64, 64)])))
+    assert plan.launches()[1].args[3] == 64 * 64 * 2.5
+    assert [note.text for note in plan.notes if note.kind == "readback"] == ["10240.0"]
+
+
+def test_an_autotuned_kernel_is_followed_once(recorded):
+    tuned = SCALE.replace("@triton.jit", """@triton.autotune(
+    [triton.Config({"BLOCK": 256}), triton.Config({"BLOCK": 1024})], key=["n"])
+@triton.jit""").replace("tl.store(o_ptr + i, tl.load(x_ptr + i, mask=i < n) * factor",
+                        "tl.store(o_ptr + i, tl.load(x_ptr + i, mask=i < n) * factor + tl.load(o_ptr + i, mask=i < n)")
+    code = tuned + READS.replace(", BLOCK=1024, num_warps=8", "").replace(", BLOCK=1024", "")
+    code = code.replace("(triton.cdiv(n, 1024),)", "lambda meta: (triton.cdiv(n, meta['BLOCK']),)")
+    code = code.replace("out = torch.empty_like(x)", "out = torch.zeros_like(x)")
+    plan = plan_of(recorded(code, SQUARE, values=storage_bytes([torch.ones(64, 64)])))
+    assert [note.text for note in plan.notes if note.kind == "readback"] == ["10240.0"]
+
+
+def test_what_the_machine_cannot_carry_out_is_not_known(recorded):
+    asm = "tl.inline_asm_elementwise('mov.b32 $0, $1;', '=r,r', [tl.load(x_ptr + i, mask=i < n)], tl.float32, True, 1)"
+    code = SCALE.replace("tl.load(x_ptr + i, mask=i < n)", asm) + READS
     failure = failure_of(recorded(code, SQUARE, values=storage_bytes([torch.ones(64, 64)])), Status.UNSUPPORTED)
-    assert failure.line == line_of(code, "out.sum()")
+    assert failure.line == line_of(code, "scale[(7,)]")
 
 
 def test_shapes_that_depend_on_values(recorded):
@@ -467,8 +492,8 @@ REFUSED = {
         Status.REJECTED, Stage.RECORD, "torch.compile"),
     "from torch.utils.cpp_extension import load_inline\nm = load_inline('a', 'b')": (
         Status.REJECTED, Stage.RECORD, "load_inline"),
-    "raise SystemExit(0)": (Status.RUNTIME_ERROR, Stage.RECORD, "SystemExit"),
-    "import no_such_module": (Status.RUNTIME_ERROR, Stage.RECORD, "no_such_module"),
+    "raise SystemExit(0)": (Status.BUILD_ERROR, Stage.RECORD, "SystemExit"),
+    "import no_such_module": (Status.BUILD_ERROR, Stage.RECORD, "no_such_module"),
 }  # fmt: skip
 
 

@@ -1,24 +1,33 @@
 """Values beside fake tensors: what the CPU knows of a program's data while it is recorded.
 
 Data written in Python has a value always; inputs and parameters where the recording was given theirs. An ATen call on
-known values is also carried out on the CPU; what a kernel writes is unknown from then on, because none is run. Only for
-answering a program that asks for a value: nothing here goes into a plan, except that the question was asked.
+known values is also carried out on the CPU, and where the values of inputs were given, launches are carried out by the
+machine; else what a kernel writes is unknown from then on. Only for answering a program that asks for a value: nothing
+here goes into a plan, except that the question was asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from tritonrl_core.bench import aten_ops
+from tritonrl_core.bench.flow import Access
+from tritonrl_core.bench.machine import launch as machine
+from tritonrl_core.bench.machine.memory import Segment
+from tritonrl_core.bench.plan import Kernel, Launch
 
 LARGEST = 1 << 20
 """Bytes up to which a result is followed where no values were given: constants, small tables."""
+
+SPACE = 1 << 40
+"""Addresses that each storage is given; larger than any."""
 
 MOST_ANSWERS = 64
 """Values that a program may ask for in one recording; more is computing in Python."""
@@ -31,6 +40,7 @@ class Shadows:
         self.largest = largest
         self.answers = 0
         self._real: dict[int, torch.UntypedStorage] = {}
+        self._lost: set[int] = set()
 
     def set(self, number: int, data: bytes | bytearray) -> None:
         """The content of a storage."""
@@ -42,6 +52,29 @@ class Shadows:
         """Someone wrote here who was not followed."""
         for number in numbers:
             self._real.pop(number, None)
+            self._lost.add(number)
+
+    def launch(self, launch: Launch, kernel: Kernel, seen: Access, fresh: Mapping[int, int]) -> None:
+        """Carry a launch out, where all that it reads is known; else forget what it writes.
+
+        `fresh` are the buffers that were only allocated, with their sizes in bytes: they hold poison until written.
+        """
+        for number, nbytes in fresh.items():
+            if number not in self._real and number not in self._lost:
+                self.set(number, b"\xff" * nbytes)
+        if not seen.touched <= self._real.keys():
+            self.forget(seen.writes)
+            return
+        try:
+            with no_dispatch(), np.errstate(all="ignore"):
+                machine.run(kernel, launch.grid, launch.args, self._segment)
+        except machine.FAILURES:
+            self.forget(seen.writes)
+
+    def _segment(self, number: int) -> Segment:
+        storage = self._real[number]
+        whole = torch.empty(0, dtype=torch.uint8).set_(storage, 0, (storage.nbytes(),), (1,))
+        return Segment(SPACE * (number + 1), whole.numpy())
 
     def alias(self, number: int, known: int) -> None:
         """Two numbers of the same memory."""

@@ -6,7 +6,6 @@ makes launch plans of them. It judges nothing.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,16 +14,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
-)
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
-from tritonrl_core.bench import aten_ops
 from tritonrl_core.bench.flow import access
 from tritonrl_core.bench.plan import (
     Arg,
@@ -39,7 +29,7 @@ from tritonrl_core.bench.plan import (
     Tune,
     Word,
 )
-from tritonrl_core.bench.shadows import Shadows, fake_tensors
+from tritonrl_core.bench.shadows import Shadows
 
 CANDIDATE_FILE = "candidate.py"
 """The file name under which a candidate's code runs; lines of the plan are lines of it."""
@@ -88,6 +78,10 @@ class Trace:
         self.kernels: list[Kernel] = []
         self.regions: dict[str, Region] = {}
         self.shadows = Shadows()
+        self.follows = False
+        """Whether launches are carried out on the values that are known."""
+        self._aside = 0
+        """Above 0 while what is recorded does not happen: a graph's capture, and all but one of a tuner's choices."""
         self._numbers: dict[int, int] = {}
         self._next_address = FIRST_ADDRESS
         self._region = Region("import")
@@ -149,12 +143,19 @@ class Trace:
 
     def on_capture_begin(self) -> None:
         self._open.append([])
+        self._aside += 1
 
     def on_capture_end(self) -> list[Any]:
+        self._aside -= 1
         return self._open.pop()
 
     def on_graph_replay(self, steps: list[Any]) -> None:
         self.steps.extend(steps)
+        for step in steps:
+            if isinstance(step, Launch):
+                self._follow(step)
+            else:
+                self.shadows.forget(access(step, self.kernels).writes)
 
     def on_launch(self, kernel: Kernel, grid: tuple[int, int, int], arguments: Sequence[Any]) -> None:
         if min(grid) < 0:
@@ -163,12 +164,14 @@ class Trace:
         if 0 not in grid:
             launch = Launch(self._kernel(kernel), grid, args, candidate_line())
             self.steps.append(launch)
-            self.shadows.forget(access(launch, self.kernels).writes)
+            self._follow(launch)
 
     def on_tune(self, calls: Sequence[Callable[[], Any]], failures: type[Exception]) -> int:
         variants: list[tuple[Any, ...]] = []
         chosen, failure = -1, None
         for number, call in enumerate(calls):
+            aside = chosen >= 0
+            self._aside += aside
             self._open.append([])
             try:
                 call()
@@ -177,6 +180,7 @@ class Trace:
                 continue
             finally:
                 seen = self._open.pop()
+                self._aside -= aside
             chosen = number if chosen < 0 else chosen
             if tuple(seen) not in variants:
                 variants.append(tuple(seen))
@@ -186,6 +190,18 @@ class Trace:
             raise UnsupportedCallError("an autotuned kernel inside another's configuration")
         self.steps.extend(variants[0] if len(variants) == 1 else [Tune(tuple(variants), candidate_line())])
         return chosen
+
+    def _follow(self, launch: Launch) -> None:
+        """Keep values up to date: carry the launch out on them where the recording was given values."""
+        if self._aside:
+            return
+        seen = access(launch, self.kernels)
+        if not self.follows:
+            self.shadows.forget(seen.writes)
+            return
+        touched = [self.storages[number] for number in seen.touched]
+        fresh = {storage.number: storage.nbytes for storage in touched if storage.role == "alloc"}
+        self.shadows.launch(launch, self.kernels[launch.kernel], seen, fresh)
 
     def on_aten(self, name: str, args: Sequence[Any], kwargs: dict[str, Any], outputs: Sequence[Any]) -> None:
         """A call that is neither a view nor an allocation."""
@@ -238,116 +254,6 @@ class Trace:
         sizes = [tuple(map(int, part)) for part in (value.shape, value.strides, value.block_shape)]
         padding, tf32 = getattr(value, "padding", "zero"), bool(getattr(value, "round_f32_to_tf32", False))
         return Descriptor(base, sizes[0], sizes[1], sizes[2], padding, tf32)
-
-
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every ATen call below autograd and above the fake tensors, and writes the ones that do something."""
-
-    def __init__(self, trace: Trace, mode: FakeTensorMode) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.trace = trace
-        self.mode = mode
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = f"{func._schema.name.replace('::', '.')}.{func._overloadname}"
-        if name == "aten._pin_memory.default":
-            return args[0]
-        lifted = name.startswith("aten.lift_fresh")
-        if not lifted:
-            args, kwargs = tree_map(self._faked, args), tree_map(self._faked, kwargs)
-        if torch.device(kwargs.get("device") or "cpu").type == "cuda":
-            # Fake tensors carry small constants along and would compute with them, on a device that is not there.
-            tree_map(_forget_value, (args, kwargs))
-        try:
-            out = func(*args, **kwargs)
-        except DataDependentOutputException:
-            return self._answer(args[0])
-        except DynamicOutputShapeException:
-            out = self._shaped_by_values(name, func, args, kwargs)
-        if lifted and isinstance(out, torch.Tensor):
-            self._constant(out, args[0])
-        elif not name.startswith("prim."):
-            self._write(name, func, args, kwargs, tree_flatten(out)[0])
-        return out
-
-    def _answer(self, tensor: torch.Tensor) -> Any:
-        """The value that the program asks for, where it is known. That it asked is noted with its line."""
-        value = self.trace.shadows.value(tensor, self.trace.storage(tensor).number)
-        if value is None:
-            raise ValueNeededError("a value of a tensor is needed to go on")
-        if self.trace.storage(tensor).role != "constant":
-            self.trace.on_note("readback", repr(value))
-        return value
-
-    def _shaped_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """The result of a call whose shape depends on values, where these are known."""
-        real = self.trace.shadows.call(func, args, kwargs, self._numbers(args, kwargs))
-        if real is None:
-            raise ValueNeededError(f"the shape of {name}'s result depends on values")
-        device = args[0].device
-        self.trace.on_note("readback", f"the shape of {name}'s result")
-        shapes = [(tuple(part.shape), part.dtype) for part in ([real] if isinstance(real, torch.Tensor) else real)]
-        made = [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in shapes]
-        return made[0] if isinstance(real, torch.Tensor) else made
-
-    def _write(self, name: str, func: Any, args: Any, kwargs: dict[str, Any], outputs: list[Any]) -> None:
-        new = [out for out in outputs if isinstance(out, torch.Tensor) and not self.trace.knows(out)]
-        mutable = func._schema.is_mutable or "batch_norm" in name
-        if not new and not mutable:
-            return
-        kind = aten_ops.kind(name)
-        for out in new:
-            self.trace.storage(out, "alloc" if kind == "allocation" else "aten")
-        if kind != "allocation":
-            self.trace.on_aten(name, args, kwargs, outputs)
-            self._follow(func, args, kwargs, outputs, new)
-
-    def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], outputs: list[Any], new: list[Any]) -> None:
-        """Keep values up to date: carry the call out on them, or forget what it may have written."""
-        shadows, numbers = self.trace.shadows, self._numbers(args, kwargs)
-        small = all(int(out.untyped_storage().nbytes()) <= shadows.largest for out in new)
-        real = shadows.call(func, args, kwargs, numbers) if small else None
-        if real is None:
-            if func._schema.is_mutable:
-                shadows.forget(numbers.values())
-            return
-        results = tree_flatten(real)[0]
-        for fake, value in zip(outputs, results, strict=False):
-            if isinstance(fake, torch.Tensor) and isinstance(value, torch.Tensor):
-                shadows.take(fake, self.trace.storage(fake).number, value)
-
-    def _numbers(self, *values: Any) -> dict[int, int]:
-        return {id(tensor): self.trace.storage(tensor).number for tensor in fake_tensors(*values)}
-
-    def _faked(self, value: Any) -> Any:
-        """Tensors with values, made where no mode was active, become fake ones whose content is a constant."""
-        if not isinstance(value, torch.Tensor) or isinstance(value, FakeTensor):
-            return value
-        fake = self.mode.fake_tensor_converter.from_real_tensor(self.mode, value)
-        self._constant(fake, value)
-        return fake
-
-    def _constant(self, fake: torch.Tensor, real: torch.Tensor) -> None:
-        if self.trace.knows(fake) or isinstance(real, FakeTensor):
-            return
-        data = _bytes(real)
-        storage = self.trace.storage(fake, "constant", data)
-        if len(data) == storage.nbytes:
-            self.trace.shadows.set(storage.number, data)
-
-
-def _forget_value(value: Any) -> None:
-    if isinstance(value, FakeTensor):
-        value.constant = None
-
-
-def _bytes(tensor: torch.Tensor) -> bytes:
-    """The content of a real CPU tensor's storage; what is too large for any plan is cut, and so refused there."""
-    raw = tensor.untyped_storage()
-    return ctypes.string_at(raw.data_ptr(), min(int(raw.nbytes()), 1 << 20)) if raw.nbytes() else b""
 
 
 def dtype_name(value: Any) -> str:

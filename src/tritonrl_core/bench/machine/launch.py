@@ -11,9 +11,10 @@ import numpy as np
 
 from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.frame import PROGRAM, Frame, TensorDescriptor
-from tritonrl_core.bench.machine.memory import Memory, Segment, Traffic
-from tritonrl_core.bench.machine.operations import NotCarriedOutError, Operations
+from tritonrl_core.bench.machine.memory import Memory, OutOfBoundsError, Segment, Traffic
+from tritonrl_core.bench.machine.operations import KernelStopError, NotCarriedOutError, Operations
 from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError, read
+from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.plan import Descriptor, Kernel, LaunchArg, TensorRef
 
 BATCH = 1 << 17
@@ -122,4 +123,8 @@ def _operations(functions: Mapping[str, Function]) -> list[Operation]:
     return found
 
 
-__all__ = ["Done", "NotCarriedOutError", "run"]
+FAILURES = (
+    OutOfBoundsError, KernelStopError, NotCarriedOutError, UnknownTextError, UnknownElementError, NotImplementedError,
+    ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError, RecursionError,
+)  # fmt: skip
+"""All that stops a launch: a kernel's own doing, and text that the machine does not understand."""
