@@ -13,6 +13,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench
+from tables import Table, save
+
+from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench, GpuProgram
 from tritonrl_core.bench.prepare import Preparation, Stop
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.tasks.cases import make_cases
@@ -40,6 +43,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
+    parser.add_argument("--apart", action="store_true", help="first prepare all, then replay all (with a GPU)")
+    parser.add_argument("--save", default="", help="keep the result under this name for benchmarks/tables.py")
     parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
     chosen = parser.parse_args()
     gpus = (0,) if chosen.device == "cuda" else ()
@@ -48,8 +53,11 @@ def main() -> None:
         timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
     )  # fmt: skip
     jobs = unique_candidates(chosen.count)
-    result = on_gpu(spec, jobs, chosen.gpu_workers) if gpus else on_cpu(spec, jobs, chosen.signatures)
+    with_gpu = chosen.gpu_workers, chosen.apart
+    result = on_gpu(spec, jobs, *with_gpu) if gpus else on_cpu(spec, jobs, chosen.signatures)
     print(json.dumps(result), flush=True)
+    if chosen.save:
+        save(table(chosen.save, result))
 
 
 def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> dict[str, Any]:
@@ -82,16 +90,22 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     }  # fmt: skip
 
 
-def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int) -> dict[str, Any]:
-    """Everything: five cases and a timing for each candidate."""
+def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int, apart: bool) -> dict[str, Any]:
+    """Everything: five cases and a timing for each candidate. `apart` records and compiles them all first."""
     bench = GpuBench(spec, make_cases, workers_per_gpu=gpu_workers)
     device = bench.describe()["device"]
     bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
     seconds: Counter[str] = Counter()
+    refused: list[str] = []
 
-    def one(job: tuple[Task, str]) -> str:
-        task, code = job
-        program = bench.program(task, Candidate.from_code(code))
+    def prepared(job: tuple[Task, str]) -> GpuProgram:
+        program = bench.program(job[0], Candidate.from_code(job[1]))
+        if apart:
+            for case in program.cases(REQUEST):
+                program.compile(case)
+        return program
+
+    def judged(program: GpuProgram) -> str:
         signatures = set()
         for case in program.cases(REQUEST):
             before = time.perf_counter()
@@ -102,28 +116,43 @@ def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int) -> d
                 seconds.update(result.facts.get("prepare_seconds", {}))
                 signatures.add(case.signature)
             if result.status is not Status.PASSED:
-                refused.append(f"{task.id} {case.name}: {result.status} {result.reason}"[:160])
+                refused.append(f"{program.task.id} {case.name}: {result.status} {result.reason}"[:160])
                 return str(result.status)
         before = time.perf_counter()
-        program.time(PROTOCOL)
+        timing = program.time(PROTOCOL)
         seconds["timing, with waiting"] += time.perf_counter() - before
-        return "PASSED"
+        seconds["timing: alone on the GPU"] += timing.facts.get("seconds", 0.0)
+        return str(timing.status)
 
-    refused: list[str] = []
-    began, used, mine = time.perf_counter(), cpu_seconds(), time.process_time()
-    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool, GpuUse() as gpu:
-        statuses = Counter(pool.map(one, jobs))
-    wall, used, mine = time.perf_counter() - began, cpu_seconds() - used, time.process_time() - mine
+    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
+        began = time.perf_counter()
+        programs = list(pool.map(prepared, jobs))
+        before = time.perf_counter() - began
+        began, used, mine = time.perf_counter(), cpu_seconds(), time.process_time()
+        with GpuUse() as gpu:
+            statuses = Counter(pool.map(judged, programs))
+        wall, used, mine = time.perf_counter() - began, cpu_seconds() - used, time.process_time() - mine
     bench.close()
+    parts = {"prepared_per_s": round(len(jobs) / before, 2), "replayed_per_s": round(len(jobs) / wall, 2)}
     return {
-        "gpu_workers": gpu_workers, "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
-        "parent_cpu_ms_a_candidate": round(mine / len(jobs) * 1e3, 1),
-        "refused": refused[:20],
         "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
-        "seconds": round(wall, 2), "candidates_per_s": round(len(jobs) / wall, 2), "statuses": statuses,
+        "seconds": round(wall, 2), **(parts if apart else {"candidates_per_s": round(len(jobs) / wall, 2)}),
+        "gpu_workers": gpu_workers, "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
+        "parent_cpu_ms_a_candidate": round(mine / len(jobs) * 1e3, 1), "statuses": statuses, "refused": refused[:20],
         "mean_ms_a_candidate": {name: round(value / len(jobs) * 1e3, 1) for name, value in seconds.items()},
         **_about(spec, jobs),
     }  # fmt: skip
+
+
+def table(name: str, result: dict[str, Any]) -> Table:
+    """What was measured, one figure a row."""
+    rows: list[list[Any]] = []
+    for key, value in result.items():
+        if key == "mean_ms_a_candidate":
+            rows += [[f"ms a candidate, {part}", figure] for part, figure in value.items()]
+        else:
+            rows.append([key.replace("_", " "), value if isinstance(value, int | float) else str(value)])
+    return Table(name, ["what", "figure"], rows, " ".join(["python", *sys.argv]))
 
 
 class GpuUse:

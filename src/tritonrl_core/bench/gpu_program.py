@@ -100,7 +100,7 @@ class GpuProgram:
         make_cases: MakeCases, baselines: Baselines,
     ) -> None:  # fmt: skip
         self._baselines = baselines
-        self._task, self._candidate, self._spec = task, candidate, spec
+        self.task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
         self._prepared: dict[str, Ready | Stop] = {}
         self._encoded: dict[int, PlanBytes] = {}
@@ -109,7 +109,7 @@ class GpuProgram:
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
-        return self._make_cases(self._task, request)
+        return self._make_cases(self.task, request)
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
@@ -133,14 +133,14 @@ class GpuProgram:
 
         Raises `InfraError` where the candidate does not pass, because then there is nothing to time.
         """
-        case = self._make_cases(self._task, CaseRequest(count=1))[0]
+        case = self._make_cases(self.task, CaseRequest(count=1))[0]
         prepared = self._prepare(case)
         if isinstance(prepared, Stop):
             raise InfraError(
                 f"only a program that passes can be timed; this one is {prepared.status}: {prepared.reason}"
             )
         device = str(self._pool.describe()["name"])
-        key = baseline_key(self._task, case, protocol, self._spec.precision, {"device": device, **versions()})
+        key = baseline_key(self.task, case, protocol, self._spec.precision, {"device": device, **versions()})
         known = self._baselines.get(key, protocol.baselines)
         answer = self._replay("time", case, prepared, "default", protocol, known["samples"])
         if answer.outcome == "fault" and answer.data.get("fault") != "ours":
@@ -166,7 +166,7 @@ class GpuProgram:
         with self._lock:
             known = self._prepared.get(shared) or self._prepared.get(own)
             if known is None:
-                known = self._preparation.prepare(self._task, self._candidate, case)
+                known = self._preparation.prepare(self.task, self._candidate, case)
                 self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
             return known
 
@@ -183,9 +183,9 @@ class GpuProgram:
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
                 protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None) -> Answer:  # fmt: skip
         sent = self._sent(prepared)
-        job = job_bytes(do, self._task, case, sent, criterion, self._spec.precision, protocol, known)
+        job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known)
         # What is timed for one task is timed by one worker where that can be: processes differ a little as well.
-        near = f"time {self._task.key}" if do == "time" else sent.key
+        near = f"time {self.task.key}" if do == "time" else sent.key
         began = time.perf_counter()
         answer = self._pool.run(job, self._spec.timeout_s, near=near)
         if "seconds" in answer.data:
@@ -232,7 +232,7 @@ class GpuProgram:
     def _decoration(self, case: InputCase, criterion: str) -> bool:
         """Whether leaving all launches out is right on every other case too, whatever the values."""
         request = CaseRequest(count=DOUBT_CASES + 1, values=True, seed=case.seed + 1)
-        for other in self._make_cases(self._task, request):
+        for other in self._make_cases(self.task, request):
             prepared = self._prepare(other)
             if isinstance(prepared, Stop):
                 return False

@@ -30,6 +30,9 @@ Sandbox = Callable[[SandboxJob], SandboxResult]
 HEARTBEAT_MS = 1000
 CLOSE_S = 5.0
 
+NICE = 5
+"""Recording and compiling give way to what judges: a GPU that waits for a processor is dear."""
+
 
 class Entry(Protocol):
     """A module that a kind of worker runs jobs with."""
@@ -45,6 +48,7 @@ def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sand
     """Warm up, say so, then fork dispatchers on demand until the parent is gone."""
     entry: Entry = cast(Entry, importlib.import_module(entry_module))
     parent = os.getppid()
+    os.nice(NICE)
     entry.warm()
     gc.collect()
     gc.freeze()
