@@ -332,6 +332,8 @@ def _timing(row: Mapping[str, Any]) -> Timing:
             "baseline_us": {name: tuple(map(float, us)) for name, us in row["baseline_us"].items()},
             **{name: float(row[name]) for name in ("speedup", "speedup_low", "speedup_high")},
             "notes": tuple(row["notes"]),
+            "speedups": {name: tuple(map(float, three)) for name, three in row.get("speedups", {}).items()},
+            "status": Status(row.get("status", Status.PASSED)),
         }
     )
 

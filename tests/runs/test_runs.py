@@ -65,7 +65,19 @@ def full_score(step: int = 3, code: str = "class ModelNew: pass\n", status: Stat
         facts={"launches": 2, "bytes": {"read": 3.5}},
         stage_seconds={"full": 0.25},
     )
-    timing = Timing((1.0, 2.0), {"eager": (3.0,)}, 2.0, 1.5, 2.5, "H100", "graph", "events", notes=("short",))
+    timing = Timing(
+        (1.0, 2.0),
+        {"eager": (3.0,)},
+        2.0,
+        1.5,
+        2.5,
+        "H200",
+        "adaptive",
+        "events",
+        notes=("short",),
+        speedups={"eager": (2.0, 1.5, 2.5)},
+        facts={"floor_us": 0.5, "slowed_by": []},
+    )
     text = f"<plan>p</plan>\n```python\n{code}```"
     candidate = Candidate(text, code, "p", (6, 7), (text.index(code), text.index(code) + len(code)))
     return Score(
