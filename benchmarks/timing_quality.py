@@ -21,15 +21,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
 DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
                "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
-METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "published",
-           "adaptive")  # fmt: skip
-"""`events outside` is `adaptive` with its events on the stream around the graph, not in it."""
+METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "6 places",
+           "published", "adaptive")  # fmt: skip
+"""`events outside` is `adaptive` with its events on the stream around the graph, not in it; `6 places` has twice
+as many captures."""
 
 
 def main() -> None:
@@ -138,6 +140,7 @@ class Bed:
             "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
         }
         self.protocols["events outside"] = self.protocols["adaptive"]
+        self.protocols["6 places"] = replace(self.protocols["adaptive"], captures=6)
         self.flush()
         torch.cuda.synchronize()
 
@@ -178,19 +181,19 @@ class Bed:
         from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
 
         protocol = self.protocols[method]
-        lanes = self.lanes(work, events_inside=method != "events outside")
+        lanes = self.lanes(work, places=protocol.captures, events_inside=method != "events outside")
         entrant = Contestant("candidate", lanes, protocol.trials)
         track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
         self.samples.append((method, [[round(us, 3) for us in one] for one in track.lanes]))
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
-    def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
-        """The work captured at three places, its output overwritten and the cache flushed before each run."""
+    def lanes(self, work: Work, *, places: int = 3, events_inside: bool = True) -> list[Any]:
+        """The work captured at some places, its output overwritten and the cache flushed before each run."""
         from tritonrl_core.bench.contestants import captured
         from tritonrl_core.bench.stopwatch import Lane
 
         lanes = []
-        for run, out in map(work.lane, range(3)):
+        for run, out in map(work.lane, range(places)):
             def prepare(out: Any = out) -> None:
                 out.fill_(-1.0)
                 self.flush()
