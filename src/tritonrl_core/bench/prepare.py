@@ -10,15 +10,17 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tritonrl_core.bench import aten_ops, aten_watch
+from tritonrl_core.bench.answers import computed_in_python, given
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
 from tritonrl_core.bench.flow import unearned_output
-from tritonrl_core.bench.plan import Launch, LaunchPlan, Step, Tune
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
@@ -125,13 +127,20 @@ class Preparation:
         self._binaries.close()
 
     def _with_values(self, task: Task, candidate: Candidate, case: InputCase) -> Recording:
-        """Record on the case's own values, and on others to see that no data in the plan was computed from them."""
-        recording = self._recordings.record(task, candidate, case, values=self._values(task, case))
-        if isinstance(recording.plan, LaunchPlan) and constants_of(recording.plan):
-            other = replace(case, seed=case.seed + 1)
-            again = self._recordings.record(task, candidate, other, values=self._values(task, other))
-            if isinstance(again.plan, LaunchPlan) and constants_of(again.plan) != constants_of(recording.plan):
+        """Record on the case's own values, and on others to see that nothing in the plan was computed from them."""
+        values = self._values(task, case)
+        recording = self._recordings.record(task, candidate, case, values=values)
+        if not isinstance(recording.plan, LaunchPlan):
+            return recording
+        other = replace(case, seed=case.seed + 1)
+        again = self._recordings.record(task, candidate, other, values=self._values(task, other))
+        if isinstance(again.plan, LaunchPlan):
+            if constants_of(again.plan) != constants_of(recording.plan):
                 reason = "data written in Python depends on the values of the inputs"
+            else:
+                read = given(self._recordings.request(task, candidate, case), values)
+                reason = computed_in_python(recording.plan, again.plan, read)
+            if reason:
                 return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason))
         return recording
 
@@ -140,7 +149,8 @@ class Preparation:
             return Stop(Status.REJECTED, Stage.RECORD, "no Triton kernel was launched")
         lines: dict[str, int] = {}
         for call in plan.aten_calls(prologue=not task.policy.packed_weights):
-            lines.setdefault(call.name, call.line)
+            if not counts(call, plan, task):
+                lines.setdefault(call.name, call.line)
         objection = aten_watch.objection(lines, task.policy.delegation or self._spec.delegation)
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
@@ -156,6 +166,19 @@ class Preparation:
                     task, self._make_cases(task, CaseRequest(count=1, small=True))[0]
                 )
             return self._moving[key]
+
+
+def counts(call: AtenCall, plan: LaunchPlan, task: Task) -> bool:
+    """Whether a call is bookkeeping that the task asks for: a counter of the reference's, such as a batch norm's."""
+    outputs = [ref for ref in call.outputs if ref is not None]
+    return (
+        aten_ops.base_name(call.name) == "add"
+        and bool(outputs)
+        and all(
+            plan.buffers[ref.buffer].name in task.mutated_buffers and "int" in ref.dtype and prod(ref.shape) == 1
+            for ref in outputs
+        )
+    )
 
 
 def constants_of(plan: LaunchPlan) -> list[bytes]:
