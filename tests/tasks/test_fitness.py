@@ -96,3 +96,37 @@ def test_a_task_of_full_size_is_examined_at_a_smaller_one_on_a_cpu():
     assert examination.fit
     assert examination.notes == ()
     assert time.perf_counter() - start < 20
+
+
+CONSTANT_OF_A_SUITE = """\
+import torch
+import torch.nn as nn
+
+class Model(nn.Module):
+    def __init__(self, channels, outputs, kernel, groups):
+        super().__init__()
+        self.conv = nn.Conv3d(channels, outputs, kernel)
+        self.norm = nn.GroupNorm(groups, outputs)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)).clamp(max=0).clamp(min=0, max=1)
+
+batch_size = 128
+channels = 3
+outputs = 24
+depth, height, width = 24, 32, 32
+kernel = side = 3
+groups = 8
+
+def get_inputs():
+    return [torch.rand(batch_size, channels, depth, height, width)]
+
+def get_init_inputs():
+    return [channels, outputs, kernel, groups]
+"""
+
+
+def test_a_constant_task_is_found_however_large_and_however_its_sizes_are_written():
+    examination = examine(Task("constant", 2, CONSTANT_OF_A_SUITE))
+    assert not examination.fit
+    assert "same for other inputs" in examination.reason

@@ -106,15 +106,17 @@ def check_tasks(
     tasks, broken = load_what_can_be(source) if source is not None else (find_tasks(None, preset, split), [])
     for error in broken:
         stdout().print(f"[red]broken[/] {escape(str(error))}", highlight=False)
-    unfit = 0
+    unfit = skipped = 0
     for task in tasks:
         found = examine(task, device)
         unfit += not found.fit
+        skipped += any(note.startswith("not examined") for note in found.notes)
         if not found.fit:
             stdout().print(f"[red]unfit[/]  {escape(f'{task.id}: {found.reason}')}", highlight=False)
         for note in found.notes:
             stdout().print(f"[dim]note[/]   {escape(f'{task.id}: {note}')}", highlight=False)
-    stderr().print(f"[dim]{len(tasks) - unfit} fit, {unfit} unfit, {len(broken)} broken[/]", highlight=False)
+    fit = f"{len(tasks) - unfit - skipped} fit, {unfit} unfit, {len(broken)} broken"
+    stderr().print(f"[dim]{fit}{f', {skipped} not examined' if skipped else ''}[/]", highlight=False)
     if unfit or broken:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from itertools import product
 from math import lcm, prod
 
 from tritonrl_core.bench.constants import integer_constants, rebind
@@ -20,6 +21,9 @@ KEPT = 16
 
 SLACK = 4
 """Bytes of an element: for the bound that takes no trace."""
+
+FLOORS = (KEPT, 8, 4)
+"""The least that other constants become; smaller where that does not do."""
 
 FACTORS = (2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -37,8 +41,8 @@ def affordable(task: Task, flops: float, nbytes: float) -> Task | None:
         return task
     if facts.flops <= flops and facts.eager_bytes <= nbytes:
         return task
-    for factor in FACTORS:
-        smaller = divided(task, factor)
+    for floor, factor in product(FLOORS, FACTORS):
+        smaller = divided(task, factor, floor)
         try:
             facts = task_facts(smaller)
         except TaskError:  # the constants do not fit together at this size
@@ -54,20 +58,42 @@ def _surely_small(source: str, limit: float) -> bool:
     return SLACK * prod(abs(number) for number in numbers if type(number) is int and number) <= limit
 
 
-def divided(task: Task, factor: int) -> Task:
-    """The task with all constants above `KEPT`, and the values they may take, divided by `factor`.
+def divided(task: Task, factor: int, floor: int = KEPT) -> Task:
+    """The task with all constants above `KEPT`, and the values they may take, divided by `factor`, to `floor` at least.
 
     What a kept constant divides (channels by their groups), it still divides afterwards.
     """
-    constants = integer_constants(task.source)
+    tree = spelled_out(parse(task.source))
+    constants = integer_constants(ast.unparse(tree))
     kept = [value for value in constants.values() if 1 < value <= KEPT]
 
     def smaller(value: int) -> int:
         step = lcm(*(divisor for divisor in kept if value % divisor == 0))
-        return max(value // factor // step, -(-KEPT // step)) * step if value > KEPT else value
+        return max(value // factor // step, -(-floor // step)) * step if value > KEPT else value
 
     large = [name for name, value in constants.items() if value > KEPT]
-    tree = parse(task.source)
     rebind(tree, {name: smaller(constants[name]) for name in large})
     vary = {name: tuple(map(smaller, values)) if name in large else values for name, values in task.vary.items()}
     return replace(task, source=ast.unparse(tree), vary=vary)
+
+
+def spelled_out(tree: ast.Module) -> ast.Module:
+    """`height = width = 128` and `D, H, W = 24, 32, 32` at module level as one assignment a name, in place."""
+    body: list[ast.stmt] = []
+    for node in tree.body:
+        body += _one_by_one(node) if isinstance(node, ast.Assign) else [node]
+    tree.body = body
+    return tree
+
+
+def _one_by_one(node: ast.Assign) -> list[ast.stmt]:
+    value, target = node.value, node.targets[0]
+    if isinstance(value, ast.Constant) and len(node.targets) > 1:
+        pairs: list[tuple[ast.expr, ast.expr]] = [(name, value) for name in node.targets]
+    elif isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple) and len(target.elts) == len(value.elts):
+        pairs = list(zip(target.elts, value.elts, strict=True))
+    else:
+        return [node]
+    if not all(isinstance(name, ast.Name) and isinstance(own, ast.Constant) for name, own in pairs):
+        return [node]
+    return [ast.copy_location(ast.Assign([name], own), node) for name, own in pairs]
