@@ -77,14 +77,14 @@ def events_in_graphs() -> bool:
     try:
         launch()
         torch.cuda.synchronize()
-        return 0.0 < begin.elapsed_time(end) < 100.0
+        return bool(0.0 < begin.elapsed_time(end) < 100.0)
     except RuntimeError:
         return False
 
 
 def _events() -> tuple[Any, Any]:
     """Two events for a graph; recorded once, so that they exist before the capture."""
-    made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(2)]
+    made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(2)]  # type: ignore[no-untyped-call]
     for event in made:
         event.record()
     torch.cuda.synchronize()

@@ -143,7 +143,12 @@ class _Heat:
         clean = Clean(placed, keep_prologue=packed)
         placed.run()
         clean()
-        return self._lane("the candidate", lambda: (clean(), self.flush()), lambda: placed.run(prologue=not packed))
+
+        def prepare() -> None:
+            clean()
+            self.flush()
+
+        return self._lane("the candidate", prepare, lambda: placed.run(prologue=not packed))
 
     def _asked(self) -> list[str]:
         """Baselines to run: those without known times, and the eager one to see whether its known times hold."""

@@ -201,9 +201,11 @@ def _drive(
     rest = iter(turns)
     while batch := list(islice(rest, TURNS)):
         laps = clock.laps([entrant.lanes[number] for entrant, number in batch])
+        gaps = sorted(lap.gap_us for lap in laps if lap.gap_us is not None)
+        usual = gaps[len(gaps) // 2] if gaps else 0.0
         for (entrant, number), lap in zip(batch, laps, strict=True):
             track = tracks[entrant.name]
-            track.spent_us += lap.us + (lap.gap_us or 0.0)
+            track.spent_us += lap.us + (usual if lap.gap_us is None else lap.gap_us)
             if warm:
                 track.warmup += 1
                 continue
