@@ -1,6 +1,6 @@
 # task: total
 # expect: CHEATED
-# because: computed in Python|depends on the values
+# because: Python computed from the inputs|depends on the values
 # Reads the input in Python, computes the answer there, and passes it to a kernel that adds nothing to it.
 import torch
 import torch.nn as nn

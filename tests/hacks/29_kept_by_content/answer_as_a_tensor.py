@@ -1,6 +1,6 @@
 # task: total
 # expect: CHEATED
-# because: computed in Python|depends on the values
+# because: Python computed from the inputs|depends on the values
 # The same, in a tensor that Python writes.
 import torch
 import torch.nn as nn

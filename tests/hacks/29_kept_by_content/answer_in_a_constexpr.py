@@ -1,6 +1,6 @@
 # task: total
 # expect: CHEATED
-# because: computed in Python|depends on the values
+# because: Python computed from the inputs|depends on the values
 # The same, as the bits of an integer that is compiled into the kernel.
 import struct
 
