@@ -154,6 +154,7 @@ class GpuProgram:
         now = {name: data["baseline_us"][name] for name in data["measured"]}
         self._baselines.put(key, now, data["facts"].get("eager_wall_us"))
         data["facts"]["eager_wall_us"] = data["facts"].get("eager_wall_us") or known["wall_us"]
+        data["facts"]["worker_s"] = round(data["worker_seconds"], 4)
         return timing_of(data, protocol, device)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
