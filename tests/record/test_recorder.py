@@ -61,6 +61,15 @@ def test_a_simple_kernel_becomes_one_launch(recorded):
     assert unearned_output(plan) == ""
 
 
+def test_a_forbidden_function_of_tritons_library_is_refused_under_any_name(recorded):
+    library = 'own = vars(tl)["soft" + "max"]\n'
+    code = library + SCALE.replace("mask=i < n) * factor", "mask=i < n).to(tl.float32) + own(i.to(tl.float32))") + FORWARD
+    failure = failure_of(recorded(code, X, forbidden=("softmax",)), Status.REJECTED)
+    assert failure.reason == "tl.softmax is not allowed: the task is the algorithm itself"
+    plan_of(recorded(code, X))
+    plan_of(recorded(code, X, forbidden=("sort",)))
+
+
 def test_no_location_of_this_machine_is_in_a_plan(recorded):
     plan = plan_of(recorded(SCALE + FORWARD, X))
     assert "loc(" not in plan.kernels[0].ttir

@@ -46,6 +46,7 @@ class RecordRequest:
     another shape, to be called with in between. `dtype` is what the model is cast to, as the case asks; None for as
     written. `training` puts the model into train or eval mode; None leaves it. `values` is given only where a program
     asks for one: the storages of the tensors in `arguments.forward`, of those in `arguments.init` and of `state`.
+    `forbidden` are functions of Triton's library that the task does not allow (`Policy.forbidden_builtins`).
     """
 
     code: str
@@ -56,6 +57,7 @@ class RecordRequest:
     dtype: str | None = None
     other: Arguments | None = None
     values: bytes | None = None
+    forbidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def request_data(request: RecordRequest) -> dict[str, Any]:
         "gpu": asdict(request.gpu),
         "training": request.training,
         "dtype": request.dtype,
+        "forbidden": list(request.forbidden),
     }
 
 
@@ -131,6 +134,7 @@ def request_from(data: Mapping[str, Any], values: bytes | None = None) -> Record
         training=data["training"],
         dtype=data["dtype"],
         values=values,
+        forbidden=tuple(data["forbidden"]),
     )
 
 

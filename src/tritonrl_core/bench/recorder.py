@@ -10,11 +10,14 @@ import json
 import os
 import random
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import torch
+import triton.language as tl
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from tritonrl_core.bench.device_stand_in import DeviceStandIn, fake_cuda
@@ -60,8 +63,17 @@ def record(request: RecordRequest) -> bytes:
     except Judged as judged:
         failure = judged.failure
     except BaseException as error:  # noqa: BLE001 - a candidate may raise anything, SystemExit too
-        failure = explain(error, request.code)
+        judged_inside = _judged_inside(error)
+        failure = judged_inside.failure if judged_inside else explain(error, request.code)
     return failure_bytes(failure)
+
+
+def _judged_inside(error: BaseException) -> Judged | None:
+    """The verdict that Triton's front end has wrapped into errors of its own."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, Judged):
+        inner = inner.__cause__
+    return inner
 
 
 def warm() -> None:
@@ -90,7 +102,7 @@ def _record(request: RecordRequest) -> LaunchPlan:
     random.seed(0)
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     try:
-        with fake_cuda(mode), torch.no_grad(), Recorder(trace, mode):
+        with fake_cuda(mode), torch.no_grad(), Recorder(trace, mode), _without(request.forbidden):
             return Session(request, trace).plan()
     finally:
         stand_ins.device.sink = stand_ins.triton.sink = None
@@ -125,6 +137,29 @@ def _refuse_compilers() -> None:
     for attribute in ("load", "load_inline", "CUDAExtension", "BuildExtension", "CppExtension"):
         setattr(extension, attribute, refusal(f"torch.utils.cpp_extension.{attribute}"))
     sys.modules["torch.utils.cpp_extension"] = extension
+
+
+@contextmanager
+def _without(builtins: Sequence[str]) -> Iterator[None]:
+    """Triton's library with these functions refusing to be compiled, under whatever name a kernel has them."""
+
+    def refusal(name: str) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise Judged(Status.REJECTED, f"tl.{name} is not allowed: the task is the algorithm itself")
+
+        refuse.__module__ = tl.standard.__name__
+        refuse.__triton_builtin__ = True  # type: ignore[attr-defined]
+        return refuse
+
+    places = [(place, name) for place in (tl, tl.standard) for name in builtins if hasattr(place, name)]
+    before = [getattr(place, name) for place, name in places]
+    for place, name in places:
+        setattr(place, name, refusal(name))
+    try:
+        yield
+    finally:
+        for (place, name), own in zip(places, before, strict=True):
+            setattr(place, name, own)
 
 
 _WARM_CODE = """

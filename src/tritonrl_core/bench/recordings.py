@@ -109,6 +109,7 @@ class Recordings:
             training=shapes.training if task.mode != "as_is" else None,
             dtype=case.dtype,
             other=None if other is None else self._shapes_of(task, other).arguments,
+            forbidden=task.policy.forbidden_builtins,
         )
 
     def close(self) -> None:
