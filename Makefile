@@ -11,7 +11,7 @@ STAMP := $(VENV)/.tritonrl-installed
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help setup train test check lint test-gpu clean
+.PHONY: help setup train test check lint test-gpu bench-gpu clean
 
 help:
 	@echo "make train     train the small model with every extension on (runs on a laptop)"
@@ -19,6 +19,7 @@ help:
 	@echo "make check     linters, types, and the slow tests"
 	@echo "make setup     only set up .venv"
 	@echo "make test-gpu  the tests that need an NVIDIA GPU"
+	@echo "make bench-gpu the figures of docs/benchmarks.md that need one (PIECE=name for one of them)"
 
 setup: $(STAMP)
 
@@ -46,6 +47,9 @@ check: lint
 
 test-gpu:
 	$(PY) -m pytest -m gpu tests plugins
+
+bench-gpu:
+	$(PY) benchmarks/bench_gpu.py --only "$(PIECE)"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

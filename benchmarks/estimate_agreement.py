@@ -154,7 +154,7 @@ def table(folder: Path) -> Table:
     columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}"]
     where = folder / "measured.machine.json"
     machine = {"machine": load_machine(where)} if where.exists() else {}
-    return Table("estimate agreement", columns, lines, command, **machine)
+    return Table("estimate-agreement", columns, lines, command, **machine)
 
 
 def load_machine(path: Path) -> Machine:

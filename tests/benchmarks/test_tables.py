@@ -56,3 +56,33 @@ def test_this_machine_is_described_without_loading_torch():
     machine = tables.this_machine()
     assert machine.torch
     assert machine.cores >= 1
+
+
+def test_every_piece_of_the_gpu_benchmarks_is_there_and_has_its_place_on_the_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(tables.__file__).parent))
+    spec = importlib.util.spec_from_file_location("bench_gpu", Path(tables.__file__).with_name("bench_gpu.py"))
+    bench_gpu = importlib.util.module_from_spec(spec)
+    sys.modules["bench_gpu"] = bench_gpu
+    spec.loader.exec_module(bench_gpu)
+    page = tables.PAGE.read_text()
+    assert len({piece.name for piece in bench_gpu.PIECES}) == len(bench_gpu.PIECES)
+    for piece in bench_gpu.PIECES:
+        assert (tables.ROOT / piece.command[0]).exists()
+        assert piece.minutes < 10
+        for name in piece.tables:
+            assert f"<!-- {name} -->" in page, name
+            assert f"<!-- end of {name} -->" in page, name
+
+
+def test_a_report_of_tests_is_counted_by_file(tmp_path):
+    bench_gpu = sys.modules["bench_gpu"]
+    report = tmp_path / "report.xml"
+    report.write_text("""<testsuites><testsuite>
+<testcase classname="tests.replay.test_gpu" name="a"/>
+<testcase classname="tests.replay.test_gpu" name="b"><failure message="no"/></testcase>
+<testcase classname="tests.replay.test_liger" name="c"><skipped/></testcase>
+</testsuite></testsuites>""")
+    assert bench_gpu.test_table(report).rows == [
+        ["tests/replay/test_gpu.py", 1, 1, 0],
+        ["tests/replay/test_liger.py", 0, 0, 1],
+    ]

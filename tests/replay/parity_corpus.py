@@ -1,21 +1,26 @@
 """The whole test corpus: golden solutions, the attacks and honest samples of tests/hacks, and tests' own samples.
 
 Each is a task and a candidate under a name; what its status should be is the business of the tests it comes from.
+`python tests/replay/parity_corpus.py DEVICE OUT.json [SAMPLES]` judges them on one device: two machines may share it.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.loaders import load_reference, task_from_source
 from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import Task
+from tritonrl_core.types import Candidate, Task
+from tritonrl_core.verifier import Verifier
 
 TESTS = Path(__file__).parents[1]
 _HEADER = re.compile(r"^# (\w+): (.*)$")
@@ -33,6 +38,15 @@ class Sample:
 def corpus() -> list[Sample]:
     """All samples, by name."""
     return sorted([*_golden(), *_hacks(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
+
+
+def judged(device: str, samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """Status and reason of every sample on a device (`cpu` or `cuda`), by name."""
+    settings = [f"verifier.device={device}", "verifier.timeout_s=20"]
+    with Verifier(load_preset("multi_input_only", settings)) as verifier:
+        scores = verifier.verify_batch([(sample.task, Candidate.from_code(sample.code)) for sample in samples])
+    found = zip(samples, (score.verdict for score in scores), strict=True)
+    return {sample.name: [str(verdict.status), verdict.reason[:200]] for sample, verdict in found}
 
 
 def _golden() -> Iterator[Sample]:
@@ -96,3 +110,9 @@ def _module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+if __name__ == "__main__":
+    device, out, *pattern = sys.argv[1:]
+    chosen = [sample for sample in corpus() if not pattern or re.search(pattern[0], sample.name)]
+    Path(out).write_text(json.dumps(judged(device, chosen), indent=1))

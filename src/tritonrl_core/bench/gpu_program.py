@@ -147,8 +147,7 @@ class GpuProgram:
             reason = f"on the GPU, while it was timed: {answer.detail}"
             return went_wrong(Status.RUNTIME_ERROR, reason, protocol, device)
         if answer.outcome != "ok" or "candidate_us" not in answer.data:
-            said = (answer.data.get(name) for name in ("infra", "task_error", "memory"))
-            raise InfraError(f"timing failed: {next(filter(None, said), f'{answer.outcome} {answer.detail}')}")
+            raise InfraError(f"timing failed: {answer.outcome} {answer.detail}{answer.data.get('infra', '')}")
         data = dict(answer.data)
         if data["status"] != Status.PASSED:
             return went_wrong(Status(data["status"]), data["reason"], protocol, device)
