@@ -1,11 +1,14 @@
 """Kill rates of three correctness checks on faulty kernels made from the golden set, and right kernels refused.
 
-    python benchmarks/mutants.py [--count 480] [--runs 20] [--details FILE]
+    python benchmarks/mutants.py [--device auto] [--count 560] [--runs 20] [--seconds 240]
 
 Mutants come from `mutation_operators`; those that do not get past Triton's front end (stillborn) and those that compute
 the same (equivalent) are taken out before scoring. Each check then judges each mutant: the base (one input),
-KernelBench's criterion (`allclose`, five normal inputs as written) and `multi_input` as its preset has it. Prints
-Markdown tables.
+KernelBench's criterion (`allclose`, five normal inputs as written) and `multi_input` as its preset has it. Then every
+right kernel is judged by `multi_input` with fresh inputs, `--runs` times.
+
+What is judged is kept in build/benchmarks as it comes, by the mutant's code and the version of the checks, so the
+command may be stopped (or given `--seconds`) and repeated until it is done. Prints Markdown tables of what there is.
 """
 
 from __future__ import annotations
@@ -14,19 +17,23 @@ import argparse
 import ast
 import hashlib
 import json
-import platform
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from mutation_equivalents import Plans, argument
 from mutation_operators import INVISIBLE_TO_INTERPRETER, OPERATORS, PRECISION, Mutant, mutants
+from tables import RESULTS, Table, save
 from tritonrl_plugin_multi_input import MultiInputPlugin
 
+import tritonrl_core.bench.tolerance as tolerance
+import tritonrl_core.tasks.cases as cases
 from tritonrl_core.base.check_correctness import check_correctness as base_check
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.resolve import resolve_spec
@@ -35,10 +42,9 @@ from tritonrl_core.session import Session
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.golden import Golden, golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import Candidate, CaseRequest, Program, Status, Task, Verdict
+from tritonrl_core.types import Candidate, CaseRequest, Program, Status, Task, Verdict, content_key
 
 Check = Callable[[Task, Program], Verdict]
-Say = Callable[[str], None]
 
 COLUMNS = ("base", "kernelbench", "multi_input")
 
@@ -60,12 +66,42 @@ def checks(seed: int = 0) -> dict[str, Check]:
 class Judged:
     """What became of one mutant. `killed` is by column; empty where it was not scored, and `why` says why not."""
 
-    mutant: Mutant
+    operator: str
+    key: str
+    where: str
+    """Line, what was done, and the text that stood there."""
+    family: str = ""
     why: str = ""
-    argument: str = ""
     killed: dict[str, bool] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
     reason: str = ""
+
+
+class Known:
+    """Results by content, one JSON line each, kept from one call of the command to the next. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._found: dict[str, Any] = {row["id"]: row for row in map(json.loads, lines)}
+
+    def get(self, identity: str) -> Any:
+        """What was kept under this content; None where nothing was."""
+        return self._found.get(identity)
+
+    def keep(self, identity: str, **row: Any) -> None:
+        """Keep it, and write it down at once."""
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            self._found[identity] = {"id": identity, **row}
+            file.write(json.dumps(self._found[identity]) + "\n")
+
+
+def version_of_checks() -> str:
+    """Changes when what decides changes: the tolerance, the cases, and how values are drawn."""
+    import tritonrl_core.bench.values as values
+
+    return content_key(*[Path(str(module.__file__)).read_text() for module in (tolerance, cases, values)])
 
 
 def sample(all_mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
@@ -105,134 +141,165 @@ def forward_shapes(task: Task, code: str) -> dict[str, tuple[int, ...]]:
 
 
 class Judge:
-    """Scores mutants on an open bench."""
+    """Scores mutants and right kernels on an open bench. Close it to end its workers."""
 
-    def __init__(self, session: Session, workers: int) -> None:
+    def __init__(self, session: Session) -> None:
         self.spec = resolve_spec(session.preset)
         self.bench = session.open_bench(self.spec)
-        self.plans = Plans(workers, make_cases)
+        self.plans = Plans(max(1, self.spec.cpu_workers // 2), make_cases)
 
     def close(self) -> None:
+        """Stop the workers."""
         self.plans.close()
         self.bench.close()
 
     def score(self, task: Task, original: str, mutant: Mutant) -> Judged:
         """Stillborn, equivalent, or killed or not by each check."""
+        where = f"line {mutant.line}: {mutant.note}: {mutant.changed[:80]}"
+        judged = Judged(mutant.operator, mutant.key, where, task.family)
         same, failure = self.plans.compare(task, original, mutant.code)
         if failure.startswith((Status.BUILD_ERROR, Status.RUNTIME_ERROR)):
-            return Judged(mutant, why="stillborn", reason=failure)
-        if same:
-            return Judged(mutant, why="same TTIR")
-        argued = argument(mutant, original)
-        if argued:
-            return Judged(mutant, why="argued", argument=argued)
-        judged = Judged(mutant)
-        program = self.bench.program(task, Candidate.from_code(mutant.code))
+            judged.why = "stillborn"
+        elif same:
+            judged.why = "same TTIR"
+        elif argument(mutant, original):
+            judged.why = "argued"
+        else:
+            self._ask(judged, task, mutant.code)
+        return judged
+
+    def _ask(self, judged: Judged, task: Task, code: str) -> None:
+        program = self.bench.program(task, Candidate.from_code(code))
         for column, check in checks().items():
             verdict = check(task, program)
             judged.statuses[column] = str(verdict.status)
             judged.killed[column] = verdict.status not in (Status.PASSED, Status.UNSUPPORTED, Status.INFRA)
-            judged.reason = verdict.reason
-        return judged
+            judged.reason = verdict.reason[:200]
 
-    def refused(self, task: Task, code: str, seed: int) -> str:
-        """The reason for which `multi_input` refuses a right kernel on fresh inputs; "" where it passes."""
+    def refusals(self, task: Task, code: str, seeds: Iterable[int]) -> list[str]:
+        """The reasons for which `multi_input` refuses a right kernel, a run for each seed."""
         program = self.bench.program(task, Candidate.from_code(code))
-        verdict = checks(seed)["multi_input"](task, program)
-        return "" if verdict.status is Status.PASSED else f"{verdict.status}: {verdict.reason}"
+        verdicts = ((seed, checks(seed)["multi_input"](task, program)) for seed in seeds)
+        return [f"seed {seed}: {v.status}: {v.reason}" for seed, v in verdicts if v.status is not Status.PASSED]
 
 
-def table(results: Sequence[Judged]) -> list[str]:
-    """Kill rates by operator, of the precision faults, and of all."""
-    rows = [f"| operator | mutants | not past the front end | equivalent | scored | {' | '.join(COLUMNS)} |",
-            "| --- " * (5 + len(COLUMNS)) + "|"]
-    groups = {name: [r for r in results if r.mutant.operator == name] for name in OPERATORS}
-    groups["**precision and constants**"] = [r for r in results if r.mutant.operator in PRECISION]
-    groups["**all**"] = list(results)
-    for name, group in groups.items():
-        if group:
-            rows.append(f"| {name} | {_counts(group)} |")
-    return rows
+def tables(results: Sequence[Judged], device: str, command: str) -> Iterator[Table]:
+    """Kill rates by operator, and by family of the task."""
+    head = ["mutants", "not past the front end", "equivalent (same TTIR + argued)", "scored", *COLUMNS]
+    kinds = {name: [r for r in results if r.operator == name] for name in OPERATORS}
+    kinds["**precision and constants**"] = [r for r in results if r.operator in PRECISION]
+    kinds["**all**"] = list(results)
+    families = {name: [r for r in results if r.family == name] for name in sorted({r.family for r in results})}
+    families["**all**"] = list(results)
+    alive = [f"{r.key} {r.where}" for r in results if r.killed and not r.killed["multi_input"]]
+    note = [f"Alive under multi_input: {len(alive)}" + "".join(f"; `{line}`" for line in alive)]
+    for name, first, groups in (("kind", "operator", kinds), ("family", "family", families)):
+        rows = [[group, *counts(found)] for group, found in groups.items() if found]
+        yield Table(f"mutants-{device}-{name}", [first, *head], rows, command, note if name == "kind" else ())
 
 
-def _counts(group: Sequence[Judged]) -> str:
+def counts(group: Sequence[Judged]) -> list[str | int]:
+    """A row: how many of each, and the killed by each check with their share of the scored."""
     why = Counter(result.why for result in group)
     scored = [result for result in group if not result.why]
     killed = [sum(result.killed[column] for result in scored) for column in COLUMNS]
     rates = [f"{count} ({count / len(scored):.1%})" if scored else "–" for count in killed]
-    equivalent = f"{why['same TTIR']} + {why['argued']}"
-    return " | ".join([str(len(group)), str(why["stillborn"]), equivalent, str(len(scored)), *rates])
+    return [len(group), why["stillborn"], f"{why['same TTIR']} + {why['argued']}", len(scored), *rates]
+
+
+def refusal_table(found: Mapping[str, list[str]], runs: int, device: str, command: str) -> Table:
+    """Right kernels refused by `multi_input`, and why."""
+    reasons = [f"{task}: {reason}" for task, refused in found.items() for reason in refused]
+    row = [len(found), runs, len(found) * runs, len(reasons)]
+    columns = ["right kernels", "runs of five inputs each", "verdicts", "refused"]
+    return Table(f"mutants-{device}-refused", columns, [row], command, [f"Refused: {'; '.join(reasons) or 'none'}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Kill rates of correctness checks on faulty kernels.")
-    parser.add_argument("--count", type=int, default=480, help="mutants to judge, spread over the operators")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--count", type=int, default=560, help="mutants to judge, spread over the operators")
     parser.add_argument("--runs", type=int, default=20, help="runs of each right kernel with fresh inputs")
     parser.add_argument("--seed", type=int, default=0, help="of the sample of mutants")
     parser.add_argument("--only", default="", help="tasks whose id contains this")
-    parser.add_argument("--details", type=Path, help="write every mutant and what became of it, as JSON")
+    parser.add_argument("--seconds", type=float, default=1e6, help="end after so long, whatever was reached")
     options = parser.parse_args(arguments)
-
-    def say(line: str) -> None:
-        print(line, flush=True)
-
-    preset = load_preset("baseline")
-    session = Session.open(preset)
-    tasks = {task.id: task for split in ("train", "held_out") for task in builtin_tasks(split)}
+    session = Session.open(load_preset("baseline", [f"verifier.device={options.device}"]))
+    tasks = {task.id: task for task in builtin_tasks("all")}
     golden = [solution for solution in golden_solutions() if options.only in solution.task_id]
-    judge = Judge(session, workers=1)
+    until = time.monotonic() + options.seconds
+    judge = Judge(session)
+    device = judge.spec.device
+    known = Known(RESULTS / f"mutants-{device}.jsonl")
     try:
-        results, refusals = run(judge, tasks, golden, options, say)
+        chosen = sample(make_mutants(tasks, golden, device), options.count, options.seed)
+        results = judge_mutants(judge, tasks, golden, chosen, known, until)
+        refused = judge_golden(judge, tasks, golden, options.runs, known, until)
     finally:
         judge.close()
-    if options.details:
-        options.details.write_text(json.dumps([asdict(result) for result in results], indent=1), encoding="utf-8")
-    report(results, refusals, len(golden) * options.runs, judge, say)
+    command = f"python benchmarks/mutants.py --device {device} --count {options.count} --runs {options.runs}"
+    report(results, len(chosen), refused, options.runs, device, command, keep=not options.only)
     return 0
 
 
-def run(
-    judge: Judge, tasks: Mapping[str, Task], golden: Sequence[Golden], options: argparse.Namespace, say: Say
-) -> tuple[list[Judged], dict[str, str]]:
-    """Judge the sample of mutants and the right kernels. Right kernels that are refused give no mutants."""
-    threads = 2 * judge.spec.cpu_workers
-    refusals: dict[str, str] = {}
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [(g, seed) for g in golden for seed in range(1, options.runs + 1)]
-        reasons = pool.map(lambda job: judge.refused(tasks[job[0].task_id], job[0].code, job[1]), jobs)
-        for (solution, seed), reason in zip(jobs, reasons, strict=True):
-            if reason:
-                refusals[f"{solution.task_id} seed {seed}"] = reason
-                say(f"refused: {solution.task_id} seed {seed}: {reason}")
-        fit = [g for g in golden if not any(name.startswith(f"{g.task_id} ") for name in refusals)]
-        everything = make_mutants(tasks, fit, judge.spec.device)
-        chosen = sample(everything, options.count, options.seed)
-        say(f"{len(everything)} mutants of {len(fit)} kernels; judging {len(chosen)}")
-        originals = {g.task_id: g.code for g in fit}
-        began = time.perf_counter()
-        results = []
-        for result in pool.map(lambda m: judge.score(tasks[m.task_id], originals[m.task_id], m), chosen):
-            results.append(result)
-            if len(results) % 50 == 0:
-                say(f"{len(results)} judged, {time.perf_counter() - began:.0f} s")
-        say(f"judged in {time.perf_counter() - began:.0f} s")
-    return results, refusals
+def judge_mutants(
+    judge: Judge, tasks: Mapping[str, Task], golden: Sequence[Golden], chosen: Sequence[Mutant], known: Known,
+    until: float,
+) -> list[Judged]:  # fmt: skip
+    """What became of the mutants, those that were judged before from what was kept."""
+    originals, version = {g.task_id: g.code for g in golden}, version_of_checks()
+
+    def one(mutant: Mutant) -> Judged | None:
+        task = tasks[mutant.task_id]
+        identity = content_key(version, task.key, mutant.code, argument(mutant, originals[task.id]))
+        row = known.get(identity)
+        if row is None and time.monotonic() < until:
+            known.keep(identity, judged=asdict(judge.score(task, originals[task.id], mutant)))
+            row = known.get(identity)
+        return None if row is None else Judged(**row["judged"])
+
+    return [result for result in _all(judge, one, chosen) if result is not None]
 
 
-def report(results: Sequence[Judged], refusals: Mapping[str, str], runs: int, judge: Judge, say: Say) -> None:
-    """The tables, and every mutant that the plugin let pass."""
-    import torch
-    import triton
+def judge_golden(
+    judge: Judge, tasks: Mapping[str, Task], golden: Sequence[Golden], runs: int, known: Known, until: float
+) -> dict[str, list[str]]:
+    """For each right kernel that was judged the reasons of its refusals."""
+    version = version_of_checks()
 
-    say(f"\nDevice {judge.spec.device}, torch {torch.__version__}, triton {triton.__version__}, Python "
-        f"{platform.python_version()}, {time.strftime('%Y-%m-%d')}\n")
-    for line in table(results):
-        say(line)
-    say(f"\nRight kernels refused by multi_input: {len(refusals)} of {runs} runs\n")
-    for result in results:
-        if result.killed and not result.killed["multi_input"]:
-            say(f"alive: {result.mutant.key} line {result.mutant.line}: {result.mutant.note}: {result.mutant.changed} "
-                f"({result.statuses['multi_input']})")
+    def one(solution: Golden) -> tuple[str, list[str]] | None:
+        task = tasks[solution.task_id]
+        identity = content_key(version, task.key, solution.code, runs)
+        row = known.get(identity)
+        if row is None and time.monotonic() < until:
+            known.keep(identity, refused=judge.refusals(task, solution.code, range(1, runs + 1)))
+            row = known.get(identity)
+        return None if row is None else (task.id, row["refused"])
+
+    return dict(result for result in _all(judge, one, golden) if result is not None) if runs else {}
+
+
+def _all(judge: Judge, one: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """In the order of the items; says every now and then how far it is."""
+    with ThreadPoolExecutor(2 * judge.spec.cpu_workers) as pool:
+        futures: list[Future[Any]] = [pool.submit(one, item) for item in items]
+        for number, _ in enumerate(as_completed(futures), 1):
+            if number % 100 == 0:
+                print(f"{number} of {len(items)}", file=sys.stderr, flush=True)
+        return [future.result() for future in futures]
+
+
+def report(
+    results: Sequence[Judged], chosen: int, refused: Mapping[str, list[str]], runs: int, device: str, command: str,
+    keep: bool,
+) -> None:  # fmt: skip
+    """Print the tables, and keep them for the page where nothing is missing; what is missing is said."""
+    for table in (*tables(results, device, command), refusal_table(refused, runs, device, command)):
+        if keep and len(results) == chosen:
+            save(table)
+        print(f"\n### {table.name}\n\n{table.markdown}", flush=True)
+    if len(results) < chosen:
+        print(f"\n{chosen - len(results)} of {chosen} mutants are still to be judged: run the command again.")
 
 
 if __name__ == "__main__":

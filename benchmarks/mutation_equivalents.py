@@ -118,6 +118,19 @@ def argument(mutant: Mutant, original: str) -> str:
 
 
 WRITTEN: dict[str, str] = {
+    "l1_attention/stride_wrong/bbb32753": "dim is 16 at every declared size, and the block DIM is 16 there.",
+    "l2_group_norm_silu/update_lost/68a7cd13": (
+        "A group has at most 504 elements at any declared size and the block is 1024: the loop runs once."
+    ),
+    "l2_conv_relu_max_pool/mask_off_by_one/f7cb0ed6": (
+        "One window more is computed, from inside the image, and it is not stored."
+    ),
+    "l2_masked_mean/precision_lowered/8bf49d18": (
+        "A count of at most 257 positions, each allowed with even odds: whole numbers up to 256 are exact in bfloat16."
+    ),
+    "l1_triplet_margin/sign_flipped/304dc635": (
+        "Within tolerance: it moves a distance by 2e-6·√n at most, under 4e-5 beside a margin of 1."
+    ),
     "l1_causal_attention/stride_wrong/2d0ad25e": "dim is 16 at every declared size, and the block DIM is 16 there.",
     "l1_tensor_matmul/shape_baked/8a9a4cbb": (
         "A view that is expanded to more batches than there are: it is read through its strides alone, and the grid "

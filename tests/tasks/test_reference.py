@@ -269,6 +269,27 @@ def test_only_the_first_input_is_far_out(distribution):
     assert first.abs().max() > 30 > 6 > second.abs().max()
 
 
+LOOK_UP = SOURCE.replace("return [torch.randn(ROWS, DIM), ", "return [").replace("def forward(self, x, index):", (
+    "def forward(self, index):\n        x = self.linear.weight[:DIM, :DIM]"
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("distribution", ["large", "tiny", "negative", "shifted"])
+def test_where_no_input_is_floating_the_table_that_is_looked_up_varies(distribution):
+    plain = Reference(task(LOOK_UP)).materialise(PLAIN)
+    made = Reference(task(LOOK_UP)).materialise(replace(PLAIN, distribution=distribution))
+    before, after = plain.state["linear.weight"], made.state["linear.weight"]
+    expected = VALUES[distribution](before, 128.0)
+    assert torch.equal(after, expected)
+    assert torch.equal(plain.state["norm.weight"], made.state["norm.weight"])
+    assert torch.equal(plain.inputs[0], made.inputs[0])
+
+
+def test_bands_of_two_matrices_are_negative_and_shifted():
+    made = VALUES["bands"](torch.randn(2, 6, 9), 128.0)
+    assert made[0].max() < 0 < 50 < made[1].min()
+
+
 def test_values_are_shifted_far_only_where_a_deviation_is_taken():
     assert drawn("shifted", "return F.layer_norm(x, (32,))").min() > 100
     assert drawn("shifted").mean() < 10

@@ -105,6 +105,8 @@ class Reference:
             model, init_inputs, inputs = self.build(case.dims, place)
             model = self._prepare(model, case, place)
             inputs = map_tensors(inputs, self._dresser(case, place))
+            if place.type != "meta" and not any(_has_floats(value) for value in inputs):
+                self._dress_tables(model, case)
         return Materials(self.task, case, place, init_inputs, inputs, model)
 
     def build(self, dims: Mapping[str, int], device: torch.device) -> tuple[nn.Module, list[Any], list[Any]]:
@@ -148,6 +150,16 @@ class Reference:
             randomise_state(model)
         model = model.to(device)
         return model if case.dtype is None else model.to(_float_dtype(case.dtype))
+
+    def _dress_tables(self, model: nn.Module, case: InputCase) -> None:
+        """Where no input is floating, what is looked up takes the case's values: all parameters that have rows.
+
+        As with inputs, only the first becomes large or shifted.
+        """
+        tables = [table for table in model.parameters() if table.dim() > 1 and table.is_floating_point()]
+        with torch.no_grad():
+            for table in tables[:1] if case.distribution in FAR_OUT else tables:
+                table.copy_(redistribute(table, case.distribution, restricted=self._restricted, shift=self._shift))
 
     def _dresser(self, case: InputCase, device: torch.device) -> Callable[[Tensor], Tensor]:
         """What makes one input after the other as the case wants it. Integers keep the range they were drawn from.
@@ -229,6 +241,12 @@ def _float_dtype(name: str) -> torch.dtype:
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
+
+
+def _has_floats(value: Any) -> bool:
+    found: list[bool] = []
+    map_tensors(value, lambda tensor: found.append(tensor.is_floating_point()))
+    return any(found)
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Any]) -> Any:

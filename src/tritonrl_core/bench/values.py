@@ -101,7 +101,8 @@ def _bands(tensor: Tensor, shift: float) -> Tensor:
     units = tensor.flatten(0, 1) if tensor.dim() > 3 else tensor
     kinds = ("negative", "shifted", "zeros")
     parts = [VALUES[kind](part, shift) for kind, part in zip(kinds, units.chunk(len(kinds)), strict=False)]
-    parts[-1][:1] = 0  # a deviation of 0, exact in any order of summation
+    if len(parts) == len(kinds):
+        parts[-1][:1] = 0  # a deviation of 0, exact in any order of summation
     return torch.cat(parts).reshape(tensor.shape)
 
 

@@ -1,0 +1,109 @@
+"""Two presets judging the same batches in turn: verdicts per second and CPU time of each, and what differs.
+
+What `funnel_gain.py` and `multi_input_cost.py` share; no benchmark by itself. Both verifiers are opened before anything
+is timed. In each round both judge the same new batch, and every second round the other one begins: what the machine
+does besides falls on both. Ratios are taken within a round, and their median over the rounds is what counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from verify_throughput import cpu_seconds
+
+from tritonrl_core.preset import Preset
+from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.types import Candidate, Score, Task
+from tritonrl_core.verifier import Verifier
+
+
+@dataclass(frozen=True)
+class Job:
+    """One candidate of a batch, and what kind of candidate it was made as."""
+
+    kind: str
+    task: Task
+    candidate: Candidate
+
+
+@dataclass
+class Side:
+    """One preset's figures, one entry a round: seconds, CPU seconds of all processes, and the scores."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    scores: list[list[Score]] = field(default_factory=list)
+
+    def judge(self, verifier: Verifier, jobs: Sequence[Job]) -> None:
+        """Judge a batch and add its figures."""
+        began, used = time.perf_counter(), cpu_seconds()
+        scores = verifier.verify_batch([(job.task, job.candidate) for job in jobs])
+        self.seconds.append(time.perf_counter() - began)
+        self.cpu_seconds.append(cpu_seconds() - used)
+        self.scores.append(scores)
+
+
+@dataclass
+class Rounds:
+    """The batches, and both sides' figures for them."""
+
+    batches: list[Sequence[Job]] = field(default_factory=list)
+    first: Side = field(default_factory=Side)
+    second: Side = field(default_factory=Side)
+
+    def ratio(self, figure: str = "seconds") -> float:
+        """Median over the rounds of the first side's `seconds` or `cpu_seconds` by the second's."""
+        return statistics.median(one / two for one, two in zip(self._of(0, figure), self._of(1, figure), strict=True))
+
+    def rate(self, side: int) -> float:
+        """Median of the verdicts a second of side 0 or 1."""
+        pairs = zip(self.batches, self._of(side, "seconds"), strict=True)
+        return statistics.median(len(jobs) / seconds for jobs, seconds in pairs)
+
+    def cpu_ms(self, side: int) -> float:
+        """Median of the CPU milliseconds of a verdict, of side 0 or 1."""
+        pairs = zip(self.batches, self._of(side, "cpu_seconds"), strict=True)
+        return statistics.median(1e3 * seconds / len(jobs) for jobs, seconds in pairs)
+
+    def pairs(self) -> list[tuple[Job, Score, Score]]:
+        """Every candidate of every round with both verdicts."""
+        return [
+            pair
+            for jobs, one, two in zip(self.batches, self.first.scores, self.second.scores, strict=True)
+            for pair in zip(jobs, one, two, strict=True)
+        ]
+
+    def _of(self, side: int, figure: str) -> list[float]:
+        values: list[float] = getattr((self.first, self.second)[side], figure)
+        return values
+
+
+def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]]) -> Rounds:
+    """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before."""
+    found = Rounds()
+    with Verifier(first) as one, Verifier(second) as two:
+        for verifier in (one, two):
+            verifier.verify_batch([(job.task, job.candidate) for job in warm_up(batches[0])])
+        for number, jobs in enumerate(batches):
+            found.batches.append(jobs)
+            turns: list[Callable[[], None]] = [
+                lambda jobs=jobs: found.first.judge(one, jobs),  # type: ignore[misc]
+                lambda jobs=jobs: found.second.judge(two, jobs),  # type: ignore[misc]
+            ]
+            for turn in turns if number % 2 == 0 else turns[::-1]:
+                turn()
+    return found
+
+
+def warm_up(jobs: Sequence[Job]) -> list[Job]:
+    """A copy of one candidate for each worker, and each task once: references are prepared once, as in training."""
+    last = {job.task.id: job for job in jobs if job.kind == "right"}
+    return [Job(job.kind, job.task, Candidate.from_code(f"{job.candidate.code}\n# warm\n")) for job in last.values()]
+
+
+def tasks_by_id(size: str = "small") -> dict[str, Task]:
+    """The built-in suite, both splits."""
+    return {task.id: task for task in builtin_tasks("all", size)}
