@@ -7,6 +7,7 @@ a program asks for one. It judges nothing.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 from tritonrl_core.bench import aten_ops
 from tritonrl_core.bench.shadows import fake_tensors
@@ -41,10 +41,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0]
         lifted = name.startswith("aten.lift_fresh")
         if not lifted:
-            args, kwargs = tree_map(self._faked, args), tree_map(self._faked, kwargs)
+            args, kwargs = _mapped(self._faked, args), _mapped(self._faked, kwargs)
         if torch.device(kwargs.get("device") or "cpu").type == "cuda":
             # Fake tensors carry small constants along and would compute with them, on a device that is not there.
-            tree_map(_forget_value, (args, kwargs))
+            _mapped(_forget_value, (args, kwargs))
         try:
             out = func(*args, **kwargs)
         except DataDependentOutputException:
@@ -54,7 +54,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if lifted and isinstance(out, torch.Tensor):
             self._constant(out, args[0])
         elif not name.startswith("prim."):
-            self._write(name, func, args, kwargs, tree_flatten(out)[0])
+            self._write(name, func, args, kwargs, list(out) if isinstance(out, tuple | list) else [out])
         return out
 
     def _answer(self, tensor: torch.Tensor) -> Any:
@@ -98,7 +98,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if func._schema.is_mutable:
                 shadows.forget(numbers.values())
             return
-        results = tree_flatten(real)[0]
+        results = list(real) if isinstance(real, tuple | list) else [real]
         for fake, value in zip(outputs, results, strict=False):
             if isinstance(fake, torch.Tensor) and isinstance(value, torch.Tensor):
                 shadows.take(fake, self.trace.storage(fake).number, value)
@@ -123,9 +123,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.trace.shadows.set(storage.number, data)
 
 
-def _forget_value(value: Any) -> None:
+def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """The value with every leaf of its lists, tuples and dicts replaced. An operator's arguments hold nothing else."""
+    if isinstance(value, list | tuple):
+        if not any(isinstance(part, torch.Tensor | list | tuple | dict) for part in value):
+            return value
+        return type(value)(_mapped(function, part) for part in value)
+    if isinstance(value, dict):
+        return {key: _mapped(function, part) for key, part in value.items()}
+    return function(value)
+
+
+def _forget_value(value: Any) -> Any:
     if isinstance(value, FakeTensor):
         value.constant = None
+    return value
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -172,6 +172,7 @@ class Session:
         other = self.request.other
         if other is None:
             return
+        self.trace.keeps_launches = False
         try:
             with self.trace.region("other"):
                 if other.init != self.request.arguments.init:
@@ -181,6 +182,8 @@ class Session:
             raise
         except Exception:  # noqa: BLE001 - the candidate's own, and not what this case is about
             return
+        finally:
+            self.trace.keeps_launches = True
 
     def _output(self, value: Any) -> TensorRef | int | float | bool:
         if isinstance(value, torch.Tensor):

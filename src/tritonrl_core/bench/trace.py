@@ -80,6 +80,7 @@ class Trace:
         self.shadows = Shadows()
         self.follows = False
         """Whether launches are carried out on the values that are known."""
+        self.keeps_launches = True
         self._aside = 0
         """Above 0 while what is recorded does not happen: a graph's capture, and all but one of a tuner's choices."""
         self._numbers: dict[int, int] = {}

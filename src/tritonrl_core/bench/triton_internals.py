@@ -16,6 +16,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -53,6 +54,9 @@ class UnsupportedKernelError(Exception):
 
 class LaunchSink(Protocol):
     """Who is told of launches. `arguments` are those of `kernel.params`: tensors, tensor descriptors, numbers."""
+
+    keeps_launches: bool
+    """False while launches are of no interest: then no kernel is compiled, and none is told."""
 
     def on_launch(self, kernel: Kernel, grid: tuple[int, int, int], arguments: Sequence[Any]) -> None: ...
 
@@ -155,20 +159,37 @@ def _no_benchmark(call: Callable[[], Any], quantiles: Sequence[float] | None = N
 class _RecordedKernel:
     """What a launch finds in place of Triton's CompiledKernel: TTIR, and a `run` that tells the sink."""
 
+    function, module, packed_metadata, n_spills, n_max_threads = None, None, (), 0, 1024
+
     def __init__(self, stand_in: TritonStandIn, src: Any, target: Any, options: Mapping[str, Any]) -> None:
         self._stand_in = stand_in
         self._signature = list(src.signature.items())
-        self.kernel = front_half(src, target, options)
-        self.name = self.kernel.name
+        self._options, self._target = options, target
         self.src = src
-        self.asm = {"ttir": self.kernel.ttir}
-        self.function, self.module, self.hash = None, None, self.name
-        self.metadata = SimpleNamespace(
+        if stand_in.told().keeps_launches:
+            self.kernel  # noqa: B018 - what does not compile must fail here
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The front half's work, done when a launch is kept for the first time."""
+        return front_half(self.src, self._target, self._options)
+
+    @property
+    def name(self) -> str:
+        return self.kernel.name
+
+    hash = name
+
+    @property
+    def asm(self) -> dict[str, str]:
+        return {"ttir": self.kernel.ttir}
+
+    @property
+    def metadata(self) -> SimpleNamespace:
+        return SimpleNamespace(
             **{"num_warps": 4, "num_ctas": 1, "num_stages": 3, **self.kernel.options},
-            shared=_GUESSED_SHARED, name=self.name, target=target,
+            shared=_GUESSED_SHARED, name=self.name, target=self._target,
         )  # fmt: skip
-        self.packed_metadata = (self.metadata.num_warps, self.metadata.num_ctas, self.metadata.shared)
-        self.n_spills, self.n_max_threads = 0, 1024
 
     @property
     def n_regs(self) -> int:
@@ -185,6 +206,8 @@ class _RecordedKernel:
     def run(self, x: Any, y: Any, z: Any, stream: Any, function: Any, packed: Any, launch: Any, enter: Any, leave: Any,
             *args: Any) -> None:  # fmt: skip
         grid = (operator.index(x), operator.index(y), operator.index(z))
+        if not self._stand_in.told().keeps_launches:
+            return
         flat: list[Any] = []
         for (name, kind), value in zip(self._signature, args, strict=True):
             flat.extend(value for _, _, value in _flatten(name, kind, value))
@@ -220,9 +243,7 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
         raise UnsupportedKernelError("only @triton.jit functions can be recorded (no Gluon, no ready-made IR)")
     backend = make_backend(target)
     chosen = backend.parse_options(dict(options))
-    context = ir.context()
-    ir.load_dialects(context)
-    backend.load_dialects(context)
+    context = _context(target.backend, backend)
     module = src.make_ir(target, chosen, backend.get_codegen_implementation(chosen), backend.get_module_map(), context)
     stages: dict[str, Callable[..., Any]] = {}
     backend.add_stages(stages, chosen, src.language)
@@ -242,6 +263,19 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
         constants={_path(names, key): plain_constant(value) for key, value in src.constants.items()},
         line=src.fn.starting_line_number,
     )
+
+
+_CONTEXTS: dict[str, Any] = {}
+"""MLIR contexts by backend, with their dialects: a forked child finds its parent's. Loading them takes milliseconds."""
+
+
+def _context(name: str, backend: Any) -> Any:
+    context = _CONTEXTS.get(name)
+    if context is None:
+        context = _CONTEXTS[name] = ir.context()
+        ir.load_dialects(context)
+        backend.load_dialects(context)
+    return context
 
 
 def _no_values(kind: Any) -> Any:
