@@ -63,7 +63,8 @@ def test_a_simple_kernel_becomes_one_launch(recorded):
 
 def test_a_forbidden_function_of_tritons_library_is_refused_under_any_name(recorded):
     library = 'own = vars(tl)["soft" + "max"]\n'
-    code = library + SCALE.replace("mask=i < n) * factor", "mask=i < n).to(tl.float32) + own(i.to(tl.float32))") + FORWARD
+    use = "mask=i < n).to(tl.float32) + own(i.to(tl.float32))"
+    code = library + SCALE.replace("mask=i < n) * factor", use) + FORWARD
     failure = failure_of(recorded(code, X, forbidden=("softmax",)), Status.REJECTED)
     assert failure.reason == "tl.softmax is not allowed: the task is the algorithm itself"
     plan_of(recorded(code, X))
