@@ -183,8 +183,7 @@ class Verifier:
             with clock("measure_speed"):
                 timing = self._time(task, program)
         if timing is not None and timing.status is not Status.PASSED:
-            verdict = replace(verdict, status=timing.status, stage=Stage.TIMING, reason=timing.reason)
-            timing = None
+            verdict, timing = _lowered(verdict, timing), None
         return replace(verdict, stage_seconds={**clock.seconds, **verdict.stage_seconds}), timing
 
     def _time(self, task: Task, program: Program) -> Timing | None:
@@ -229,6 +228,12 @@ class _StageClock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds[self._name] = round(time.perf_counter() - self._began, 6)
+
+
+def _lowered(verdict: Verdict, timing: Timing) -> Verdict:
+    """The verdict on a kernel that passed its checks and went wrong while it was timed."""
+    lower = replace(verdict, status=timing.status, stage=Stage.TIMING, reason=timing.reason)
+    return replace(lower, valid=False, compiled=None) if timing.status is Status.CHEATED else lower
 
 
 def _as_repeat(score: Score, task: Task, candidate: Candidate) -> Score:

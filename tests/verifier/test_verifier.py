@@ -178,6 +178,17 @@ def test_a_clock_that_fails_costs_only_the_speed() -> None:
     assert score.reward == RewardParts(correctness=1.0, speed=None)
 
 
+@pytest.mark.parametrize(("status", "valid"), [(Status.WRONG, True), (Status.RUNTIME_ERROR, True),
+                                                (Status.CHEATED, False)])  # fmt: skip
+def test_a_timed_run_that_goes_wrong_lowers_the_verdict(status: Status, valid: bool) -> None:
+    Fake.program = FakeProgram(timing=replace(sample_timing(), status=status, reason="only while it was timed"))
+    with verifier() as judge:
+        score = judge.verify(sample_task(), sample_candidate())
+    assert (score.verdict.status, score.verdict.stage) == (status, Stage.TIMING)
+    assert (score.verdict.valid, score.verdict.reason) == (valid, "only while it was timed")
+    assert (score.timing, score.reward) == (None, RewardParts(0.0, 0.0))
+
+
 def test_many_threads_may_ask_at_once() -> None:
     task, candidate = sample_task(), sample_candidate()
     scores: list[Score] = []
