@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tritonrl_core import __version__
-from tritonrl_core.cli import doctor, eval, plugins, presets, tasks, train, verify
+from tritonrl_core.cli import doctor, eval, export, plugins, presets, report, reverify, tasks, train, verify
 
 app = typer.Typer(
     name="tritonrl",
@@ -41,6 +41,9 @@ def _root(
 app.command("train")(train.train)
 app.add_typer(eval.app, name="eval")
 app.command("verify")(verify.verify)
+app.command("report")(report.report)
+app.command("reverify")(reverify.reverify)
+app.command("export")(export.export)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(presets.app, name="presets")
 app.add_typer(plugins.app, name="plugins")

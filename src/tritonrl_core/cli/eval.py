@@ -101,6 +101,9 @@ def evaluate(
         evaluation = _create(chosen, question, out)
     result, about = _run(evaluation)
     _write(evaluation.folder, result, about)
+    from tritonrl_core.report.page import write_report
+
+    stderr().print(f"report: {write_report(evaluation.folder)}", highlight=False, markup=False)
     _print(result, about, form)
 
 

@@ -76,6 +76,10 @@ class LiveProgress:
         """One line for a person."""
         self.console.print(text, highlight=False, markup=False)
 
+    def left(self, done: int) -> float:
+        """Seconds left of this stage after `done` steps, at the pace so far."""
+        return (time.monotonic() - self._began) / max(done, 1) * (self._total - done)
+
     def _tell(self) -> None:
         """In a log: the first and the last step, and a line every `LOG_EVERY_S` between."""
         if self.console.is_terminal:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tritonrl_core.cli.output import stderr
 from tritonrl_core.errors import UsageError
 
 
@@ -58,6 +60,10 @@ def train(
     from tritonrl_core.train.run import train as run_training
 
     with LiveProgress() as progress:
-        run_training(
+        summary = run_training(
             chosen, model=model, out=out, resume=resume, stage=stage.value, evaluate=evaluate, progress=progress
         )
+    if summary.rl_steps and os.environ.get("RANK", "0") == "0":
+        from tritonrl_core.report.page import write_report
+
+        stderr().print(f"report: {write_report(summary.folder)}", highlight=False, markup=False)

@@ -1,0 +1,81 @@
+"""`tritonrl export`: a run's best kernels as modules that need torch and triton alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tritonrl_core.cli.output import stderr
+from tritonrl_core.cli.reverify import run_preset
+from tritonrl_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tritonrl_core.preset import Preset
+    from tritonrl_core.types import Score, Task
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
+    tasks: Annotated[list[str], typer.Option("--task", help="A task that the run solved; may be given again.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("exported"),
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Judge the kernel again before it goes.")] = True,
+) -> None:
+    """Write the best verified kernel of a task, its reference and a test of it, with where it comes from."""
+    from tritonrl_core.evaluate.reverify import run_scores, run_tasks
+    from tritonrl_core.report.export import best_score, export_kernel
+    from tritonrl_core.session import Session
+
+    preset = run_preset(run, None, [])
+    scores = run_scores(run)
+    best = [best_score(scores, name) for name in tasks]
+    known = run_tasks(run, preset, Session.open(preset))
+    for score in best:
+        if score.task_key not in known:
+            raise UsageError(
+                f"task {score.task_id!r} is not here today as it was then, so its reference is not at hand",
+                remedy="Use the plugins and task files that the run was made with.",
+            )
+    if verify:
+        best = _verified(preset, [(known[score.task_key], score) for score in best])
+    about = _about(run, preset, verified_again=verify)
+    for score in best:
+        written = export_kernel(score, known[score.task_key], out, about)
+        for path in (written.kernel, written.reference, written.test):
+            typer.echo(path)
+
+
+def _verified(preset: Preset, pairs: list[tuple[Task, Score]]) -> list[Score]:
+    """The scores with today's verdict and speed. Raises `UsageError` where one does not pass any more."""
+    from dataclasses import replace
+
+    from tritonrl_core.cli.verify import say_where
+    from tritonrl_core.types import Status
+    from tritonrl_core.verifier import Verifier
+
+    with Verifier(preset) as verifier:
+        say_where(verifier.bench.describe(), preset.name)
+        again = verifier.verify_batch([(task, score.candidate) for task, score in pairs])
+    for now in again:
+        if now.verdict.status is not Status.PASSED:
+            raise UsageError(
+                f"the best kernel for {now.task_id!r} is {now.verdict.status.value} today: {now.verdict.reason}",
+                remedy="See `tritonrl reverify`; --no-verify exports it all the same.",
+            )
+        stderr().print(f"{now.task_id}: verified again", style="dim", highlight=False)
+    return [replace(now, step=then.step, group=then.group) for now, (_, then) in zip(again, pairs, strict=True)]
+
+
+def _about(run: Path, preset: Preset, *, verified_again: bool) -> dict[str, Any]:
+    from tritonrl_core.runs import installed_versions, read_run
+
+    plugins = {item["name"]: f"{item['distribution']} {item['version']}" for item in read_run(run)[1]["plugins"]}
+    return {
+        "run": run.resolve().name,
+        "model": preset.train.model,
+        "preset": preset.name,
+        "plugins": plugins,
+        "versions": installed_versions(),
+        "verified_again": verified_again,
+    }
