@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_suite_that_ships_with_us_is_only_kept_out_of_what_the_user_names(tmp_
     (tmp_path / "mine.py").write_text(FORM.format(forward="torch.softmax(x, 1)"))
     suite = builtin_tasks("train")
     assert curate(suite, "train", Room()).kept == suite
-    found = curate(suite, "train", Room(tested=[str(tmp_path)]))
+    found = curate(suite, "train", Room(named=[str(tmp_path)]))
     assert {(task.id, twin) for task, twin in found.tested} == {("l1_softmax", "mine"), ("l1_softmax_columns", "mine")}
 
 
@@ -68,14 +69,12 @@ def test_a_presets_paths_are_examined_and_kept_apart(tmp_path):
     assert len(Session.open(preset).tasks("train").summary) == 2
 
 
-def test_what_is_evaluated_on_is_not_trained_on(tmp_path):
-    train, test = tmp_path / "train", tmp_path / "test"
-    for folder in (train, test):
-        folder.mkdir()
-        (folder / "fit.py").write_text(FIT.source)
-    (train / "other.py").write_text(FORM.format(forward="torch.sigmoid(x).cumsum(1)"))
-    preset = load_preset("baseline", ["tasks.suite=none", f"tasks.paths=['{train}']", f"eval.suite={test}"])
-    assert [task.id for task in generate_tasks(preset)] == ["other"]
+def test_what_plugins_generate_is_kept_apart_from_what_is_evaluated_on_too(tmp_path):
+    (tmp_path / "fit.py").write_text(FIT.source)
+    room = Room(evaluated=[str(tmp_path)])
+    made = replace(FIT, origin="fusion")
+    assert curate([made], "train", room, {"fusion"}).tested == [(made, "fit")]
+    assert curate([FIT], "train", room, {"fusion"}).kept == [FIT], "a user's own files are the user's decision"
 
 
 def test_the_second_start_needs_no_torch(tmp_path, monkeypatch):

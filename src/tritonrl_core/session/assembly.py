@@ -66,13 +66,8 @@ def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, obj
 def room_of(preset: Preset) -> Room:
     """What answers for tasks under a preset. Nothing is loaded or looked at before it is asked."""
     tasks = preset.tasks
-    return Room((*tasks.decontaminate, *_tests(preset)), (BUILTIN, tasks.suite), preset.train.model)
-
-
-def _tests(preset: Preset) -> tuple[str, ...]:
-    """What the preset evaluates on, where that is not a split of a suite of ours."""
-    suite = preset.eval.suite
-    return (suite,) if "/" in suite or suite.endswith((".py", ".jsonl")) else ()
+    held_out = (BUILTIN, tasks.suite)
+    return Room(tasks.decontaminate, held_out, (preset.eval.suite,), preset.train.model)
 
 
 def _remedy(error: BaseException, item: InstalledPlugin) -> str:

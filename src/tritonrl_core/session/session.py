@@ -165,7 +165,7 @@ class Session:
 
     def tasks(self, split: str = "train") -> Curated:
         """The tasks of a split that are used, and those that are left out with the reasons (`tasks.curate`)."""
-        found = curate(self.generate_tasks(split), split, room_of(self.preset))
+        found = curate(self.generate_tasks(split), split, room_of(self.preset), set(self.plugins) - {BASE})
         for task, reason in found.unfit:
             log.info("%s is left out: %s", task.id, reason)
         return found

@@ -1,13 +1,13 @@
 """From the tasks that were collected to those that are used: unfit ones and tested ones are left out, and it is said.
 
 What ships with the project (the built-in suite, a bundled model's own) was examined when it was released, and its
-author says what is held out: only suites that the user names are kept out of it. All else, a user's files and what
-plugins generate, is examined when it is first seen, and may equal nothing that is held out either.
+author says what is held out: only suites that the user names are kept out of it. All else is examined when it is first
+seen. A user's files may equal nothing that is held out either; what plugins generate, nothing that is evaluated on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from tritonrl_core.models import bundled_suites
@@ -40,12 +40,16 @@ class Curated:
         return said
 
 
-def curate(tasks: Sequence[Task], split: str, room: Room) -> Curated:
-    """Leave out what is unfit and, where the split is `train`, what is tested on."""
+def curate(tasks: Sequence[Task], split: str, room: Room, generated: Collection[str] = ()) -> Curated:
+    """Leave out what is unfit and, where the split is `train`, what is tested on.
+
+    `generated` are the origins of tasks that plugins made.
+    """
     found, shipped = Curated([]), (BUILTIN, *bundled_suites())
     for task in tasks:
         ours = task.origin.partition(":")[0] in shipped
-        twin = "" if split != "train" else room.named(task) if ours else room.tested(task)
+        known = room.named if ours else room.tested if task.origin in generated else room.kept_out
+        twin = known(task) if split == "train" else ""
         reason = "" if twin or ours else room.unfit(task)
         if twin:
             found.tested.append((task, twin))
@@ -54,4 +58,3 @@ def curate(tasks: Sequence[Task], split: str, room: Room) -> Curated:
         else:
             found.kept.append(task)
     return found
-

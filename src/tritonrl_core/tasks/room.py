@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cached_property
 
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.decontaminate import computation_key
@@ -22,12 +21,23 @@ log = logging.getLogger(__name__)
 
 
 class Room:
-    """Answers for the tasks of one run. `tested` are the suites that the user names as tested on; `held_out` those
-    whose held-out split nothing that is generated may equal. Thread-safe: at worst, something is found out twice.
+    """Answers for the tasks of one run. Thread-safe: at worst, something is found out twice.
+
+    `named` are the suites that the user names as tested on, `held_out` those whose held-out split is, `evaluated` what
+    the run evaluates on beside.
     """
 
-    def __init__(self, tested: Sequence[str] = (), held_out: Sequence[str] = (BUILTIN,), model: str = "") -> None:
-        self._named, self._held_out, self._model = tuple(tested), tuple(dict.fromkeys(held_out)), model
+    def __init__(
+        self,
+        named: Sequence[str] = (),
+        held_out: Sequence[str] = (BUILTIN,),
+        evaluated: Sequence[str] = (),
+        model: str = "",
+    ) -> None:
+        self._named, self._model = tuple(named), model
+        self._kept_out = tuple(dict.fromkeys((*named, *held_out)))
+        self._all = tuple(dict.fromkeys((*self._kept_out, *evaluated)))
+        self._suites: dict[tuple[str, ...], dict[str, str]] = {}
 
     def statement(self, task: Task, summary: str) -> Task:
         return statement(task, summary)
@@ -36,11 +46,15 @@ class Room:
         return computation_key(task, kept("graphs"))
 
     def tested(self, task: Task) -> str:
-        return self.named(task) or (self._held_out_keys.get(self.computation(task), "") if self._held_out else "")
+        return self._twin(task, self._all)
+
+    def kept_out(self, task: Task) -> str:
+        """As `tested`, but for what the run merely evaluates on."""
+        return self._twin(task, self._kept_out)
 
     def named(self, task: Task) -> str:
         """As `tested`, of the suites alone that the user named."""
-        return self._named_keys.get(self.computation(task), "") if self._named else ""
+        return self._twin(task, self._named)
 
     def facts(self, task: Task) -> TaskFacts | None:
         row = kept("facts").recall(task.key, lambda: _facts(task))
@@ -49,17 +63,13 @@ class Room:
     def unfit(self, task: Task) -> str:
         return str(kept("fitness").recall(f"{task.key}/cpu", lambda: _examined(task))["reason"])
 
-    @cached_property
-    def _named_keys(self) -> dict[str, str]:
-        return self._keys(self._named)
-
-    @cached_property
-    def _held_out_keys(self) -> dict[str, str]:
-        return self._keys(self._held_out)
-
-    def _keys(self, suites: Sequence[str]) -> dict[str, str]:
-        tasks = [task for suite in suites for task in named_tasks(suite, self._model)]
-        return {self.computation(task): task.id for task in reversed(tasks)}
+    def _twin(self, task: Task, suites: tuple[str, ...]) -> str:
+        if not suites:
+            return ""
+        if suites not in self._suites:
+            tasks = [task for suite in suites for task in named_tasks(suite, self._model)]
+            self._suites[suites] = {self.computation(task): task.id for task in reversed(tasks)}
+        return self._suites[suites].get(self.computation(task), "")
 
 
 def _facts(task: Task) -> dict[str, object] | None:

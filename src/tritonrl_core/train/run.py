@@ -152,18 +152,11 @@ class _Training:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """The tasks to train on, the same on every rank: without those that compute the same as a task of a suite
-        named in `tasks.decontaminate`."""
-        tasks = self.session.generate_tasks("train")
-        if not self.preset.tasks.decontaminate:
-            return tasks
-        from tritonrl_core.evaluate import tasks_to_judge_by
-        from tritonrl_core.tasks.decontaminate import decontaminate
-
-        suites, model = self.preset.tasks.decontaminate, self.preset.train.model
-        result = decontaminate(tasks, [task for suite in suites for task in tasks_to_judge_by(suite, model)])
-        self.progress.say(result.summary)
-        return result.kept
+        """The tasks to train on, the same on every rank. What is left out (unfit, or tested on) is said."""
+        found = self.session.tasks("train")
+        for line in found.summary:
+            self.progress.say(line)
+        return found.kept
 
     def cold_start(self) -> None:
         """The SFT stage, unless it is done or the preset leaves it out (`train.sft.max_steps: 0`)."""
