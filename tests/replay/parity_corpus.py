@@ -90,6 +90,7 @@ def _gpu_samples() -> Iterator[Sample]:
     for kind, (old, new, _) in gpu.WRONG.items():
         code = gpu.KERNEL.replace(old, new).replace("return out", "return x" if "input" in kind else "return out")
         yield Sample(f"gpu/{kind}", double, head + code)
+    yield Sample("gpu/a write past the end", double, head + gpu.PAST_THE_END)
     yield Sample("gpu/descriptors made by the host", double, head + gpu.HOST_DESCRIPTOR)
     yield Sample("gpu/descriptors made by the device", double, head + gpu.DEVICE_DESCRIPTOR)
     clamp = task_from_source(head + gpu.CLAMP, "clamp", mode="eval")

@@ -53,9 +53,17 @@ def test_half_precision_inputs(judge):
 WRONG = {
     "a wrong factor": ("* 2.0", "* 2.1", "output"),
     "half of the output left out": ("cdiv(n, 256)", "cdiv(n // 4, 256)", "output"),
-    "a write past the end": ("mask=i < n)\nclass", "mask=i < n + 1)\nclass", "beside"),
     "a write into the input": ("(x, out, n", "(x, x, n", "its input 0"),
 }
+
+
+PAST_THE_END = KERNEL.replace("mask=i < n)\nclass", "mask=i < n + 1)\nclass")
+
+
+def test_a_write_past_the_end_is_an_error_of_the_kernels(judge):
+    assert PAST_THE_END != KERNEL
+    result = judge(DOUBLE, PAST_THE_END)
+    assert (result.status, "outside its tensors" in result.reason) == (Status.RUNTIME_ERROR, True), result.reason
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -127,7 +127,8 @@ class Bench:
     ) -> dict[str, Any]:
         """Compare outputs, and inputs and parameters as the run left them. `guards`: whether the guard zones held."""
         if not guards:
-            return _answer(Comparison(False, None, reason="memory beside its tensors was written to"))
+            outside = "a kernel stored outside its tensors: memory beside them was written to; is a mask missing?"
+            return {**_answer(Comparison(False, None, reason=outside)), "status": Status.RUNTIME_ERROR}
         clock = clock or Clock()
         answers = self.cases.answers(job.task, job.case)
         clock.mark("answers")
