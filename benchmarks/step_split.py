@@ -27,7 +27,7 @@ from tritonrl_core.runs import read_metrics
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.types import Candidate, Score, Task
 
-VOCABULARY = 151_936
+QWEN3_VOCABULARY = 151_936
 GROUP = 8
 
 
@@ -72,7 +72,7 @@ class StandIn:
         self._verifier.close()
 
 
-def write_model(folder: Path, layers: int, hidden: int) -> None:
+def write_model(folder: Path, layers: int, hidden: int, vocabulary: int) -> None:
     """Configuration and tokenizer of a Qwen3 without weights: `load_policy` gives it random ones."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen3Config
@@ -91,7 +91,7 @@ def write_model(folder: Path, layers: int, hidden: int) -> None:
     tokenizer.chat_template = (importlib.resources.files("trl") / "chat_templates" / "qwen3.jinja").read_text()
     heads = max(2, hidden // 64)
     Qwen3Config(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=hidden,
         intermediate_size=3 * hidden,
         num_hidden_layers=layers,
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8, help="of a step, with eight completions each")
     parser.add_argument("--layers", type=int, default=28)
     parser.add_argument("--hidden", type=int, default=1024)
+    parser.add_argument("--vocabulary", type=int, default=QWEN3_VOCABULARY)
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
     options = parser.parse_args()
 
@@ -143,7 +144,7 @@ def main() -> None:
         return scorers[0]
 
     with tempfile.TemporaryDirectory() as scratch:
-        write_model(Path(scratch) / "model", options.layers, options.hidden)
+        write_model(Path(scratch) / "model", options.layers, options.hidden, options.vocabulary)
         preset = preset_for(Path(scratch) / "model", options.tokens, options.steps, options.prompts, options.size)
         train(preset, out=Path(scratch) / "run", open_scorer=open_scorer)
         rows = list(read_metrics(Path(scratch) / "run"))
