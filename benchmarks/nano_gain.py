@@ -3,8 +3,8 @@
     python benchmarks/nano_gain.py --runs published:0,published:1,fixed:0,even_odds:0 --out DIR [--pairs 4]
 
 Each run is `tritonrl train` in a process of its own, without a GPU, on two cores of its own (as many at a time as there
-are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the plugin left out: the preset's mix) or `even_odds`. One
-JSON line a run goes to stdout as it ends, and to DIR/results.jsonl.
+are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the plugin left out: the preset's mix) or
+`even_odds`. One JSON line a run goes to stdout as it ends, and to DIR/results.jsonl.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def trained(arm: str, seed: int, place: int, out: Path, given: argparse.Namespac
     began = time.monotonic()
     with (out / f"{arm}-{seed}.log").open("w") as log:
         try:
-            ended = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=given.limit_s).returncode == 0
+            done = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=given.limit_s)
+            ended = done.returncode == 0
         except subprocess.TimeoutExpired:
             ended = False
     return {"ended": ended, "wall_s": round(time.monotonic() - began, 1), **summary(folder)}
