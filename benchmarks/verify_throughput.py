@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
-    parser.add_argument("--apart", action="store_true", help="first prepare all, then replay all (with a GPU)")
-    parser.add_argument("--save", default="", help="keep the result under this name for benchmarks/tables.py")
+    parser.add_argument("--apart", type=int, default=0, help="with a GPU: before, prepare so many and then replay them")
+    parser.add_argument("--save", default="", help="keep results under this name for benchmarks/tables.py")
     parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
     chosen = parser.parse_args()
     gpus = (0,) if chosen.device == "cuda" else ()
@@ -52,12 +52,19 @@ def main() -> None:
         device=chosen.device, target=chosen.target, cpu_workers=chosen.workers, gpus=gpus, gpu_memory_bytes=None,
         timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
     )  # fmt: skip
-    jobs = unique_candidates(chosen.count)
-    with_gpu = chosen.gpu_workers, chosen.apart
-    result = on_gpu(spec, jobs, *with_gpu) if gpus else on_cpu(spec, jobs, chosen.signatures)
-    print(json.dumps(result), flush=True)
-    if chosen.save:
-        save(table(chosen.save, result))
+    jobs = unique_candidates(chosen.count + chosen.apart)
+    if not gpus:
+        print(json.dumps(on_cpu(spec, jobs, chosen.signatures)), flush=True)
+        return
+    bench = GpuBench(spec, make_cases, workers_per_gpu=chosen.gpu_workers)
+    bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
+    for ending, part in (("-apart", jobs[: chosen.apart]), ("", jobs[chosen.apart :])):
+        if part:
+            result = {**on_gpu(bench, part, bool(ending)), "gpu_workers": chosen.gpu_workers}
+            print(json.dumps(result), flush=True)
+            if chosen.save:
+                save(table(chosen.save + ending, result))
+    bench.close()
 
 
 def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> dict[str, Any]:
@@ -90,11 +97,9 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     }  # fmt: skip
 
 
-def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int, apart: bool) -> dict[str, Any]:
+def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool) -> dict[str, Any]:
     """Everything: five cases and a timing for each candidate. `apart` records and compiles them all first."""
-    bench = GpuBench(spec, make_cases, workers_per_gpu=gpu_workers)
-    device = bench.describe()["device"]
-    bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
+    device, spec = bench.describe()["device"], bench.spec
     seconds: Counter[str] = Counter()
     refused: list[str] = []
 
@@ -132,12 +137,11 @@ def on_gpu(spec: BenchSpec, jobs: list[tuple[Task, str]], gpu_workers: int, apar
         with GpuUse() as gpu:
             statuses = Counter(pool.map(judged, programs))
         wall, used, mine = time.perf_counter() - began, cpu_seconds() - used, time.process_time() - mine
-    bench.close()
     parts = {"prepared_per_s": round(len(jobs) / before, 2), "replayed_per_s": round(len(jobs) / wall, 2)}
     return {
         "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
         "seconds": round(wall, 2), **(parts if apart else {"candidates_per_s": round(len(jobs) / wall, 2)}),
-        "gpu_workers": gpu_workers, "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
+        "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
         "parent_cpu_ms_a_candidate": round(mine / len(jobs) * 1e3, 1), "statuses": statuses, "refused": refused[:20],
         "mean_ms_a_candidate": {name: round(value / len(jobs) * 1e3, 1) for name, value in seconds.items()},
         **_about(spec, jobs),
