@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tritonrl_core.preset import load_preset
 from tritonrl_core.reward import CreditRules, group_credit, reward_parts
 from tritonrl_core.types import Candidate, Score, Task
@@ -106,9 +108,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--groups", type=int, default=10, help="groups of each kind")
     parser.add_argument("--seconds", type=float, default=200.0, help="start no further group after so long")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="options of the plugin")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    preset = load_preset("calibrated_timing_only")
+    options = {name: yaml.safe_load(value) for name, _, value in (part.partition("=") for part in chosen.set)}
+    preset = load_preset("calibrated_timing_only").with_plugins(timing=options)
     began = time.perf_counter()
     found: dict[str, list[list[dict[str, Any]]]] = {}
     kinds: dict[str, Callable[[int], list[str]]] = {"same": same, "different": different, "unequal": unequal}

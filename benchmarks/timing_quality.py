@@ -29,9 +29,9 @@ SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
 DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
                "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
 METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "6 places",
-           "published", "adaptive")  # fmt: skip
-"""`events outside` is `adaptive` with its events on the stream around the graph, not in it; `6 places` has twice
-as many captures."""
+           "clean cache", "published", "adaptive")  # fmt: skip
+"""Variants of `adaptive`: with its events on the stream around the graph, not in it; with twice as many captures; with
+memory read after the flush has written."""
 
 
 def main() -> None:
@@ -92,10 +92,10 @@ def one(chosen: argparse.Namespace) -> None:
 
 
 def _ranking(bed: Bed, method: str, sizes: dict[str, Any], label: str) -> list[Any]:
-    """Times of `spin` as it is and with each difference (one only of methods that take long): [difference, µs, ms]."""
+    """Times of `spin` as it is and with each difference (by `adaptive`; with one by others): [difference, µs, ms]."""
     rounds, differences = sizes["spin"][label], DIFFERENCES[label]
-    if method not in bed.protocols or (method == "published" and label == "1000 µs"):
-        differences = differences[1:2]
+    if method != "adaptive":
+        differences = differences[1:2] if method in ("do_bench", "KernelBench, 100", "published") else ()
     rows = []
     for difference in (0.0, *differences):
         more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
@@ -128,18 +128,21 @@ class Bed:
         import timing_kernels
         import torch
 
+        from tritonrl_core.bench.contestants import flusher
         from tritonrl_core.types import TimingProtocol
 
         self.kernels, self.torch = timing_kernels, torch
         self.samples: list[tuple[str, list[list[float]]]] = []
-        size = 2 * torch.cuda.get_device_properties(0).L2_cache_size
-        self.flush = torch.empty(size, dtype=torch.uint8, device="cuda").zero_
+        cache = torch.cuda.get_device_properties(0).L2_cache_size
+        memory = torch.zeros(4 * cache, dtype=torch.uint8, device="cuda")
+        self.flush, self.clean = (flusher(memory, cache, how) for how in ("write", "clean"))
         self.processors = torch.cuda.get_device_properties(0).multi_processor_count
         self.protocols = {
             "published": TimingProtocol("published", warmup=20, trials=100, trim=0.1),
             "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
         }
         self.protocols["events outside"] = self.protocols["adaptive"]
+        self.protocols["clean cache"] = replace(self.protocols["adaptive"], flush="clean")
         self.protocols["6 places"] = replace(self.protocols["adaptive"], captures=6)
         self.flush()
         torch.cuda.synchronize()
@@ -181,13 +184,17 @@ class Bed:
         from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
 
         protocol = self.protocols[method]
-        lanes = self.lanes(work, places=protocol.captures, events_inside=method != "events outside")
+        flush = self.clean if protocol.flush == "clean" else self.flush
+        inside = method != "events outside"
+        lanes = self.lanes(work, places=protocol.captures, events_inside=inside, flush=flush)
         entrant = Contestant("candidate", lanes, protocol.trials)
         track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
         self.samples.append((method, [[round(us, 3) for us in one] for one in track.lanes]))
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
-    def lanes(self, work: Work, *, places: int = 3, events_inside: bool = True) -> list[Any]:
+    def lanes(
+        self, work: Work, *, places: int = 3, events_inside: bool = True, flush: Callable[[], Any] | None = None
+    ) -> list[Any]:
         """The work captured at some places, its output overwritten and the cache flushed before each run."""
         from tritonrl_core.bench.contestants import captured
         from tritonrl_core.bench.stopwatch import Lane
@@ -196,7 +203,7 @@ class Bed:
         for run, out in map(work.lane, range(places)):
             def prepare(out: Any = out) -> None:
                 out.fill_(-1.0)
-                self.flush()
+                (flush or self.flush)()
             if events_inside:
                 lane = captured(prepare, run)
                 assert isinstance(lane, Lane), lane

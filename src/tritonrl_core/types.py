@@ -366,6 +366,9 @@ class TimingProtocol:
     baselines: tuple[str, ...] = ("eager",)
     """The first is what `speedup` is against: `eager`, or `compiled` (torch.compile)."""
     captures: int = 3
+    flush: str = "write"
+    """How the cache is emptied before each run: `write` (other memory is written, as the field does it, and what was
+    written last is still to be stored when the run begins) or `clean` (then more memory is read)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,6 +536,17 @@ class Program(Protocol):
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
         """The launch plan as plain data: kernels, launches, ATen calls, buffers."""
+        ...
+
+
+@runtime_checkable
+class Previews(Protocol):
+    """A program that can also tell a wrong result before its kernels are compiled: where nothing compiled is needed to
+    run it, on a bench without a GPU."""
+
+    def preview(self, case: InputCase) -> CaseResult:
+        """As `run` by the default criterion, with nothing compiled. PASSED says nothing of compilation, and the run
+        that follows does not repeat the work."""
         ...
 
 

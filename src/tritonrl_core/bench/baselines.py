@@ -81,5 +81,5 @@ def baseline_key(
     task: Task, case: InputCase, protocol: TimingProtocol, precision: str, machine: Mapping[str, str]
 ) -> str:
     """What the times of a task's baselines depend on. `machine` names device and versions."""
-    how = [protocol.method != "simple", protocol.captures, protocol.trials, precision]
+    how = [protocol.method != "simple", protocol.captures, protocol.trials, protocol.flush, precision]
     return content_key(SCHEMA, task.key, case.signature, case.distribution, how, sorted(machine.items()))

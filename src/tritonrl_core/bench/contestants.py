@@ -38,6 +38,25 @@ class Timed:
     end: Any
 
 
+def flusher(memory: torch.Tensor, cache_bytes: int, how: str) -> Callable[[], Any]:
+    """What empties the cache: twice its size is zeroed, and for `clean` twice its size of other memory read after that.
+
+    `memory` is bytes, all zero, of four times the cache or as much as there is. Raises ValueError for an unknown way.
+    """
+    half = min(2 * cache_bytes, memory.numel() // 2)
+    written, read = memory[:half], memory[half : 2 * half].view(torch.int64)
+    if how == "write":
+        return written.zero_
+    if how != "clean":
+        raise ValueError(f"flush is 'write' or 'clean', not {how!r}")
+
+    def flush() -> None:
+        written.zero_()
+        read.max()
+
+    return flush
+
+
 def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
     """A lane of captured work, with what comes before it; or why the work can't be captured."""
     work()

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured, flusher
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -85,7 +85,7 @@ class _Heat:
         self.graphs = protocol.method != "simple"
         self.gpu = torch.cuda.get_device_properties(bench.device)
         self.gpu_name = str(getattr(self.gpu, "uuid", "")) or self.gpu.name
-        self.flush: Callable[[], Any] = bench.flush[: 2 * self.gpu.L2_cache_size].zero_
+        self.flush = flusher(bench.flush, self.gpu.L2_cache_size, protocol.flush)
         self.clock = DeviceClock(self.flush)
 
     def measure(self) -> dict[str, Any]:
