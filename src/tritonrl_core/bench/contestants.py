@@ -96,7 +96,7 @@ def events_in_graphs() -> bool:
     try:
         launch()
         torch.cuda.synchronize()
-        return bool(0.0 < begin.elapsed_time(end) < 100.0)
+        return bool(0.0002 < begin.elapsed_time(end) < 0.5)  # a megabyte takes a microsecond or a few, by any clock
     except RuntimeError:
         return False
 
