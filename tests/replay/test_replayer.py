@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tritonrl_core.bench.device_memory import GUARD, POISONS, Arena, wipe
+from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Word
-from tritonrl_core.bench.replay_check import could_be_right_without_launches, same_bits
+from tritonrl_core.bench.replay_cases import same_bits
 from tritonrl_core.bench.replay_launch import scalar
 from tritonrl_core.bench.replayer import Given, MaterialsDifferError, Replay
 
@@ -130,8 +131,8 @@ KERNEL = Kernel("k", "k", TTIR, {}, (Param("x", "*fp32"), Param("o", "*fp32")))
 
 def test_output_that_only_launches_write_is_poison_without_them():
     launch = Launch(0, (1, 1, 1), (X, OUT))
-    assert not could_be_right_without_launches(plan(launch, kernels=(KERNEL,)))
-    assert could_be_right_without_launches(plan(COPY, launch, kernels=(KERNEL,)))
+    assert right_only_by_launches(plan(launch, kernels=(KERNEL,)))
+    assert not right_only_by_launches(plan(COPY, launch, kernels=(KERNEL,)))
 
 
 def test_results_that_a_kernel_writes_into_lie_in_guarded_memory():

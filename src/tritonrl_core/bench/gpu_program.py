@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
+from tritonrl_core.bench.facts import plan_facts
 from tritonrl_core.bench.plan import as_data
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
@@ -104,6 +105,7 @@ class GpuProgram:
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
         self._prepared: dict[str, Ready | Stop] = {}
         self._encoded: dict[int, PlanBytes] = {}
+        self._facts: dict[int, dict[str, Any]] = {}
         self._results: dict[str, CaseResult] = {}
         self._lock = threading.RLock()
 
@@ -126,7 +128,8 @@ class GpuProgram:
         prepared = self._prepare(case)
         if isinstance(prepared, Stop):
             return _stopped(case, prepared)
-        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=_compiled(prepared), sandbox=prepared.sandbox)
+        known = self._known_facts(prepared)
+        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=known, sandbox=prepared.sandbox)
 
     def time(self, protocol: TimingProtocol) -> Timing:
         """Times of candidate and baselines for the task as written, on one GPU by itself.
@@ -147,7 +150,8 @@ class GpuProgram:
             reason = f"on the GPU, while it was timed: {answer.detail}"
             return went_wrong(Status.RUNTIME_ERROR, reason, protocol, device)
         if answer.outcome != "ok" or "candidate_us" not in answer.data:
-            raise InfraError(f"timing failed: {answer.outcome} {answer.detail}{answer.data.get('infra', '')}")
+            said = (answer.data.get(name) for name in ("infra", "task_error", "memory"))
+            raise InfraError(f"timing failed: {next(filter(None, said), f'{answer.outcome} {answer.detail}')}")
         data = dict(answer.data)
         if data["status"] != Status.PASSED:
             return went_wrong(Status(data["status"]), data["reason"], protocol, device)
@@ -204,6 +208,14 @@ class GpuProgram:
             self._encoded[key] = plan_bytes(prepared.plan, prepared.built)
         return self._encoded[key]
 
+    def _known_facts(self, prepared: Ready) -> dict[str, Any]:
+        """What the plan and its binaries say."""
+        key = id(prepared)
+        if key not in self._facts:
+            found = plan_facts(prepared.plan, prepared.built, gpu_for(self._spec.target))
+            self._facts[key] = {**found, "prepare_seconds": dict(prepared.seconds)}
+        return self._facts[key]
+
     def _judge(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:
         def verdict(status: Status, reason: str, **more: Any) -> CaseResult:
             return CaseResult(case, status, Stage.FULL, reason, sandbox=prepared.sandbox, **more)
@@ -224,7 +236,7 @@ class GpuProgram:
         worst = (
             None if data["worst"] is None else WorstElement(**{**data["worst"], "index": tuple(data["worst"]["index"])})
         )
-        facts = {**data["facts"], **_compiled(prepared), "stage_seconds": data["seconds"]}
+        facts = {**self._known_facts(prepared), **data["facts"], "stage_seconds": data["seconds"]}
         facts |= {"mismatch": data["mismatch"]} if data["mismatch"] else {}
         if data.get("withheld_right"):
             facts["right_without_launches"] = True
@@ -245,18 +257,3 @@ class GpuProgram:
 
 def _stopped(case: InputCase, stop: Stop) -> CaseResult:
     return CaseResult(case, stop.status, stop.stage, stop.reason, sandbox=stop.sandbox)
-
-
-def _compiled(prepared: Ready) -> dict[str, Any]:
-    kernels = [kernel for kernel in prepared.built if kernel is not None]
-    lines: dict[str, int] = {}
-    for call in prepared.plan.aten_calls():
-        lines.setdefault(call.name, call.line)
-    return {
-        "launch_count": len(prepared.plan.launches()),
-        "registers": max((kernel.registers for kernel in kernels), default=-1),
-        "spill_bytes": max((kernel.spill_bytes for kernel in kernels), default=-1),
-        "shared_bytes": max((kernel.shared for kernel in kernels), default=0),
-        "aten": lines,
-        "prepare_seconds": dict(prepared.seconds),
-    }

@@ -18,8 +18,9 @@ import torch
 
 from tritonrl_core.bench.cuda_driver import CudaError
 from tritonrl_core.bench.device_memory import POISONS, wipe
-from tritonrl_core.bench.flow import written_by_aten
-from tritonrl_core.bench.plan import LaunchPlan, TensorRef, tensors_in
+from tritonrl_core.bench.facts import aten_bytes, share
+from tritonrl_core.bench.flow import right_only_by_launches
+from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.replay_cases import Answers, Cases, given_by, same_bits
@@ -75,7 +76,7 @@ class Bench:
         guards = placed.arena.guards_hold()
         clock.mark("guards")
         answer = self.judge(job, placed, got, guards, clock)
-        if answer["status"] == Status.PASSED and could_be_right_without_launches(job.plan):
+        if answer["status"] == Status.PASSED and not right_only_by_launches(job.plan):
             answer["withheld_right"] = self._right_without_launches(job, placed)
             clock.mark("withheld")
         answer["facts"] = facts(replay)
@@ -243,19 +244,6 @@ class Clock:
         self._last = now
 
 
-def could_be_right_without_launches(plan: LaunchPlan) -> bool:
-    """False where some output lies in memory that only launches write: without them it is poison."""
-    written = {buffer for call in plan.aten_calls(prologue=True) for buffer in written_by_aten(call)}
-    for output in plan.outputs:
-        if (
-            isinstance(output, TensorRef)
-            and plan.buffers[output.buffer].role == "alloc"
-            and output.buffer not in written
-        ):
-            return False
-    return True
-
-
 def _answer(compared: Comparison) -> dict[str, Any]:
     status = Status.PASSED if compared.ok else Status.WRONG
     worst = None if compared.worst is None else asdict(compared.worst)
@@ -264,17 +252,15 @@ def _answer(compared: Comparison) -> dict[str, Any]:
 
 
 def facts(replay: Replay) -> Mapping[str, Any]:
-    """What is known of a plan after it has run: counts, sizes in bytes, registers, shared memory."""
-    plan = replay.plan
+    """What this device adds to what is known of a plan (`bench.facts`): traffic at the least, and the driver's word on
+    registers and on memory that a thread spills into.
+    """
+    plan, kernels = replay.plan, replay.kernels
     touched = {ref.buffer for ref in tensors_in([plan.steps, plan.outputs])}
-    kernels = replay.kernels
+    unique = sum(plan.buffers[number].nbytes for number in touched)
     return {
-        "launch_count": len(plan.launches()),
-        "kernels": len(plan.kernels),
-        "aten_calls": len(plan.aten_calls()),
-        "unique_bytes": sum(plan.buffers[number].nbytes for number in touched),
-        "peak_bytes": sum(buffer.nbytes for buffer in plan.buffers),
+        "unique_bytes": unique,
+        "aten_share": share(aten_bytes(plan), unique),
         "registers": max((kernel.registers for kernel in kernels), default=0),
-        "spill_bytes": max((kernel.local_bytes for kernel in kernels), default=0),
-        "shared_bytes": max((kernel.kernel.shared for kernel in kernels), default=0),
+        "local_bytes": max((kernel.local_bytes for kernel in kernels), default=0),
     }
