@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from tritonrl_plugin_funnel import FunnelPlugin
 
 from tritonrl_core.preset import load_preset
 from tritonrl_core.testing import SAMPLE_KERNEL, sample_task
-from tritonrl_core.types import Stage, Status
+from tritonrl_core.types import Candidate, CaseRequest, Previews, Stage, Status
 from tritonrl_core.verifier import Verifier
 
 TASK = sample_task()
@@ -33,6 +34,30 @@ def test_each_mistake_ends_at_its_stage(verifier: Verifier) -> None:
         assert verdict.status is status, verdict.reason
         assert stage in (None, verdict.stage), verdict.reason
         assert "pre_filter" in verdict.stage_seconds
+
+
+def test_a_wrong_result_ends_it_before_anything_is_compiled(verifier: Verifier) -> None:
+    wrong = SAMPLE_KERNEL.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 1.0)")
+    candidate = Candidate.from_code(wrong)
+    program = verifier.bench.program(TASK, candidate)
+    funnel = FunnelPlugin(FunnelPlugin.Options())
+    objection = funnel.objection(TASK, candidate, program)
+    assert objection is not None
+    assert (objection.status, objection.stage, objection.compiled) == (Status.WRONG, Stage.TINY, None)
+    figures = funnel.collect_metrics(0)
+    assert (figures["tiny_run_stopped"], figures["compile_asked"]) == (1, 0)
+
+
+def test_a_preview_says_what_the_run_says(verifier: Verifier) -> None:
+    program = verifier.bench.program(TASK, Candidate.from_code(SAMPLE_KERNEL + "\n# once\n"))
+    assert isinstance(program, Previews)
+    [case] = program.cases(CaseRequest(count=1))
+    preview = program.preview(case)
+    result = program.run(case)
+    assert (preview.status, preview.error) == (result.status, result.error) == (Status.PASSED, result.error)
+    assert result.facts["estimated_us"] > 0
+    assert "prepare_seconds" in result.facts
+    assert "prepare_seconds" not in preview.facts
 
 
 def test_with_the_funnel_off_the_same_pass(verifier: Verifier) -> None:

@@ -53,6 +53,20 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A plan that keeps the rules and is not compiled yet, the isolation it was made under and how long it took."""
+
+    plan: LaunchPlan
+    sandbox: str
+    seconds: float
+
+    @property
+    def for_one_case(self) -> bool:
+        """Whether values were read back: then the plan is for these values and no others."""
+        return any(note.kind == "readback" for note in self.plan.notes)
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """A plan that may be replayed, with its binaries in the order of its kernels."""
 
@@ -91,6 +105,11 @@ class Preparation:
 
     def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop:
         """Record and compile for one case. Raises `TaskError` for a broken reference, `InfraError` for our faults."""
+        recorded = self.record(task, candidate, case)
+        return recorded if isinstance(recorded, Stop) else self.build(recorded)
+
+    def record(self, task: Task, candidate: Candidate, case: InputCase) -> Recorded | Stop:
+        """Record for one case and check the rules; nothing is compiled. Raises as `prepare` does."""
         others = self._make_cases(task, CaseRequest(count=3, shapes=True)) if task.vary else []
         recording = self._recordings.record(task, candidate, case, others)
         if isinstance(recording.plan, RecordFailure) and recording.plan.needs_values:
@@ -104,13 +123,17 @@ class Preparation:
             stop = self.recheck(task, candidate, case, plan)
         if stop is not None:
             return replace(stop, sandbox=recording.sandbox)
-        built = self._binaries.build(plan.kernels, plan.triton)
-        plan, reason = without_failures(plan, built)
+        return Recorded(plan, recording.sandbox, recording.seconds)
+
+    def build(self, recorded: Recorded) -> Ready | Stop:
+        """Compile what was recorded."""
+        built = self._binaries.build(recorded.plan.kernels, recorded.plan.triton)
+        plan, reason = without_failures(recorded.plan, built)
         if reason:
-            return Stop(Status.BUILD_ERROR, Stage.COMPILE, reason, recording.sandbox)
+            return Stop(Status.BUILD_ERROR, Stage.COMPILE, reason, recorded.sandbox)
         kernels = tuple(part if isinstance(part, CompiledKernel) else None for part in built)
         compiling = sum(kernel.seconds for kernel in kernels if kernel is not None)
-        return Ready(plan, kernels, recording.sandbox, {"record": recording.seconds, "compile": compiling})
+        return Ready(plan, kernels, recorded.sandbox, {"record": recorded.seconds, "compile": compiling})
 
     def recheck(self, task: Task, candidate: Candidate, case: InputCase, plan: LaunchPlan) -> Stop | None:
         """Record again from the text, in a fresh child: a plan that was forged, or that changes by itself, differs."""

@@ -16,7 +16,7 @@ from tritonrl_core.bench.cpu_replay import Job, Outcome
 from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.forkserver import ForkServer
 from tritonrl_core.bench.plan import LaunchPlan, Tune, as_data, encode
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Recorded, Stop
 from tritonrl_core.bench.references import Prepared, References
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError
@@ -72,7 +72,9 @@ class LocalProgram:
     def __init__(self, task: Task, candidate: Candidate, resources: Resources) -> None:
         self._task, self._candidate, self._resources = task, candidate, resources
         self._results: dict[str, CaseResult] = {}
+        self._recorded: dict[str, Recorded | Stop] = {}
         self._plans: dict[str, _Plan | Stop] = {}
+        self._previews: dict[str, tuple[LaunchPlan, Outcome]] = {}
         self._alternatives: Outcome | None = None
         self._lock = threading.RLock()
 
@@ -89,6 +91,19 @@ class LocalProgram:
                 result = self._run(case, criterion)
                 self._results[key] = replace(result, seconds=time.perf_counter() - began)
             return self._results[key]
+
+    def preview(self, case: InputCase) -> CaseResult:
+        """Replay the recorded plan before it is compiled (see `types.Previews`)."""
+        with self._lock:
+            began = time.perf_counter()
+            recorded = self._record(case)
+            if isinstance(recorded, Stop):
+                return replace(_stopped(case, recorded), seconds=time.perf_counter() - began)
+            prepared = self._resources.references.prepare(self._task, case)
+            plan = _Plan(Ready(recorded.plan, (), recorded.sandbox), encode(recorded.plan))
+            outcome = self._replay(self._job(case, plan, prepared, "default"))
+            self._previews[_case_key(case)] = recorded.plan, outcome
+            return replace(self._judged(case, plan.ready, prepared, outcome), seconds=time.perf_counter() - began)
 
     def compile(self, case: InputCase) -> CaseResult:
         """Record the candidate and compile its kernels for the target; nothing runs."""
@@ -131,9 +146,18 @@ class LocalProgram:
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         found = self._plans.get(shared) or self._plans.get(own)
         if found is None:
-            made = self._resources.preparation().prepare(self._task, self._candidate, case)
+            recorded = self._record(case)
+            made = recorded if isinstance(recorded, Stop) else self._resources.preparation().build(recorded)
             found = made if isinstance(made, Stop) else _Plan(made, encode(made.plan))
             self._plans[own if isinstance(made, Ready) and made.for_one_case else shared] = found
+        return found
+
+    def _record(self, case: InputCase) -> Recorded | Stop:
+        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
+        found = self._recorded.get(shared) or self._recorded.get(own)
+        if found is None:
+            found = self._resources.preparation().record(self._task, self._candidate, case)
+            self._recorded[own if isinstance(found, Recorded) and found.for_one_case else shared] = found
         return found
 
     def _run(self, case: InputCase, criterion: str) -> CaseResult:
@@ -142,7 +166,7 @@ class LocalProgram:
             return _stopped(case, plan)
         prepared = self._resources.references.prepare(self._task, case)
         job = self._job(case, plan, prepared, criterion)
-        outcome = self._replay(job)
+        outcome = self._previewed(case, plan.ready.plan, criterion) or self._replay(job)
         if outcome.status is Status.PASSED and not right_only_by_launches(plan.ready.plan) and self._decoration(job):
             reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
             outcome = replace(outcome, status=Status.CHEATED, reason=reason)
@@ -150,6 +174,11 @@ class LocalProgram:
             other = self._other_alternatives(case)
             outcome = outcome if other.status is Status.PASSED else other
         return self._result(case, plan.ready, prepared, outcome)
+
+    def _previewed(self, case: InputCase, plan: LaunchPlan, criterion: str) -> Outcome | None:
+        """How this very plan fared on this case before it was compiled."""
+        known, outcome = self._previews.get(_case_key(case), (None, None))
+        return outcome if known is plan and criterion == "default" else None
 
     def _job(self, case: InputCase, plan: _Plan, prepared: Prepared, criterion: str, pick: int = 0) -> Job:
         precision = self._resources.spec.precision
@@ -192,14 +221,19 @@ class LocalProgram:
         return Outcome(Status.PASSED)
 
     def _result(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
+        judged = self._judged(case, ready, prepared, outcome)
+        return replace(
+            judged, facts={**self._known(ready), **self._counted(ready, prepared, outcome), **judged.facts}
+        )
+
+    def _judged(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
+        """What a replay comes to, without what is known of the compiled kernels."""
         compared = outcome.comparison
-        known = {**self._known(ready), **self._counted(ready, prepared, outcome)}
         reason = outcome.reason
         lost = [name for name in prepared.materials.state if name not in ready.plan.parameters]
         if outcome.status is Status.WRONG and compared is not None and compared.error is not None and lost:
             reason = f"{reason}; {_lost_story(lost)}"
-        if compared is not None and compared.facts:
-            known["mismatch"] = dict(compared.facts)
+        known = {"mismatch": dict(compared.facts)} if compared is not None and compared.facts else {}
         passed = outcome.status in (Status.PASSED, Status.WRONG)
         return CaseResult(
             case, outcome.status, Stage.FULL, reason, facts=known, sandbox=outcome.sandbox,
@@ -231,6 +265,10 @@ class LocalProgram:
     def _work(self, ready: Ready, launches: Sequence[Mapping[str, Any]]) -> list[estimate.Work]:
         gpu = self._resources.gpu
         return [estimate.work_of(launch, ready.built[launch["kernel"]], gpu) for launch in launches]
+
+
+def _case_key(case: InputCase) -> str:
+    return content_key(case.name, case.signature, case.distribution, case.seed)
 
 
 def has_alternatives(plan: LaunchPlan) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -13,6 +14,7 @@ from tritonrl_core.types import (
     CaseResult,
     Credit,
     Objection,
+    Previews,
     Program,
     Stage,
     Status,
@@ -23,6 +25,7 @@ from tritonrl_plugin_funnel.partial import with_partial_credit
 from tritonrl_plugin_funnel.rules import source_objection
 from tritonrl_plugin_funnel.sizes import tiny_case
 
+Ask = Callable[[], Objection | None]
 Credits = Sequence[Credit] | None
 STAGES = ("ast", "compile", "tiny_run")
 
@@ -62,17 +65,22 @@ class FunnelPlugin(Plugin):
 
     def objection(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
         """The first objection of the funnel's own stages, cheapest first; None where there is none."""
-        stages: dict[str, Callable[[], Objection | None]] = {
-            "ast": lambda: source_objection(task, candidate.code),
-            "compile": lambda: _ended(program.compile(tiny_case(task, program))),
-            "tiny_run": lambda: _ended(program.run(tiny_case(task, program))),
-        }
-        for name, ask in stages.items():
+        for name, ask in self._stages(task, candidate, program):
             if getattr(self.options, name):
                 objection = self._counted(name, ask)
                 if objection is not None:
                     return objection
         return None
+
+    def _stages(self, task: Task, candidate: Candidate, program: Program) -> list[tuple[str, Ask]]:
+        """Names and questions, cheapest first: without a GPU nothing compiled is needed to run, and a small run costs
+        less than compiling."""
+        source: tuple[str, Ask] = ("ast", lambda: source_objection(task, candidate.code))
+        build: tuple[str, Ask] = ("compile", lambda: _ended(program.compile(tiny_case(task, program))))
+        if isinstance(program, Previews):
+            preview = program.preview
+            return [source, ("tiny_run", lambda: _previewed(preview(tiny_case(task, program)))), build]
+        return [source, build, ("tiny_run", lambda: _ended(program.run(tiny_case(task, program))))]
 
     @hookimpl(wrapper=True)
     def assign_credit(self, scores: Sequence[Any]) -> Generator[None, Credits, Credits]:
@@ -104,7 +112,7 @@ class FunnelPlugin(Plugin):
             self._stopped = dict(state["stopped"])
             self._seconds = dict(state["seconds"])
 
-    def _counted(self, stage: str, ask: Callable[[], Objection | None]) -> Objection | None:
+    def _counted(self, stage: str, ask: Ask) -> Objection | None:
         began = time.perf_counter()
         objection = ask()
         spent = time.perf_counter() - began
@@ -113,6 +121,12 @@ class FunnelPlugin(Plugin):
             self._stopped[stage] += objection is not None
             self._seconds[stage] += spent
         return objection
+
+
+def _previewed(result: CaseResult) -> Objection | None:
+    """As `_ended`, of a result before anything was compiled."""
+    objection = _ended(result)
+    return objection if objection is None else replace(objection, compiled=objection.compiled and None)
 
 
 def _ended(result: CaseResult) -> Objection | None:
