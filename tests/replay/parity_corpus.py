@@ -90,6 +90,9 @@ def _gpu_samples() -> Iterator[Sample]:
     for kind, (old, new, _) in gpu.WRONG.items():
         code = gpu.KERNEL.replace(old, new).replace("return out", "return x" if "input" in kind else "return out")
         yield Sample(f"gpu/{kind}", double, head + code)
+    yield Sample("gpu/tuned", double, head + gpu.TUNED)
+    wrong = gpu.TUNED.replace("* 2.0, mask", "* (2.0 if BLOCK == 1024 else 2.5), mask")
+    yield Sample("gpu/tuned, some wrong", double, head + wrong)
     yield Sample("gpu/a write past the end", double, head + gpu.PAST_THE_END)
     yield Sample("gpu/descriptors made by the host", double, head + gpu.HOST_DESCRIPTOR)
     yield Sample("gpu/descriptors made by the device", double, head + gpu.DEVICE_DESCRIPTOR)

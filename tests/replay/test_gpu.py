@@ -85,12 +85,27 @@ def test_a_plan_that_needs_too_much_memory_is_the_candidates_fault(judge):
     assert "out of memory" in result.reason
 
 
-def test_autotuned_kernels_are_tuned_by_the_workers_clock(judge):
-    code = KERNEL.replace("@triton.jit", """
+TUNED = (
+    KERNEL.replace("(triton.cdiv(n, 256) + 1,)", "lambda m: (triton.cdiv(n, m['BLOCK']),)")
+    .replace(", BLOCK=256", "")
+    .replace("@triton.jit", """
 @triton.autotune([triton.Config({"BLOCK": b}, num_warps=w) for b in (64, 1024) for w in (1, 8)], key=["n"])
-@triton.jit""").replace("(triton.cdiv(n, 256),)", "lambda m: (triton.cdiv(n, m['BLOCK']),)").replace(", BLOCK=256", "")
-    result = judge(DOUBLE, code)
+@triton.jit""")
+)  # fmt: skip
+
+
+def test_autotuned_kernels_are_tuned_by_the_workers_clock(judge):
+    assert "lambda m" in TUNED
+    result = judge(DOUBLE, TUNED)
     assert result.status is Status.PASSED, result.reason
+    assert result.facts["kernels"] == 4
+
+
+def test_a_configuration_that_is_wrong_is_wrong_whichever_the_clock_picks(judge):
+    code = TUNED.replace("* 2.0, mask", "* (2.0 if BLOCK == 1024 else 2.5), mask")
+    assert code != TUNED
+    result = judge(DOUBLE, code)
+    assert (result.status, "of @triton.autotune" in result.reason or "output" in result.reason) == (Status.WRONG, True)
 
 
 LINEAR = """

@@ -15,7 +15,7 @@ from typing import Any
 
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.facts import plan_facts
-from tritonrl_core.bench.plan import as_data
+from tritonrl_core.bench.plan import as_data, most_variants
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
@@ -106,6 +106,7 @@ class GpuProgram:
         self._prepared: dict[str, Ready | Stop] = {}
         self._encoded: dict[int, PlanBytes] = {}
         self._facts: dict[int, dict[str, Any]] = {}
+        self._alternatives: dict[int, CaseResult | None] = {}
         self._results: dict[str, CaseResult] = {}
         self._lock = threading.RLock()
 
@@ -183,12 +184,33 @@ class GpuProgram:
         if result.facts.get("right_without_launches") and self._decoration(case, criterion):
             reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
             return replace(result, status=Status.CHEATED, reason=reason)
+        if result.status is Status.PASSED and criterion == "default" and most_variants(prepared.plan) > 1:
+            other = self._wrong_alternative(case)
+            return result if other is None else replace(result, status=other.status, reason=other.reason)
         return result
 
+    def _wrong_alternative(self, case: InputCase) -> CaseResult | None:
+        """The first configuration of @triton.autotune that is wrong on the smallest case: the clock might pick it."""
+        small = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
+        prepared = self._prepare(small)
+        if isinstance(prepared, Stop):
+            return _stopped(small, prepared)
+        key = id(prepared)
+        if key not in self._alternatives:
+            picks = range(most_variants(prepared.plan))
+            tried = (self._tried(small, prepared, pick) for pick in picks)
+            self._alternatives[key] = next((result for result in tried if result.status is not Status.PASSED), None)
+        return self._alternatives[key]
+
+    def _tried(self, case: InputCase, prepared: Ready, pick: int) -> CaseResult:
+        result = self._judge(case, prepared, self._replay("check", case, prepared, "default", pick=pick))
+        return replace(result, reason=f"configuration {pick + 1} of @triton.autotune: {result.reason}")
+
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
-                protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None) -> Answer:  # fmt: skip
+                protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None,
+                pick: int = -1) -> Answer:  # fmt: skip
         sent = self._sent(prepared)
-        job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known)
+        job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known, pick)
         # What is timed for one task is timed by one worker where that can be: processes differ a little as well.
         near = f"time {self.task.key}" if do == "time" else sent.key
         began = time.perf_counter()

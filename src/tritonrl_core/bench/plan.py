@@ -207,6 +207,12 @@ def plain_steps(steps: tuple[Step, ...], pick: int = 0) -> list[AtenCall | Launc
     return plain
 
 
+def most_variants(plan: LaunchPlan) -> int:
+    """How many alternatives the largest tuning group of a plan has; 1 where there is none."""
+    steps = [*plan.prologue, *plan.steps]
+    return max((len(step.variants) for step in steps if isinstance(step, Tune)), default=1)
+
+
 def tensors_in(value: Any) -> Iterator[TensorRef]:
     """All tensor references in an argument, a step or a list of such, in order."""
     if isinstance(value, TensorRef):

@@ -155,7 +155,9 @@ class Bench:
     def _run(self, job: Job, placed: Placed) -> None:
         replay = placed.replay
         with fault_boundary(), seeded(job.case.seed):
-            if replay.picks and not replay.tuned:
+            if job.pick >= 0:
+                replay.choose(job.pick)
+            elif replay.picks and not replay.tuned:
                 replay.tune(placed)
                 self._refill(job, placed)
             placed.run()

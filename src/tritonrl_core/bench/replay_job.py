@@ -42,6 +42,8 @@ class Job:
     criterion: str = "default"
     precision: str = "ieee"
     key: str = ""
+    pick: int = -1
+    """Which alternative of every tuning group to run; -1 leaves it to the clock."""
 
 
 def plan_bytes(plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> PlanBytes:
@@ -52,12 +54,13 @@ def plan_bytes(plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> Plan
 
 
 def job_bytes(do: str, task: Task, case: InputCase, plan: PlanBytes, criterion: str, precision: str,
-              protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None) -> bytes:  # fmt: skip
+              protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None,
+              pick: int = -1) -> bytes:  # fmt: skip
     """A job for the worker: `do` is `check` or `time`; `known` are the samples of baselines measured before."""
     header = {
         "do": do, "task": asdict(task), "case": asdict(case), "key": plan.key, "criterion": criterion,
         "precision": precision, "protocol": None if protocol is None else asdict(protocol),
-        "known": dict(known or {}),
+        "known": dict(known or {}), "pick": pick,
     }  # fmt: skip
     return _framed(json.dumps(header).encode(), plan.plan, plan.built)
 
@@ -102,7 +105,8 @@ class Message:
     def job_with(self, plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> Job:
         """The job with a plan that is known already."""
         header = self.header
-        return Job(self.task, self.case, plan, built, header["criterion"], header["precision"], header["key"])
+        how = header["criterion"], header["precision"], header["key"], header["pick"]
+        return Job(self.task, self.case, plan, built, *how)
 
 
 def read(data: bytes) -> Message:

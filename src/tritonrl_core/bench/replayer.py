@@ -79,6 +79,12 @@ class Replay:
                 self.picks[number] = min(usable, key=lambda pick: placed.seconds(step.variants[pick], trials))
         self.tuned = True
 
+    def choose(self, pick: int) -> None:
+        """Take this alternative of every tuning group (its last where it has fewer), until the next `tune`."""
+        self.picks = {number: min(pick, len(step.variants) - 1)
+                      for number, step in enumerate(self._all()) if isinstance(step, Tune)}  # fmt: skip
+        self.tuned = False
+
     def _all(self) -> list[Step]:
         return [*self.plan.prologue, *self.plan.steps]
 
