@@ -1,10 +1,11 @@
 """What the funnel gains on a batch in which most candidates fail, and costs on one in which none does.
 
-    python benchmarks/funnel_gain.py [--tasks 16] [--group 10] [--rounds 3] [--device auto]
+    python benchmarks/funnel_gain.py [--tasks 10] [--group 10] [--rounds 3] [--device auto] [--mix young]
 
-The batch: groups of candidates of one task each, as training gives them; three of ten are right, seven fail, in the
-kinds of `FAULTS`. Each round judges it with the funnel off and on, in turn, in new verifiers; ratios within a round are
-what counts, because the machine may be shared. Every status is compared: nothing may move between PASSED and not.
+The batch: groups of candidates of one task each, as training gives them, each with kernels of its own name so that
+nothing is compiled twice; three of ten are right, seven fail, in the kinds and shares of `MIXES`. Every status is
+compared: nothing may move between PASSED and not. Without other work on the machine the ratio of the times is what
+counts; with it, that of the CPU time of all processes.
 """
 
 from __future__ import annotations
@@ -14,18 +15,17 @@ import ast
 import random
 import statistics
 import sys
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mutation_operators import mutants
+from tables import Table, save
+from verdict_rates import Job, Rounds, in_turn, tasks_by_id
+from verify_throughput import renamed
 
-from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.golden import golden_solutions
-from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import Candidate, Score, Status, Task
-from tritonrl_core.verifier import Verifier
+from tritonrl_core.types import Candidate, Status
 
 Fault = Callable[[str, random.Random], str]
 
@@ -82,119 +82,111 @@ def wrong_result(code: str, rng: random.Random) -> str:
     return rng.choice(faulty) if faulty else code.replace("tl.store(", "tl.store(1 + ", 1)
 
 
-FAULTS: Mapping[str, tuple[int, tuple[Fault, ...]]] = {
-    "no Python, no kernel": (8, (no_python, no_kernel)),
-    "certain mistake in the source": (
-        22, (missing_import, invented_function, launch_argument_lacking, wrong_arguments),
-    ),
-    "fails when it runs": (12, (unknown_method, wrong_unpacking)),
-    "does not compile": (12, (odd_block, shapes_that_do_not_meet)),
-    "wrong result": (16, (wrong_result,)),
+FAULTS: Mapping[str, tuple[Fault, ...]] = {
+    "no Python, no kernel": (no_python, no_kernel),
+    "certain mistake in the source": (missing_import, invented_function, launch_argument_lacking, wrong_arguments),
+    "fails when it runs": (unknown_method, wrong_unpacking),
+    "does not compile": (odd_block, shapes_that_do_not_meet),
+    "wrong result": (wrong_result,),
 }
-"""Kind of failure → percent of the batch and how to make one from a right kernel. 70 in all, spread over the stages;
-models differ, so the table gives each kind's own cost off and on."""
+"""Kind of failure → ways of making one from a right kernel."""
+
+MIXES: Mapping[str, tuple[int, ...]] = {"young": (2, 12, 4, 16, 36), "even": (8, 22, 12, 12, 16)}
+"""Percent of the batch of each kind of `FAULTS`, 70 in all. `young` is near what tritonrl-nano writes before it learns
+(of 600 first completions: half of the failures wrong, a quarter do not compile, the rest mistakes in the source);
+`even` is spread over the stages, with more of what a large model does that has hardly seen Triton."""
 
 RIGHT = "right"
 
 
-@dataclass(frozen=True)
-class Job:
-    kind: str
-    task: Task
-    candidate: Candidate
-
-
-def make_batch(tasks: int, group: int, seed: int, *, all_right: bool = False) -> list[Job]:
-    """`tasks` groups of `group` candidates; each candidate's text differs from all others."""
+def make_batch(tasks: int, group: int, seed: int, mix: str) -> list[Job]:
+    """`tasks` groups of `group` candidates, no two with the same kernels. `mix` is one of `MIXES`, or `right`."""
     rng = random.Random(seed)
-    known = {task.id: task for split in ("train", "held_out") for task in builtin_tasks(split)}
+    known = tasks_by_id()
     golden = rng.sample(golden_solutions(), tasks)
-    kinds = [name for name, (percent, _) in FAULTS.items() for _ in range(percent)]
+    failing = zip(FAULTS, MIXES.get(mix, (0,) * len(FAULTS)), strict=True)
+    kinds = [name for name, percent in failing for _ in range(percent)]
     kinds += [RIGHT] * (100 - len(kinds))
-    if all_right:
-        kinds = [RIGHT]
-    stream = [kinds[index % len(kinds)] for index in rng.sample(range(100 * tasks * group), tasks * group)]
+    stream = (kinds * (1 + tasks * group // 100))[: tasks * group] if tasks * group >= 100 else kinds
     jobs = []
-    for number, kind in enumerate(stream):
+    for number, kind in enumerate(rng.sample(stream, tasks * group)):
         solution = golden[number // group]
-        code = solution.code if kind == RIGHT else rng.choice(FAULTS[kind][1])(solution.code, rng)
-        jobs.append(Job(kind, known[solution.task_id], Candidate.from_code(f"{code}\n# {number}\n")))
+        code = solution.code if kind == RIGHT else rng.choice(FAULTS[kind])(solution.code, rng)
+        jobs.append(Job(kind, known[solution.task_id], Candidate.from_code(renamed(code, 1000 * seed + number))))
     return jobs
 
 
-def judged(preset: Preset, jobs: Sequence[Job]) -> tuple[float, list[Score]]:
-    """Seconds for the batch, without the start of the workers, and the scores."""
-    with Verifier(preset) as verifier:
-        verifier.verify_batch([(jobs[0].task, Candidate.from_code(f"x = {n}")) for n in range(2)])
-        verifier.bench.describe()
-        began = time.perf_counter()
-        scores = verifier.verify_batch([(job.task, job.candidate) for job in jobs])
-        return time.perf_counter() - began, scores
+def moved(found: Rounds) -> list[str]:
+    """Candidates that the funnel moved between PASSED and not."""
+    return [
+        f"{job.task.id} ({job.kind}): {off.verdict.status} {off.verdict.reason[:80]} → {on.verdict.status} "
+        f"{on.verdict.reason[:80]}"
+        for job, off, on in found.pairs()
+        if (off.verdict.status is Status.PASSED) != (on.verdict.status is Status.PASSED)
+    ]  # fmt: skip
 
 
-@dataclass
-class Comparison:
-    """Rates with the funnel off and on, over the rounds, and what it changed."""
+def gain_table(batches: Mapping[str, Rounds], name: str, command: str) -> Table:
+    """Rates, CPU time and their ratios, a row a batch."""
+    rows = [
+        [
+            batch, len(found.pairs()), found.rate(0), found.rate(1), found.ratio(), found.cpu_ms(0), found.cpu_ms(1),
+            found.ratio("cpu_seconds"), len(moved(found)),
+        ]
+        for batch, found in batches.items()
+    ]  # fmt: skip
+    columns = [
+        "batch", "candidates", "verdicts a second, funnel off", "on", "gain", "CPU ms a verdict, off", "on",
+        "gain in CPU time", "moved between PASSED and not",
+    ]  # fmt: skip
+    return Table(name, columns, rows, command, [line for found in batches.values() for line in moved(found)])
 
-    off: list[float]
-    on: list[float]
-    moved: list[str]
-    seconds: dict[str, tuple[list[float], list[float]]]
-    statuses: dict[str, Counter[str]]
 
-    @property
-    def gain(self) -> float:
-        return statistics.median(on / off for off, on in zip(self.off, self.on, strict=True))
-
-
-def compare(preset: Preset, jobs: Sequence[Job], rounds: int) -> Comparison:
-    """The same batch with the funnel off and on, in turn."""
-    found = Comparison([], [], [], defaultdict(lambda: ([], [])), defaultdict(Counter))
-    for _ in range(rounds):
-        off_s, off = judged(preset, jobs)
-        on_s, on = judged(preset.with_plugins("funnel"), jobs)
-        found.off.append(len(jobs) / off_s)
-        found.on.append(len(jobs) / on_s)
-        for job, before, after in zip(jobs, off, on, strict=True):
-            found.seconds[job.kind][0].append(before.seconds)
-            found.seconds[job.kind][1].append(after.seconds)
-            found.statuses[job.kind][f"{before.verdict.status} → {after.verdict.status} ({after.verdict.stage})"] += 1
-            if (before.verdict.status is Status.PASSED) != (after.verdict.status is Status.PASSED):
-                found.moved.append(f"{job.task.id} ({job.kind}): {before.verdict.reason} → {after.verdict.reason}")
-    return found
+def kinds_table(found: Rounds, name: str, command: str) -> Table:
+    """Where the gain comes from: each kind's own time with the funnel off and on, and where it ended."""
+    times: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    ends: dict[str, Counter[str]] = defaultdict(Counter)
+    for job, off, on in found.pairs():
+        times[job.kind][0].append(off.seconds)
+        times[job.kind][1].append(on.seconds)
+        ends[job.kind][f"{off.verdict.status} ({off.verdict.stage}) → {on.verdict.status} ({on.verdict.stage})"] += 1
+    rows = [
+        [
+            kind, len(off), f"{1e3 * statistics.mean(off):.0f}", f"{1e3 * statistics.mean(on):.0f}",
+            ", ".join(f"{count} × {what}" for what, count in ends[kind].most_common(3)),
+        ]
+        for kind, (off, on) in sorted(times.items())
+    ]  # fmt: skip
+    columns = ["kind", "candidates", "mean ms from start to verdict, off", "on", "most frequent ends, off → on"]
+    return Table(name, columns, rows, command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verdicts per second with the funnel off and on.")
-    parser.add_argument("--tasks", type=int, default=16, help="groups in the batch, one task each")
+    parser.add_argument("--tasks", type=int, default=10, help="groups in the batch, one task each")
     parser.add_argument("--group", type=int, default=10, help="candidates in a group")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--mix", default="young", choices=sorted(MIXES))
+    parser.add_argument("--with", dest="other", default="", help="another plugin to have on throughout")
     options = parser.parse_args(arguments)
-    baseline = load_preset("baseline", [f"verifier.device={options.device}"])
-    for name, preset in (("baseline", baseline), ("with multi_input", baseline.with_plugins("multi_input"))):
-        mixed = compare(preset, make_batch(options.tasks, options.group, options.seed), options.rounds)
-        right = compare(preset, make_batch(options.tasks, options.group, options.seed, all_right=True), options.rounds)
-        show(name, mixed, right)
+    off = load_preset("baseline", [f"verifier.device={options.device}"])
+    off = off.with_plugins(options.other) if options.other else off
+    found = {
+        words: in_turn(off, off.with_plugins("funnel"), [
+            make_batch(options.tasks, options.group, options.seed + number, mix) for number in range(options.rounds)
+        ])
+        for words, mix in ((f"70 % failing, {options.mix}", options.mix), ("all right", RIGHT))
+    }  # fmt: skip
+    name = "-".join(filter(None, ["funnel-gain", options.device, options.mix, options.other]))
+    command = (f"python benchmarks/funnel_gain.py --device {options.device} --mix {options.mix} "
+               f"--tasks {options.tasks} --rounds {options.rounds}" + (f" --with {options.other}" if options.other else ""))  # fmt: skip
+    mixed = next(iter(found.values()))
+    for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
+        save(table)
+        print(f"\n{table.markdown}", flush=True)
     return 0
-
-
-def show(name: str, mixed: Comparison, right: Comparison) -> None:
-    print(f"\n### {name}\n")
-    print("| batch | funnel off | funnel on | ratio | moved between PASSED and not |")
-    print("| --- | --- | --- | --- | --- |")
-    for batch, found in (("70 % failing", mixed), ("all right", right)):
-        off, on = statistics.median(found.off), statistics.median(found.on)
-        print(f"| {batch} | {off:.2f}/s | {on:.2f}/s | {found.gain:.2f} | {len(found.moved)} |")
-    print("\n| kind | candidates | off, mean ms each | on, mean ms each | statuses |")
-    print("| --- | --- | --- | --- | --- |")
-    for kind, (before, after) in mixed.seconds.items():
-        statuses = ", ".join(f"{count} × {what}" for what, count in mixed.statuses[kind].most_common(4))
-        means = f"{1e3 * statistics.mean(before):.0f} | {1e3 * statistics.mean(after):.0f}"
-        print(f"| {kind} | {len(before)} | {means} | {statuses} |")
-    for line in mixed.moved + right.moved:
-        print(f"moved: {line}")
 
 
 if __name__ == "__main__":

@@ -147,10 +147,11 @@ def table(options: argparse.Namespace, found: Sequence[dict[str, Any]]) -> Table
     ]
     per_task = Counter(row["task"] for row in found)
     return Table(
-        f"golden-refusals-{options.device}-{options.size}",
+        f"golden-refusals-{options.device}-{options.size}" + ("-some" if options.only else ""),
         ["values", "runs", "refused", "error above half of what is allowed", "largest error / allowed", "of task"],
         rows,
-        f"python benchmarks/golden_refusals.py --device {options.device} --size {options.size} --runs {options.runs}",
+        f"python benchmarks/golden_refusals.py --device {options.device} --size {options.size} --runs {options.runs}"
+        + (f" --only {options.only}" if options.only else ""),
         [f"{len(per_task)} right kernels of size {options.size}, {min(per_task.values())} to "
          f"{max(per_task.values())} runs each, fresh inputs every run"],
     )  # fmt: skip
@@ -164,10 +165,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e6, help="end after so long, whatever was reached")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="tasks whose id contains this")
+    parser.add_argument("--only", default="", help="tasks whose id contains one of these, by commas")
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    golden = [solution for solution in golden_solutions() if options.only in solution.task_id]
+    wanted = options.only.split(",")
+    golden = [solution for solution in golden_solutions() if any(part in solution.task_id for part in wanted)]
     if options.share is not None:
         mine = golden[options.share :: options.processes]
         run_share(options.device, options.size, options.runs, options.seconds, options.seed, mine)
