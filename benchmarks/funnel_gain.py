@@ -180,8 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for words, mix in ((f"70 % failing, {options.mix}", options.mix), ("all right", RIGHT))
     }  # fmt: skip
     name = "-".join(filter(None, ["funnel-gain", options.device, options.mix, options.other]))
-    command = (f"python benchmarks/funnel_gain.py --device {options.device} --mix {options.mix} "
-               f"--tasks {options.tasks} --rounds {options.rounds}" + (f" --with {options.other}" if options.other else ""))  # fmt: skip
+    chosen = {"device": options.device, "mix": options.mix, "tasks": options.tasks, "rounds": options.rounds}
+    chosen |= {"with": options.other} if options.other else {}
+    command = " ".join(["python benchmarks/funnel_gain.py", *(f"--{key} {value}" for key, value in chosen.items())])
     mixed = next(iter(found.values()))
     for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
         save(table)

@@ -225,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds that a kernel may take")
     parser.add_argument("--seconds", type=float, default=1e6, help="end after so long, whatever was reached")
     options = parser.parse_args(arguments)
-    session = Session.open(load_preset("baseline", [f"verifier.device={options.device}", f"verifier.timeout_s={options.timeout}"]))
+    settings = [f"verifier.device={options.device}", f"verifier.timeout_s={options.timeout}"]
+    session = Session.open(load_preset("baseline", settings))
     tasks = {task.id: task for task in builtin_tasks("all")}
     golden = [solution for solution in golden_solutions() if options.only in solution.task_id]
     until = time.monotonic() + options.seconds
