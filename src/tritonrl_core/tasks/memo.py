@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,12 @@ VERSIONS = {"fitness": 2, "graphs": 2, "facts": 1}
 
 def kept(what: str) -> Memo:
     """What was found out about tasks, of one kind of `VERSIONS`, with the torch that is installed."""
-    return _shared(f"{what}-{VERSIONS[what]}-{version('torch')}", cache_folder())
+    return _shared(f"{what}-{VERSIONS[what]}-{_installed('torch')}", cache_folder())
+
+
+@cache
+def _installed(distribution: str) -> str:
+    return version(distribution)
 
 
 @lru_cache(maxsize=16)
