@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -100,8 +101,21 @@ def fake_reference(task: Task) -> Iterator[tuple[nn.Module, list[Any]]]:
     reference = Reference(task)
     cpu = torch.device("cpu")
     with seeded(0, cpu), own_default_dtype(), FakeTensorMode(allow_non_fake_inputs=True):
-        model, _, inputs = reference.build({}, cpu)
+        with _NoInitialisation():
+            model, _, inputs = reference.build({}, cpu)
         yield model, inputs
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves out `torch.nn.init`: fake weights have no values to draw, and it is most of what building layers takes."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
