@@ -19,7 +19,7 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.report.candidates import pack_candidates
 from tritonrl_core.report.load import load_run
 from tritonrl_core.report.page import digest, page, write_report
-from tritonrl_core.report.series import MOST_POINTS, step_series
+from tritonrl_core.report.series import MOST_POINTS, held_out_series, step_series
 from tritonrl_core.report.summary import best_by_task, funnel, kind_of_reason
 from tritonrl_core.types import Status
 
@@ -108,6 +108,18 @@ def test_many_steps_share_a_point_and_lose_no_score(kit: Any, tmp_path: Path) ->
     assert len(series["step"]) <= MOST_POINTS
     assert sum(series["count"]) == 1200
     assert series["step"][-1] == 1000
+
+
+def test_held_out_results_along_the_way_are_a_curve(folder: Path) -> None:
+    run = load_run(folder)
+    assert held_out_series(run) == {}, "before and after are no curve"
+    rows = [
+        {"stage": "eval", "step": step, "sampled/correct": step / 10, "sampled/correct_low": 0, "sampled/correct_high": 1}
+        for step in (5, 0, 9)
+    ]
+    assert held_out_series(replace(run, metrics=rows)) == {
+        "step": [0, 5, 9], "value": [0.0, 0.5, 0.9], "low": [0, 0, 0], "high": [1, 1, 1],
+    }  # fmt: skip
 
 
 def test_texts_are_held_to_a_size_and_the_best_stay(folder: Path) -> None:

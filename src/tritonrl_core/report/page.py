@@ -19,7 +19,7 @@ import yaml
 from tritonrl_core import __version__
 from tritonrl_core.report.candidates import Packed, pack_candidates
 from tritonrl_core.report.load import RunData, load_run
-from tritonrl_core.report.series import metric_series, step_series, time_series
+from tritonrl_core.report.series import held_out_series, metric_series, step_series, time_series
 from tritonrl_core.report.summary import (
     best_kernels,
     evaluation_figures,
@@ -70,6 +70,7 @@ def digest(run: RunData, packed: Packed) -> dict[str, Any]:
         "headline": headline(run),
         "figures": evaluation_figures(run),
         "steps": step_series(run),
+        "held_out": held_out_series(run),
         "metrics": metric_series(run),
         "time_steps": time_series(run),
         "time": time_spent(run),

@@ -52,6 +52,17 @@ def step_series(run: RunData) -> dict[str, Any]:
     }
 
 
+def held_out_series(run: RunData) -> dict[str, Any]:
+    """Correct rate on held-out tasks by step, with its 95 % interval. {} where it was measured fewer than three times:
+    before and after are told apart from a curve."""
+    rows = sorted((row for row in run.metrics if row.get("stage") == "eval"), key=lambda row: int(row["step"]))
+    if len(rows) < 3:
+        return {}
+    names = ("sampled/correct", "sampled/correct_low", "sampled/correct_high")
+    figures = _columns([tuple(_number(row.get(name)) for name in names) for row in rows])  # type: ignore[misc]
+    return {"step": [row["step"] for row in rows], **figures}
+
+
 def metric_series(run: RunData) -> dict[str, dict[str, Any]]:
     """Every number that was logged, by stage and name, as {"rl": {"step": […], …}}; constant ones left out."""
     stages: dict[str, list[Mapping[str, Any]]] = {}

@@ -97,11 +97,3 @@ def saved_state(checkpoint: Path) -> dict[str, Any]:
     """What `CheckpointMark` wrote."""
     state: dict[str, Any] = json.loads((checkpoint / STATE_FILE).read_text())
     return state
-
-
-def tensorboard(folder: Path) -> TrainerCallback:
-    """TRL's figures as TensorBoard events in `folder`."""
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
-
-    return TensorBoardCallback(tb_writer=SummaryWriter(log_dir=str(folder)))

@@ -252,6 +252,7 @@ class _Training:
         """Measure the held-out suite after `step` optimiser steps, unless this run has done so before it was killed."""
         import torch
 
+        from tritonrl_core.train.board import write_held_out
         from tritonrl_core.train.evaluation import evaluate_held_out
 
         held_out = self._evaluated().get(when)
@@ -260,6 +261,7 @@ class _Training:
             with torch.random.fork_rng():
                 held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
             self.run.append_metrics("eval", step, {"when": when, **held_out.figures()})
+            write_held_out(self.run.paths.tensorboard / "held_out", step, held_out.figures())
         if held_out is not None:
             self.held_out[when] = held_out
         self._ranks.wait_for_everyone()
@@ -304,13 +306,14 @@ class _Training:
         return found[0] if found else None
 
     def _callbacks(self, stage: str, state_to_save: Any) -> Sequence[Any]:
-        from tritonrl_core.train.metrics import CheckpointMark, RunCallback, tensorboard
+        from tritonrl_core.train.board import Board
+        from tritonrl_core.train.metrics import CheckpointMark, RunCallback
 
         if not self._ranks.is_main_process:
             return ()
         return (
             RunCallback(self.run, stage, self.progress),
-            tensorboard(self.run.paths.tensorboard / stage),
+            Board(self.run.paths.tensorboard / stage),
             CheckpointMark(self.run, state_to_save),
         )
 

@@ -93,18 +93,19 @@ function strip(counts) {
 function learning() {
   const s = digest.steps;
   if (!s.step) return digest.kind === "evaluation" ? figuresTable() : null;
-  const chart = (title, columns, colour, format, extra, note) => {
+  const chart = (title, columns, colour, format, extra, note, steps = s.step) => {
     const out = el("span.readout"), box = el("div.plot");
     const read = (i) => {
-      const at = i === null || i === undefined ? s.step.length - 1 : i;
+      const at = i === null || i === undefined ? steps.length - 1 : i;
       const [v, low, high] = [columns.value[at], columns.low[at], columns.high[at]];
-      out.replaceChildren(el("b", format(v)), low === null ? "" : ` ${format(low)} to ${format(high)}`, el("small", ` step ${s.step[at]}`));
+      out.replaceChildren(el("b", format(v)), low === null ? "" : ` ${format(low)} to ${format(high)}`, el("small", ` step ${steps[at]}`));
     };
     read(null);
-    queue.push(() => bandPlot(box, s.step, columns, colour, format, {...extra, read}));
+    queue.push(() => bandPlot(box, steps, columns, colour, format, {...extra, read}));
     return el("div.card", el("div.card-head", el("h3", title), note), out, box);
   };
-  return section("learning", "What it learned", el("div.grid",
+  const held = digest.held_out.step ? chart("Correct on held-out tasks", digest.held_out, "--accent", (x) => percent(x), {range: () => [0, 1], alone: true}, el("small.dim", "band: 95 % over tasks"), digest.held_out.step) : null;
+  return section("learning", "What it learned", el("div.grid", held,
     chart("Correct", s.correct, "--s-passed", (x) => percent(x), {range: () => [0, 1]}, el("small.dim", "band: 95 % over groups")),
     chart("Reward", s.reward, "--accent", (x) => x === null ? "–" : x.toFixed(2), {}, el("small.dim", "band: 95 % over groups")),
     chart("Speedup of correct kernels", s.speedup, "--speed", times, {rule: 1}, [guess(), el("small.dim", "median, middle 80 %")]),
