@@ -28,12 +28,12 @@ SHIFT = 67 << 9
 
 @dataclass(frozen=True)
 class Timed:
-    """A captured graph of what comes before a run, the run, and an event on each side of it.
-
-    With the events in the graph the host has no part in what lies between them.
+    """A captured graph of what comes before a run, and the run, with events at the start, between the two, and at the
+    end. As the events are in the graph, the host has no part in what lies between them.
     """
 
     launch: Callable[[], Any]
+    start: Any
     begin: Any
     end: Any
 
@@ -66,9 +66,10 @@ def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
     if not events_in_graphs():
         alone = _graph(work)
         return alone if isinstance(alone, str) else Lane(alone, before)
-    begin, end = _events()
+    start, begin, end = _events()
 
     def whole() -> Any:
+        start.record()
         before()
         begin.record()
         result = work()
@@ -76,13 +77,13 @@ def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
         return result
 
     graph = _graph(whole)
-    return graph if isinstance(graph, str) else Lane(work, before, Timed(graph, begin, end))
+    return graph if isinstance(graph, str) else Lane(work, before, Timed(graph, start, begin, end))
 
 
 @cache
 def events_in_graphs() -> bool:
     """Whether events that were captured in a graph can be read after it has run; tried once a process."""
-    begin, end = _events()
+    _, begin, end = _events()
     memory = torch.zeros(1 << 20, dtype=torch.uint8, device="cuda")
 
     def work() -> None:
@@ -101,13 +102,13 @@ def events_in_graphs() -> bool:
         return False
 
 
-def _events() -> tuple[Any, Any]:
-    """Two events for a graph; recorded once, so that they exist before the capture."""
-    made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(2)]  # type: ignore[no-untyped-call]
+def _events() -> list[Any]:
+    """Three events for a graph; recorded once, so that they exist before the capture."""
+    made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(3)]  # type: ignore[no-untyped-call]
     for event in made:
         event.record()
     torch.cuda.synchronize()
-    return made[0], made[1]
+    return made
 
 
 def _graph(work: Callable[[], Any]) -> Callable[[], Any] | str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise, zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Protocol
 
 from tritonrl_core.bench.speed import relative_half_width, standard_error, trimmed_mean
@@ -30,10 +30,13 @@ their time: work of others on the device shows there, because it is known how lo
 
 
 class TimedGraph(Protocol):
-    """Preparation and run as one graph on the device, with events of its own around the run."""
+    """Preparation and run as one graph on the device, with events of its own: at the start, between the two,
+    at the end."""
 
     @property
     def launch(self) -> Callable[[], Any]: ...
+    @property
+    def start(self) -> Any: ...
     @property
     def begin(self) -> Any: ...
     @property
@@ -61,7 +64,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One turn in microseconds: the run itself, and from the end of the one before to its start (None: the first)."""
+    """One turn in microseconds: the run itself, and what lay before it (None where nobody saw that)."""
 
     us: float
     gap_us: float | None
@@ -118,18 +121,23 @@ class DeviceClock:
             for _ in range(LEAD):
                 self.flush()
         stream = torch.cuda.current_stream()
-        pairs = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
+        marks = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
         torch.cuda.synchronize()
-        gaps = [None, *(a[1].elapsed_time(b[0]) * 1e3 for a, b in pairwise(pairs))]
-        times = [begin.elapsed_time(end) * 1e3 for begin, end in pairs]
-        return [Lap(us, gap) for us, gap in zip(times, gaps, strict=True)]
+        found: list[Lap] = []
+        last = None
+        for start, begin, end in marks:
+            since = last if start is None else start
+            found.append(Lap(begin.elapsed_time(end) * 1e3, since and since.elapsed_time(begin) * 1e3))
+            last = end
+        return found
 
-    def _enqueue(self, number: int, lane: Lane, stream: Any) -> tuple[Any, Any]:
+    def _enqueue(self, number: int, lane: Lane, stream: Any) -> tuple[Any, Any, Any]:
+        """Events at the start of the preparation (None: the end of the turn before), and around the run."""
         import torch
 
         if lane.timed is not None:
             lane.timed.launch()
-            return lane.timed.begin, lane.timed.end
+            return lane.timed.start, lane.timed.begin, lane.timed.end
         while len(self._events) < 2 * number + 2:
             self._events.append(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
         begin, end = self._events[2 * number : 2 * number + 2]
@@ -137,7 +145,7 @@ class DeviceClock:
         begin.record(stream)
         lane.run()
         end.record(stream)
-        return begin, end
+        return None, begin, end
 
 
 def race(contestants: Sequence[Contestant], protocol: TimingProtocol, clock: Clock) -> dict[str, Track]:
@@ -223,11 +231,8 @@ def foreign_share(tracks: Sequence[Track], clock: DeviceClock) -> float:
     gaps = sorted(gap for track in tracks for gap in track.gaps)
     if not gaps:
         return 0.0
-    usual, busy = gaps[len(gaps) // 2], sum(sum(track.samples) for track in tracks)
-    control: list[tuple[float, float]] = []
-    if busy > LONG * sum(gaps):
-        lanes, each = _control(clock.flush, usual, busy)
-        control = [(lap.us, each) for lap in clock.laps(lanes)]
+    busy = sum(sum(track.samples) for track in tracks)
+    control = _control(clock, busy) if busy > LONG * sum(gaps) else []
     return excess([track.gaps for track in tracks], control)
 
 
@@ -243,13 +248,15 @@ def excess(gaps: Sequence[Sequence[float]], control: Sequence[tuple[float, float
     return max(0.0, 1 - should / took) if took else 0.0
 
 
-def _control(flush: Callable[[], Any], flush_us: float, busy_us: float) -> tuple[list[Lane], float]:
-    """Flushes to time for `CONTROL` of `busy_us`, and how long each lot of them, about a millisecond, should take."""
-    each = max(1, int(1000 // flush_us))
+def _control(clock: DeviceClock, busy_us: float) -> list[tuple[float, float]]:
+    """Flushes timed for `CONTROL` of `busy_us`, a millisecond or so at a time: how long they took, and should take by
+    what single ones take, which are so short that they are seldom hit."""
+    single = sorted(lap.us for lap in clock.laps([Lane(clock.flush, lambda: None)] * 9))[4]
+    each = max(1, int(1000 // single))
 
     def several() -> None:
         for _ in range(each):
-            flush()
+            clock.flush()
 
-    count = max(1, round(CONTROL * busy_us / (each * flush_us)))
-    return [Lane(several, lambda: None)] * count, each * flush_us
+    count = max(1, round(CONTROL * busy_us / (each * single)))
+    return [(lap.us, each * single) for lap in clock.laps([Lane(several, lambda: None)] * count)]
