@@ -112,6 +112,12 @@ def test_wiping_reaches_the_whole_storage():
     assert len(set(tensor.tolist())) == 1
 
 
+def test_same_bits_of_one_element_with_any_stride():
+    one = torch.tensor([1.0, 2.0, 3.0, 4.0]).as_strided((1,), (3,), 1)
+    assert same_bits(one, torch.tensor([2.0]))
+    assert not same_bits(one, torch.tensor([3.0]))
+
+
 def test_same_bits_tells_zeros_apart_and_nan_from_nothing():
     assert same_bits(torch.tensor([math.nan]), torch.tensor([math.nan]))
     assert not same_bits(torch.tensor([0.0]), torch.tensor([-0.0]))

@@ -18,7 +18,7 @@ from tritonrl_core.bench.forkserver import ForkServer, retry_once
 from tritonrl_core.bench.memory import POISONS, Arena
 from tritonrl_core.bench.mismatch import shape_facts
 from tritonrl_core.bench.plan import LaunchPlan, TensorRef
-from tritonrl_core.bench.references import Prepared, named_inputs
+from tritonrl_core.bench.references import Prepared, named_inputs, raw_bytes
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
 from tritonrl_core.bench.walk import MaterialsDifferError, fill, given_by
 from tritonrl_core.errors import InfraError
@@ -181,5 +181,5 @@ def _left_behind(job: Job, now: Mapping[str, torch.Tensor]) -> Comparison:
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Bit for bit, so that NaN equals itself."""
-    mine, theirs = (tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other))
+    mine, theirs = (raw_bytes(tensor) for tensor in (one, other))
     return bool(torch.equal(mine, theirs))

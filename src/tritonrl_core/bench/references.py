@@ -143,5 +143,10 @@ def _named_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _same(one: Tensor, other: Tensor) -> bool:
     """Bit for bit, so that NaN equals itself."""
-    mine, theirs = (tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other))
+    mine, theirs = (raw_bytes(tensor) for tensor in (one, other))
     return bool(torch.equal(mine, theirs))
+
+
+def raw_bytes(tensor: Tensor) -> Tensor:
+    """The elements' bytes in order. A tensor of one element counts as contiguous whatever its stride: hence the copy."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)

@@ -22,7 +22,7 @@ from torch import Tensor
 from tritonrl_core.bench.ambient import ieee, own_default_dtype, seeded
 from tritonrl_core.bench.device_memory import wipe
 from tritonrl_core.bench.reference import Materials, Reference
-from tritonrl_core.bench.references import named_inputs
+from tritonrl_core.bench.references import named_inputs, raw_bytes
 from tritonrl_core.bench.replayer import Given
 from tritonrl_core.types import InputCase, Task, content_key
 
@@ -151,7 +151,7 @@ def given_by(materials: Materials) -> Given:
 
 def same_bits(one: Tensor, other: Tensor) -> bool:
     """Equal bit for bit, so that NaN equals itself."""
-    mine, theirs = (tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other))
+    mine, theirs = (raw_bytes(tensor) for tensor in (one, other))
     return bool(torch.equal(mine, theirs))
 
 

@@ -71,6 +71,8 @@ class Replay:
 
     def tune(self, placed: Placed, trials: int = 5) -> None:
         """Let the device's clock pick among the alternatives of each tuning group, on this memory."""
+        if any(isinstance(step, Tune) and len(self._usable(step)) > 1 for step in self._all()):
+            placed.run()  # what the alternatives read is there only when the steps before them have run
         for number, step in enumerate(self._all()):
             if not isinstance(step, Tune):
                 continue
