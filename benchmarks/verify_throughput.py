@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
@@ -27,12 +28,14 @@ from tables import Table, save
 from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench, GpuProgram
 from tritonrl_core.bench.prepare import Preparation, Stop
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.errors import InfraError
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Status, Task, TimingProtocol
 
 PROTOCOL = TimingProtocol(method="simple", warmup=10, trials=100)
+LEFT = "left"
 REQUEST = CaseRequest(count=5, shapes=True, values=True, layouts=True)
 
 
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
     parser.add_argument("--apart", type=int, default=0, help="with a GPU: before, prepare so many and then replay them")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="with a GPU: begin no candidate after so long")
     parser.add_argument("--save", default="", help="keep results under this name for benchmarks/tables.py")
     parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
     chosen = parser.parse_args()
@@ -60,7 +64,7 @@ def main() -> None:
     bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
     for ending, part in (("-apart", jobs[: chosen.apart]), ("", jobs[chosen.apart :])):
         if part:
-            result = {**on_gpu(bench, part, bool(ending)), "gpu_workers": chosen.gpu_workers}
+            result = {**on_gpu(bench, part, bool(ending), chosen.seconds), "gpu_workers": chosen.gpu_workers}
             print(json.dumps(result), flush=True)
             if chosen.save:
                 save(table(chosen.save + ending, result))
@@ -97,7 +101,7 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     }  # fmt: skip
 
 
-def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool) -> dict[str, Any]:
+def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool, most_s: float) -> dict[str, Any]:
     """Everything: five cases and a timing for each candidate. `apart` records and compiles them all first."""
     device, spec = bench.describe()["device"], bench.spec
     seconds: Counter[str] = Counter()
@@ -111,6 +115,15 @@ def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool) -> dict[s
         return program
 
     def judged(program: GpuProgram) -> str:
+        if time.perf_counter() > began + most_s:
+            return LEFT
+        try:
+            return measured(program)
+        except InfraError as fault:
+            refused.append(f"{program.task.id}: INFRA {fault.message}"[:160])
+            return "INFRA"
+
+    def measured(program: GpuProgram) -> str:
         signatures = set()
         for case in program.cases(REQUEST):
             before = time.perf_counter()
@@ -137,13 +150,15 @@ def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool) -> dict[s
         with GpuUse() as gpu:
             statuses = Counter(pool.map(judged, programs))
         wall, used, mine = time.perf_counter() - began, cpu_seconds() - used, time.process_time() - mine
-    parts = {"prepared_per_s": round(len(jobs) / before, 2), "replayed_per_s": round(len(jobs) / wall, 2)}
+    del statuses[LEFT]
+    done = sum(statuses.values())
+    parts = {"prepared_per_s": round(len(jobs) / before, 2), "replayed_per_s": round(done / wall, 2)}
     return {
-        "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": len(jobs),
-        "seconds": round(wall, 2), **(parts if apart else {"candidates_per_s": round(len(jobs) / wall, 2)}),
+        "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": done,
+        "seconds": round(wall, 2), **(parts if apart else {"candidates_per_s": round(done / wall, 2)}),
         "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
-        "parent_cpu_ms_a_candidate": round(mine / len(jobs) * 1e3, 1), "statuses": statuses, "refused": refused[:20],
-        "mean_ms_a_candidate": {name: round(value / len(jobs) * 1e3, 1) for name, value in seconds.items()},
+        "parent_cpu_ms_a_candidate": round(mine / done * 1e3, 1), "statuses": statuses, "refused": refused[:20],
+        "mean_ms_a_candidate": {name: round(value / done * 1e3, 1) for name, value in seconds.items()},
         **_about(spec, jobs),
     }  # fmt: skip
 

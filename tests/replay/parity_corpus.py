@@ -1,7 +1,7 @@
 """The whole test corpus: golden solutions, the attacks and honest samples of tests/hacks, and tests' own samples.
 
 Each is a task and a candidate under a name; what its status should be is the business of the tests it comes from.
-`python tests/replay/parity_corpus.py DEVICE OUT.json [SAMPLES]` judges them on one device: two machines may share it.
+`python tests/replay/parity_corpus.py DEVICE OUT.jsonl [SAMPLES]` judges them on one device: two machines may share it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.loaders import load_reference, task_from_source
 from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import Candidate, Task
+from tritonrl_core.types import Candidate, Score, Task
 from tritonrl_core.verifier import Verifier
 
 TESTS = Path(__file__).parents[1]
@@ -40,13 +40,20 @@ def corpus() -> list[Sample]:
     return sorted([*_golden(), *_hacks(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
 
 
-def judged(device: str, samples: Sequence[Sample]) -> dict[str, list[str]]:
-    """Status and reason of every sample on a device (`cpu` or `cuda`), by name."""
+def judged(
+    device: str, samples: Sequence[Sample], tell: Callable[[str, list[str]], None] = lambda name, found: None
+) -> dict[str, list[str]]:
+    """Status and reason of every sample on a device (`cpu` or `cuda`), by name; `tell` is told each as it comes."""
+    found: dict[str, list[str]] = {}
+
+    def note(place: int, score: Score) -> None:
+        found[samples[place].name] = [str(score.verdict.status), score.verdict.reason[:200]]
+        tell(samples[place].name, found[samples[place].name])
+
     settings = [f"verifier.device={device}", "verifier.timeout_s=20"]
     with Verifier(load_preset("multi_input_only", settings)) as verifier:
-        scores = verifier.verify_batch([(sample.task, Candidate.from_code(sample.code)) for sample in samples])
-    found = zip(samples, (score.verdict for score in scores), strict=True)
-    return {sample.name: [str(verdict.status), verdict.reason[:200]] for sample, verdict in found}
+        verifier.verify_batch([(sample.task, Candidate.from_code(sample.code)) for sample in samples], note)
+    return found
 
 
 def _golden() -> Iterator[Sample]:
@@ -119,4 +126,5 @@ def _module(path: Path) -> ModuleType:
 if __name__ == "__main__":
     device, out, *pattern = sys.argv[1:]
     chosen = [sample for sample in corpus() if not pattern or re.search(pattern[0], sample.name)]
-    Path(out).write_text(json.dumps(judged(device, chosen), indent=1))
+    with Path(out).open("w", buffering=1) as file:
+        judged(device, chosen, lambda name, found: print(json.dumps([name, *found]), file=file))
