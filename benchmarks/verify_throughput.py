@@ -170,8 +170,16 @@ def table(name: str, result: dict[str, Any]) -> Table:
         if key == "mean_ms_a_candidate":
             rows += [[f"ms a candidate, {part}", figure] for part, figure in value.items()]
         else:
-            rows.append([key.replace("_", " "), value if isinstance(value, int | float) else str(value)])
+            rows.append([key.replace("_", " "), _shown(value)])
     return Table(name, ["what", "figure"], rows, " ".join(["python", *sys.argv]))
+
+
+def _shown(value: Any) -> str | int | float | None:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return value  # type: ignore[no-any-return]
 
 
 class GpuUse:
