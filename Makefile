@@ -11,7 +11,7 @@ STAMP := $(VENV)/.tritonrl-installed
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help setup train test check lint test-gpu bench-gpu clean
+.PHONY: integrity integrity-gpu help setup train test check lint test-gpu bench-gpu clean
 
 help:
 	@echo "make train     train the small model with every extension on (runs on a laptop)"
@@ -50,6 +50,20 @@ test-gpu:
 
 bench-gpu:
 	$(PY) benchmarks/bench_gpu.py --only "$(PIECE)"
+
+# The confusion matrix of docs/integrity.md: an hour and more on 2 cores; what stands in ROWS is not judged again.
+ROWS ?= integrity.jsonl
+ONE_RUN := --presets baseline,multi_input_only,sandbox_only,staged_eval_only,calibrated_timing_only,fusion_data_only,curriculum_only --runs 2
+
+integrity: setup
+	$(BIN)/python benchmarks/integrity.py run --rows $(ROWS) --presets all_extensions --runs 20
+	$(BIN)/python benchmarks/integrity.py run --rows $(ROWS) $(ONE_RUN)
+	$(BIN)/python benchmarks/integrity.py table --rows $(ROWS) --kinds
+
+integrity-gpu:
+	$(PY) benchmarks/integrity.py run --device cuda --rows $(ROWS) --presets all_extensions --runs 20
+	$(PY) benchmarks/integrity.py run --device cuda --rows $(ROWS) $(ONE_RUN)
+	$(PY) benchmarks/integrity.py table --rows $(ROWS) --kinds
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -148,5 +148,5 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def raw_bytes(tensor: Tensor) -> Tensor:
-    """The elements' bytes in order. A tensor of one element counts as contiguous whatever its stride: hence the copy."""
+    """The elements' bytes in order. A tensor of one element is contiguous whatever its stride: hence the copy."""
     return tensor.detach().clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)
