@@ -94,12 +94,12 @@ def specimens(device: str, only: str) -> list[corpus.Specimen]:
     return {"cheats": [*cheats, *corpus.twins()], "honest": honest, "all": [*cheats, *honest]}[only]
 
 
-def preset_for(name: str, device: str, workers: int, seed: int) -> Preset:
-    """A shipped preset on this device, whose inputs are those of a seed where it has several."""
+def preset_for(name: str, device: str, workers: int, seed: int, **more: Any) -> Preset:
+    """A shipped preset on this device, whose inputs are those of a seed where it has several; `more` of its options."""
     overrides = [f"verifier.device={device}", f"verifier.cpu_workers={workers}", "verifier.timeout_s=30"]
     preset = load_preset(name, overrides)
     varies = any(plugin == "multi_input" for plugin, _ in preset.plugins)
-    return preset.with_plugins(multi_input={"seed": seed}) if varies else preset
+    return preset.with_plugins(multi_input={"seed": seed, **more}) if varies else preset
 
 
 def run(args: argparse.Namespace) -> None:
@@ -113,14 +113,22 @@ def run(args: argparse.Namespace) -> None:
                 for one in specimens(args.device, args.only)
                 if (name, args.device, seed, one.id) not in known and time.monotonic() < until
             ]
-            if left:
-                _judge(left, name, seed, args, until)
+            # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts and values.
+            liger = [one for one in left if one.kind == "liger"]
+            for group, more in (
+                ([one for one in left if one.kind != "liger"], {}),
+                (liger, {"layouts": False, "values": False}),
+            ):
+                if group:
+                    _judge(group, name, seed, preset_for(name, args.device, args.workers, seed, **more), args, until)
 
 
-def _judge(left: Sequence[corpus.Specimen], name: str, seed: int, args: argparse.Namespace, until: float) -> None:
+def _judge(
+    left: Sequence[corpus.Specimen], name: str, seed: int, preset: Preset, args: argparse.Namespace, until: float
+) -> None:
     """Judge in batches, so that little is lost when the time is up."""
     size = 8 * args.workers
-    with Verifier(preset_for(name, args.device, args.workers, seed)) as verifier, args.rows.open("a") as file:
+    with Verifier(preset) as verifier, args.rows.open("a") as file:
         for start in range(0, len(left), size):
             if time.monotonic() > until:
                 print(f"{name} seed {seed}: {len(left) - start} left", flush=True)
