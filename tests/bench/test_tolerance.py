@@ -249,6 +249,15 @@ def test_number_shape_and_dtype_must_agree(got, reason):
     assert (result.ok, result.error, result.reason) == (False, None, reason)
 
 
+def test_without_a_double_precision_reference_sums_in_another_order_pass_and_mistakes_do_not():
+    x = torch.randn(20, 5000, generator=generator(8))
+    native = x.sum(-1)
+    right = sequential_sum(x)
+    assert judge(right, native, native).ok
+    assert not judge(x[:, :-1].sum(-1), native, native).ok
+    assert not judge(torch.zeros(20), native, native).ok
+
+
 def test_the_worst_output_is_named():
     right, wrong = torch.ones(4), torch.tensor([1.0, 1.0, 1.5, 1.0])
     result = compare([right, wrong], [right.double()] * 2, [right] * 2)

@@ -175,7 +175,7 @@ def _left_behind(job: Job, now: Mapping[str, torch.Tensor]) -> Comparison:
     if not after:
         return Comparison(True, 0.0)
     got, expected = [now[name] for name in after], list(after.values())
-    compared = compare(got, [value.double() for value in expected], expected, precision=job.precision)
+    compared = compare(got, expected, expected, precision=job.precision)
     return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
 
 

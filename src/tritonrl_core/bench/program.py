@@ -238,7 +238,7 @@ class LocalProgram:
         return CaseResult(
             case, outcome.status, Stage.FULL, reason, facts=known, sandbox=outcome.sandbox,
             error=None if compared is None else compared.error, worst=None if compared is None else compared.worst,
-            unchecked=_unchecked(ready.plan, outcome) if passed else (),
+            unchecked=_unchecked(ready.plan, outcome, prepared.materials.fp64_fallback) if passed else (),
         )  # fmt: skip
 
     def _known(self, ready: Ready) -> dict[str, Any]:
@@ -281,8 +281,10 @@ def _most_variants(plan: LaunchPlan) -> int:
     return max((len(step.variants) for step in steps if isinstance(step, Tune)), default=1)
 
 
-def _unchecked(plan: LaunchPlan, outcome: Outcome) -> tuple[str, ...]:
+def _unchecked(plan: LaunchPlan, outcome: Outcome, no_double: str) -> tuple[str, ...]:
     found = list(UNCHECKED)
+    if no_double:
+        found.append(f"digits beyond the working precision, which is all that the reference has: {no_double}")
     if has_alternatives(plan):
         found.append("configurations of @triton.autotune but the first, on other cases than the smallest")
     if outcome.libdevice:

@@ -213,7 +213,7 @@ def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
 
 
 def _compare_left(got: list[torch.Tensor], expected: list[torch.Tensor], precision: str) -> Comparison:
-    return compare(got, [tensor.double() for tensor in expected], expected, precision=precision)
+    return compare(got, expected, expected, precision=precision)
 
 
 class fault_boundary:  # noqa: N801 - a context that reads as a phrase

@@ -31,6 +31,9 @@ No allowance exceeds a quarter of the largest `|e|` of the output, so zeros fail
 expected; none is below half the dtype's smallest positive number, because a result that underflows is rounded to zero
 by everyone.
 
+Where the reference has no double-precision form (`e` comes in the working dtype), its own error is not known and `r·s`
+alone stands for another order of summation.
+
 The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
 stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly.
 """
@@ -96,6 +99,8 @@ def compare(
 ) -> Comparison:
     """Compare a candidate's outputs with the reference's, in order; the worst of them is the answer.
 
+    `expected64` may hold outputs in the working dtype, where the reference has no other.
+
     `criterion` is `default` (above) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or 1e-2 in half
     precision). `precision` is `ieee`, `tf32` or `half`: what float32 outputs are held to. The task's `tolerance`
     replaces `r`, and the bound on sums with it. All tensors of one output must be on one device.
@@ -116,10 +121,12 @@ def compare(
 
 
 def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee") -> Tensor:
-    """How far each element may be from `exact` (float64), by the default criterion. Non-finite elements count as 0.
+    """How far each element may be from `exact`, by the default criterion. Non-finite elements count as 0.
 
-    `exact` must have elements.
+    `exact` must have elements, and is float64 unless the reference has only one precision.
     """
+    own_known = exact.dtype != native.dtype
+    exact = exact.to(torch.float64)
     eps = float(torch.finfo(native.dtype).eps)
     lowered = LOWERED.get(precision) if native.dtype == torch.float32 else None
     r = tolerance or lowered or REWORK.get(native.dtype, 2.0) * eps
@@ -128,10 +135,9 @@ def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, pre
     own = (n - e).abs()
     own[~(torch.isfinite(exact) & torch.isfinite(n))] = 0
     scale, q, m = _row_scale(e), _row_rms(own), _row_max(own)
-    if native.dtype == torch.float64 or lowered or tolerance:
-        summation = r * scale  # the reference's own error says nothing here, or something else was asked for
-    else:
-        summation = torch.minimum(r * scale, SUMMATION * q)
+    summation = r * scale
+    if own_known and not lowered and not tolerance:
+        summation = torch.minimum(summation, SUMMATION * q)
     noise = torch.maximum(OWN_ERROR * m, WORST_ERROR * _unexplained(own, e, r) * _share(e))
     allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, noise)
     return torch.clamp(allowed, max=MOST * float(e.abs().max())).clamp(min=_half_step(native.dtype))
@@ -170,7 +176,7 @@ def _compare_one(
         accepted = [torch.where(torch.isnan(target), 0.0, target)]  # as `allclose`: NaN equals nothing
     else:
         target = exact.to(torch.float64)
-        allowed = allowance(target, native, tolerance, precision)
+        allowed = allowance(exact, native, tolerance, precision)
         # In half precision the exact result may round to infinity, and a candidate may do better than the reference.
         accepted = [target.to(native.dtype).to(torch.float64), native.to(torch.float64)]
     mine = got.to(torch.float64)
