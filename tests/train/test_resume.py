@@ -104,7 +104,7 @@ class Listener:
         assert 0 < report.step <= report.total
 
 
-def test_an_evaluation_before_and_after_changes_no_score_and_is_said_last(
+def test_an_evaluation_before_and_after_changes_no_score_and_is_the_result(
     kit: Any, tiny_policy: Path, task_folder: Path, whole: Path, tmp_path: Path
 ) -> None:
     listener = Listener()
@@ -117,7 +117,7 @@ def test_an_evaluation_before_and_after_changes_no_score_and_is_said_last(
     assert summary.after is not None
     assert (summary.after.sampled.samples, summary.after.greedy.samples) == (6, 3)
     gain = 100 * (summary.after.sampled.correct - summary.before.sampled.correct)
-    assert listener.said[-1].startswith(f"gain: {gain:+.1f} points at temperature 1")
+    assert summary.result[-1].startswith(f"gain: {gain:+.1f} points at temperature 1")
     evaluated = [row for row in read_metrics(tmp_path / "run") if row["stage"] == "eval"]
     assert [(row["when"], row["step"]) for row in evaluated] == [("before", 0), ("after", 6)]
     assert evaluated[1]["sampled/correct"] == summary.after.sampled.correct

@@ -67,3 +67,5 @@ def train(
         from tritonrl_core.report.page import write_report
 
         stderr().print(f"report: {write_report(summary.folder)}", highlight=False, markup=False)
+        for line in summary.result:
+            stderr().print(line, highlight=False, markup=False, soft_wrap=True)

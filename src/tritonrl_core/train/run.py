@@ -48,6 +48,13 @@ class RunSummary:
     before: HeldOut | None = None
     after: HeldOut | None = None
 
+    @property
+    def result(self) -> Sequence[str]:
+        """What the held-out suite says, in lines for a person to read last."""
+        from tritonrl_core.train.evaluation import gain_lines
+
+        return gain_lines(self.before, self.after)
+
 
 def train(
     preset: Preset | None,
@@ -61,8 +68,7 @@ def train(
     open_scorer: OpenScorer | None = None,
 ) -> RunSummary:
     """Train `model` (the preset's, if None) as the preset says. With `resume`, the run in that folder goes on instead,
-    under the preset that it was started with. `evaluate` measures the held-out suite before and after reinforcement,
-    and says the result last.
+    under the preset that it was started with. `evaluate` measures the held-out suite before and after reinforcement.
 
     `open_scorer` puts something else in the verifier's place (a service, say); it is closed at the end if it can be.
     Raises `UsageError` and its kin for what the user can mend.
@@ -78,10 +84,6 @@ def train(
             training.reinforce(evaluate)
     finally:
         training.close()
-    from tritonrl_core.train.evaluation import gain_lines
-
-    for line in gain_lines(training.held_out.get("before"), training.held_out.get("after")):
-        training.progress.say(line)
     return RunSummary(
         folder=training.run.paths.root,
         model=training.model_folder,
