@@ -56,3 +56,12 @@ def test_a_folder_is_checked_and_each_bad_task_said_with_its_reason(tmp_path):
     assert "constant: the output is the same for other inputs" in result.output
     assert "broken.py, line 1" in result.output
     assert "1 fit, 1 unfit, 1 broken" in result.output
+
+
+def test_a_presets_unfit_tasks_are_said_too(tmp_path):
+    (tmp_path / "constant.py").write_text(GOOD.format(forward="x.clamp(max=0).clamp(min=0)"))
+    preset = tmp_path / "mine.yaml"
+    preset.write_text(f"schema: 1\nextends: baseline\ntasks: {{suite: none, paths: ['{tmp_path / 'constant.py'}']}}\n")
+    result = run("check", "--preset", preset)
+    assert result.exit_code == 1
+    assert "constant: the output is the same for other inputs" in result.output

@@ -24,7 +24,10 @@ Split = Annotated[str, typer.Option(help="train, held_out or all.")]
 
 
 def find_tasks(source: str | None, preset: str | None, split: str) -> list[Task]:
-    """Tasks of a path, of a preset, or of the built-in suite. Raises `TaskError`, `PresetError`, `UsageError`."""
+    """Tasks of a path, of a preset (as they are given, unfit ones too), or of the built-in suite.
+
+    Raises `TaskError`, `PresetError`, `UsageError`.
+    """
     if source is not None:
         from tritonrl_core.tasks.loaders import load_tasks
 
@@ -34,11 +37,11 @@ def find_tasks(source: str | None, preset: str | None, split: str) -> list[Task]
 
         return builtin_tasks(split)
     from tritonrl_core.preset import load_preset
-    from tritonrl_core.session import generate_tasks
+    from tritonrl_core.session import Session
 
-    chosen = load_preset(preset)
+    session = Session.open(load_preset(preset))
     splits = ("train", "held_out") if split == "all" else (split,)
-    return [task for part in splits for task in generate_tasks(chosen, split=part)]
+    return [task for part in splits for task in session.generate_tasks(part)]
 
 
 @app.command("list")
