@@ -226,7 +226,7 @@ class _Kept:
 
     def _read(self, start: int, size: int) -> Tensor:
         block = torch.empty(size, dtype=torch.uint8)
-        view, done = memoryview(block.numpy()), 0
+        view, done = block.numpy().data, 0
         while done < size:
             done += os.preadv(self._fd, [view[done:]], start + done)
         return block
@@ -256,7 +256,7 @@ class _Packer:
         fd = os.memfd_create("tritonrl-case", os.MFD_CLOEXEC)
         os.ftruncate(fd, self.size)
         for start, raw in self._parts:
-            data, done = memoryview(raw.cpu().numpy()), 0
+            data, done = raw.cpu().numpy().data, 0
             while done < len(data):
                 done += os.pwrite(fd, data[done:], start + done)
         return fd
