@@ -144,6 +144,8 @@ def test_the_kernelbench_criterion_is_five_inputs_as_written() -> None:
     options = dict(preset.plugins)["multi_input"]
     assert (options["criterion"], options["num_tests"]) == ("kernelbench", 5)
     assert not any(options[what] for what in ("shapes", "values", "dtypes", "layouts"))
+    assert dict(preset.plugins)["funnel"] == {"tiny_run": False}
+    assert "funnel" not in dict(for_criterion(load_preset("baseline"), "kernelbench").plugins)
     assert [name for name, _ in preset.plugins] == [name for name, _ in load_preset("all_extensions").plugins]
     assert for_criterion(load_preset("baseline"), "default") == load_preset("baseline")
     with pytest.raises(UsageError, match="no criterion"):

@@ -113,10 +113,8 @@ def test_many_steps_share_a_point_and_lose_no_score(kit: Any, tmp_path: Path) ->
 def test_held_out_results_along_the_way_are_a_curve(folder: Path) -> None:
     run = load_run(folder)
     assert held_out_series(run) == {}, "before and after are no curve"
-    rows = [
-        {"stage": "eval", "step": step, "sampled/correct": step / 10, "sampled/correct_low": 0, "sampled/correct_high": 1}
-        for step in (5, 0, 9)
-    ]
+    bounds = {"sampled/correct_low": 0, "sampled/correct_high": 1}
+    rows = [{"stage": "eval", "step": step, "sampled/correct": step / 10, **bounds} for step in (5, 0, 9)]
     assert held_out_series(replace(run, metrics=rows)) == {
         "step": [0, 5, 9], "value": [0.0, 0.5, 0.9], "low": [0, 0, 0], "high": [1, 1, 1],
     }  # fmt: skip

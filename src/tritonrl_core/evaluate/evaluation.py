@@ -205,13 +205,16 @@ def last_scores(folder: Path) -> list[Score]:
 
 def for_criterion(preset: Preset, criterion: str) -> Preset:
     """The preset that judges by this criterion: `kernelbench` is `allclose` at KernelBench's tolerances on five inputs
-    as written, and nothing stricter in correctness. Raises `UsageError` for an unknown one.
+    as written, without the funnel's own run on a tiny one. What makes a kernel valid (the rules) stays the preset's.
+    Raises `UsageError` for an unknown one.
     """
     if criterion not in CRITERIA:
         raise UsageError(f"there is no criterion {criterion!r}", remedy=f"Use {' or '.join(CRITERIA)}.")
     if criterion == "default":
         return preset
     as_written = {"shapes": False, "values": False, "dtypes": False, "layouts": False}
+    if any(name == "funnel" for name, _ in preset.plugins):
+        preset = preset.with_plugins(funnel={"tiny_run": False})
     return preset.with_plugins(multi_input={"criterion": criterion, "num_tests": KERNELBENCH_TRIALS, **as_written})
 
 
