@@ -136,13 +136,15 @@ def _whole_text(module: str, seen: set[str] | None = None) -> str:
     assert spec.origin is not None
     text = Path(spec.origin).read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
-    for node in reversed(ast.parse(text).body):
+    instead: list[tuple[ast.ImportFrom, str]] = []
+    for node in ast.parse(text).body:
         inner = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-        if inner.startswith("liger_kernel.") and importlib.util.find_spec(inner).origin.endswith("__init__.py") is False:
-            new = "" if inner in seen else _whole_text(inner, seen) + "\n"
-            lines[node.lineno - 1 : node.end_lineno] = [new]
-        elif inner == "__future__":
-            lines[node.lineno - 1 : node.end_lineno] = []
+        if inner == "__future__":
+            instead.append((node, ""))
+        elif inner.startswith("liger_kernel.") and not importlib.util.find_spec(inner).origin.endswith("__init__.py"):
+            instead.append((node, "" if inner in seen else _whole_text(inner, seen) + "\n"))
+    for node, new in reversed(instead):
+        lines[node.lineno - 1 : node.end_lineno] = [new]
     return "".join(lines)
 
 

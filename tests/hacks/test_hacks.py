@@ -19,7 +19,7 @@ from tritonrl_core.verifier import Verifier
 CPU = corpus.hacks("cpu")
 TWINS = corpus.twins()
 NUMBERS = ["03a", "03b", *(f"{number:02}" for number in range(1, 47) if number != 3)]
-"""Kinds of cheat, as the list in docs/integrity.md counts them."""
+"""Kinds of cheat, as docs/integrity.md counts them."""
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +79,9 @@ def test_a_task_that_a_cheat_would_pass_is_unfit(task: corpus.Task, because: str
     found = examine(task)
     assert not found.fit
     assert re.search(because, found.reason)
+
+
+def test_every_kind_has_a_row_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "integrity.md").read_text()
+    rows = re.findall(r"^\| (\d+[ab]?) \|", text, re.MULTILINE)
+    assert {row.zfill(2 + row[-1].isalpha()) for row in rows} == set(NUMBERS)
