@@ -27,15 +27,3 @@ def alone():
         return json.loads(done.stdout)
 
     return run
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """The contract asks hooks in the process of the tests; where that has threads by now, ask in a fresh one."""
-    crowded = len(os.listdir("/proc/self/task")) > 1
-    if pyfuncitem.path.name != "test_sandbox_plugin.py" or not crowded:
-        return None
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid],
-                          cwd=pyfuncitem.config.rootpath, capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-    return True
