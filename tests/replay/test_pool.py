@@ -14,6 +14,7 @@ import torch
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
 from tritonrl_core.bench.replay_job import job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import ReplayPool
+from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Status, Task
 
 SOURCE = """
@@ -159,3 +160,21 @@ def test_the_next_job_lies_ready_and_survives_the_loss_of_the_worker():
         assert [other.result().data["status"] for other in others] == [Status.PASSED] * 3
     finally:
         alone.close()
+
+
+def test_a_worker_that_is_killed_while_it_starts_costs_nobody_an_answer():
+    alone = ReplayPool([0], workers=1, device="cpu", spares=False)
+    try:
+        os.kill(alone._all[0].worker()._process.pid, signal.SIGKILL)
+        assert check(alone).data["status"] == Status.PASSED
+    finally:
+        alone.close()
+
+
+def test_a_machine_on_which_no_worker_starts_is_told_so():
+    nowhere = ReplayPool([0], workers=1, device="cuda:17", spares=False)
+    try:
+        with pytest.raises(InfraError, match="did not start"):
+            check(nowhere)
+    finally:
+        nowhere.close()

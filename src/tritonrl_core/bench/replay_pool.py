@@ -54,12 +54,13 @@ class ReplayPool:
         self._all = [_Slot(spare) for _ in range(workers) for spare in self._spares]
         self._turns = Turns(len(self._all), each=READY_JOBS)
 
-    def run(self, job: bytes, deadline_s: float, *, near: str = "") -> Answer:
-        """Run one job on whichever GPU is free, if there is a choice where the last job with this `near` ran.
+    def run(self, job: bytes, deadline_s: float, *, near: str = "", only: bool = False) -> Answer:
+        """Run one job on whichever GPU is free, if there is a choice where the last job with this `near` ran; with
+        `only` nowhere else.
 
         Raises `InfraError` where no worker can be started.
         """
-        with self._turns.one(near) as number:
+        with self._turns.one(near, only=only) as number:
             return self._all[number].run(job, deadline_s)
 
     def describe(self) -> Mapping[str, Any]:
@@ -136,9 +137,16 @@ class _Slot:
 
     def run(self, job: bytes, deadline_s: float) -> Answer:
         """Run a job here. One that a worker was lost before it began is begun again on the next."""
+        failed = False
         while True:
             worker = self.worker()
-            worker.ready()
+            try:
+                worker.ready()
+            except InfraError:
+                if failed:
+                    raise
+                failed = True  # it may have been killed while it started; a machine that starts none fails again
+                continue
             self._spares.refill()
             answer = worker.run(job, deadline_s)
             if answer is None:
