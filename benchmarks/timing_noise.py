@@ -79,8 +79,10 @@ SLOWER = PLAIN.replace(
     "tl.store",
     "for k in range(2):\n    x = x + 0.0 * tl.load(x_ptr + (i + (k + 1) * 79190) % n, mask=i < n)\ntl.store",
 )
-COUNTS = (1 << 20, 1 << 22, 3 << 22, 1 << 25, 3 << 26)
-"""Sizes of the task, from a few microseconds to hundreds."""
+COUNTS = (1 << 20, 1 << 22, 3 << 22, 1 << 25)
+"""Sizes of the task, from some microseconds to a hundred."""
+
+Key = tuple[str, int]
 
 
 def solution(body: str, name: str) -> str:
@@ -117,11 +119,13 @@ def main() -> None:
     found: dict[str, list[list[dict[str, Any]]]] = {}
     kinds: dict[str, Callable[[int], list[str]]] = {"same": same, "different": different, "unequal": unequal}
     with Verifier(preset) as verifier:
-        for number in range(chosen.groups):
+        for first in range(0, chosen.groups, len(COUNTS)):
             if time.perf_counter() - began > chosen.seconds:
                 break
-            codes = {kind: make(number) for kind, make in kinds.items() if kind != "unequal" or number < len(COUNTS)}
-            for kind, group in judged(verifier, number, codes).items():
+            codes = {(kind, number): make(number)
+                     for number in range(first, min(first + len(COUNTS), chosen.groups))
+                     for kind, make in kinds.items() if kind != "unequal" or not first}  # fmt: skip
+            for (kind, number), group in judged(verifier, codes).items():
                 found.setdefault(kind, []).append([recorded(score) for score in group])
                 print(kind, COUNTS[number % len(COUNTS)], told(group), flush=True)
             (chosen.out / "timing_groups.json").write_text(json.dumps(found))
@@ -129,15 +133,19 @@ def main() -> None:
         print(f"{kind}: {len(groups)} groups,", *(f"{name} {share}" for name, share in summary(groups, preset).items()))
 
 
-def judged(verifier: Verifier, number: int, codes: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
-    """Scores of groups by name, all judged at once in an order of chance."""
-    count = COUNTS[number % len(COUNTS)]
-    task = Task(f"noise/{count}", 2, REFERENCE.format(count=count))
-    order = [(kind, code) for kind, group in codes.items() for code in group]
-    random.Random(number).shuffle(order)
-    scores = verifier.verify_batch([(task, Candidate.from_code(code)) for _, code in order])
+def judged(verifier: Verifier, codes: Mapping[Key, Sequence[str]]) -> dict[Key, list[Score]]:
+    """Scores of groups, by kind and number, all judged at once in an order of chance."""
+    tasks = {number: task(COUNTS[number % len(COUNTS)]) for _, number in codes}
+    order = [(key, code) for key, group in codes.items() for code in group]
+    random.Random(len(order)).shuffle(order)
+    scores = verifier.verify_batch([(tasks[key[1]], Candidate.from_code(code)) for key, code in order])
     by_code = {code: score for (_, code), score in zip(order, scores, strict=True)}
-    return {kind: [by_code[code] for code in group] for kind, group in codes.items()}
+    return {key: [by_code[code] for code in group] for key, group in codes.items()}
+
+
+def task(count: int) -> Task:
+    """The task at a size."""
+    return Task(f"noise/{count}", 2, REFERENCE.format(count=count))
 
 
 def told(group: Sequence[Score]) -> str:

@@ -21,17 +21,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
 DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
                "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
-METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "6 places",
-           "clean cache", "published", "adaptive")  # fmt: skip
-"""Variants of `adaptive`: with its events on the stream around the graph, not in it; with twice as many captures; with
-memory read after the flush has written."""
+METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "published",
+           "adaptive")  # fmt: skip
+"""`events outside` is `adaptive` with its events on the stream around the graph, not in it."""
 
 
 def main() -> None:
@@ -95,7 +93,7 @@ def _ranking(bed: Bed, method: str, sizes: dict[str, Any], label: str) -> list[A
     """Times of `spin` as it is and with each difference (by `adaptive`; with one by others): [difference, µs, ms]."""
     rounds, differences = sizes["spin"][label], DIFFERENCES[label]
     if method != "adaptive":
-        differences = differences[1:2] if method in ("do_bench", "KernelBench, 100", "published") else ()
+        differences = differences[1:2] if method == "KernelBench, 100" else ()
     rows = []
     for difference in (0.0, *differences):
         more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
@@ -128,22 +126,18 @@ class Bed:
         import timing_kernels
         import torch
 
-        from tritonrl_core.bench.contestants import flusher
         from tritonrl_core.types import TimingProtocol
 
         self.kernels, self.torch = timing_kernels, torch
         self.samples: list[tuple[str, list[list[float]]]] = []
         cache = torch.cuda.get_device_properties(0).L2_cache_size
-        memory = torch.zeros(4 * cache, dtype=torch.uint8, device="cuda")
-        self.flush, self.clean = (flusher(memory, cache, how) for how in ("write", "clean"))
+        self.flush = torch.empty(2 * cache, dtype=torch.uint8, device="cuda").zero_
         self.processors = torch.cuda.get_device_properties(0).multi_processor_count
         self.protocols = {
             "published": TimingProtocol("published", warmup=20, trials=100, trim=0.1),
             "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
         }
         self.protocols["events outside"] = self.protocols["adaptive"]
-        self.protocols["clean cache"] = replace(self.protocols["adaptive"], flush="clean")
-        self.protocols["6 places"] = replace(self.protocols["adaptive"], captures=6)
         self.flush()
         torch.cuda.synchronize()
 
@@ -184,26 +178,22 @@ class Bed:
         from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
 
         protocol = self.protocols[method]
-        flush = self.clean if protocol.flush == "clean" else self.flush
-        inside = method != "events outside"
-        lanes = self.lanes(work, places=protocol.captures, events_inside=inside, flush=flush)
+        lanes = self.lanes(work, events_inside=method != "events outside")
         entrant = Contestant("candidate", lanes, protocol.trials)
         track = race([entrant], protocol, DeviceClock(self.flush))["candidate"]
         self.samples.append((method, [[round(us, 3) for us in one] for one in track.lanes]))
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
-    def lanes(
-        self, work: Work, *, places: int = 3, events_inside: bool = True, flush: Callable[[], Any] | None = None
-    ) -> list[Any]:
-        """The work captured at some places, its output overwritten and the cache flushed before each run."""
+    def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
+        """The work captured at three places, its output overwritten and the cache flushed before each run."""
         from tritonrl_core.bench.contestants import captured
         from tritonrl_core.bench.stopwatch import Lane
 
         lanes = []
-        for run, out in map(work.lane, range(places)):
+        for run, out in map(work.lane, range(3)):
             def prepare(out: Any = out) -> None:
                 out.fill_(-1.0)
-                (flush or self.flush)()
+                self.flush()
             if events_inside:
                 lane = captured(prepare, run)
                 assert isinstance(lane, Lane), lane
@@ -293,7 +283,7 @@ def load(chosen: argparse.Namespace) -> None:
                 time.sleep(0.5)
             for kind, label in itertools.product(("stream", "spin"), SIZES):
                 work = getattr(bed, kind)(sizes[kind][label])
-                found = [_under_load(bed, work) for _ in range(5)]
+                found = [_under_load(bed, work) for _ in range(4)]
                 usual = quiet.setdefault((kind, label), statistics.median(row["us"] for row in found))
                 for row in found:
                     row |= {"load": pattern, "kernel": kind, "size": label, "off": round(row["us"] / usual - 1, 4)}
@@ -304,15 +294,15 @@ def load(chosen: argparse.Namespace) -> None:
 
 
 def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
-    from tritonrl_core.bench.replay_time import FOREIGN
     from tritonrl_core.bench.speed import trimmed_mean
-    from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, foreign_share, race
+    from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, doubt, race
 
     clock = DeviceClock(bed.flush)
-    track = race([Contestant("c", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)["c"]
-    foreign = foreign_share([track], clock)
-    us = round(trimmed_mean(track.samples, 0.1), 3)
-    return {"us": us, "runs": track.count, "foreign": round(foreign, 4), "refused": foreign > FOREIGN}
+    tracks = race([Contestant("candidate", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)
+    found = doubt(tracks, clock, 0.1)
+    us = round(trimmed_mean(tracks["candidate"].samples, 0.1), 3)
+    return {"us": us, "runs": tracks["candidate"].count, "foreign": found.foreign, "crowded": found.crowded,
+            "refused": bool(found.reason)}  # fmt: skip
 
 
 def table(chosen: argparse.Namespace) -> None:

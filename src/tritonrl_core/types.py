@@ -366,9 +366,6 @@ class TimingProtocol:
     baselines: tuple[str, ...] = ("eager",)
     """The first is what `speedup` is against: `eager`, or `compiled` (torch.compile)."""
     captures: int = 3
-    flush: str = "write"
-    """How the cache is emptied before each run: `write` (other memory is written, as the field does it, and what was
-    written last is still to be stored when the run begins) or `clean` (then more memory is read)."""
 
 
 @dataclass(frozen=True, slots=True)

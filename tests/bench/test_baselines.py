@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -97,3 +98,26 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(tmp_path):
 
 def test_a_gpu_that_is_not_there_has_no_state():
     assert gpu_state("00000000-0000-0000-0000-000000000000") == {}
+
+
+def test_the_first_to_ask_measures_and_the_others_wait_for_it():
+    known, order = Baselines(None), []
+
+    def ask(number: int) -> None:
+        with known.known("k", ["eager"]) as found:
+            order.append(bool(found["samples"]))
+            if not found["samples"]:
+                time.sleep(0.05)
+                known.put("k", SAMPLES, 1.0)
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(ask, range(6)))
+    assert order == [False] + [True] * 5
+
+
+def test_who_fails_to_measure_leaves_it_to_the_next():
+    known = Baselines(None)
+    with pytest.raises(InfraError), known.known("k", ["eager"]):
+        raise InfraError("no clock")
+    with known.known("k", ["eager"]) as found:
+        assert found == NOTHING

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, Lane, Lap, excess, foreign_share, race
+from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, Lane, Lap, Track, doubt, excess, race
 from tritonrl_core.types import TimingProtocol
 
 PUBLISHED = TimingProtocol("published", warmup=20, trials=100, trim=0.1)
@@ -119,12 +119,31 @@ class FlushClock(DrawnClock):
         return found
 
 
-@pytest.mark.parametrize(("slowed", "share"), [(1.0, 0.0), (2.0, 0.48)])
+@pytest.mark.parametrize(("slowed", "share"), [(1.0, 0.0), (2.0, 0.49)])
 def test_long_runs_are_accompanied_by_flushes_of_known_length(slowed, share):
     clock = FlushClock(slowed)
-    track = race([contestant("c", 5000, 0.001)], ADAPTIVE, clock)["c"]
-    assert foreign_share([track], clock) == pytest.approx(share, abs=0.02)
-    assert clock.flushed >= 0.25 * track.count * 5000 / 30
+    tracks = race([contestant("candidate", 5000, 0.001)], ADAPTIVE, clock)
+    found = doubt(tracks, clock, 0.1)
+    assert found.foreign == pytest.approx(share, abs=0.02)
+    assert bool(found.reason) == (slowed > 1), found.reason
+    assert clock.flushed >= 0.25 * tracks["candidate"].count * 5000 / 30
+
+
+@pytest.mark.parametrize(("us", "refused"), [(7.0, True), (100.0, False)])
+def test_short_runs_are_not_measured_beside_others(us, refused):
+    clock = DrawnClock()
+    tracks = {"candidate": Track([[us, us * 1.001, us * 0.999] * 4])}
+    clock.idle = [80.0] * 10
+    assert doubt(tracks, clock, 0.1).reason == ""
+    clock.idle = [80.0] * 7 + [2100.0] * 3
+    found = doubt(tracks, clock, 0.1)
+    assert ("other work was on the GPU" in found.reason) == refused
+    assert found.crowded == 0.3
+
+
+def test_times_that_vary_too_much_are_none():
+    tracks = {"candidate": Track([[100.0, 150.0, 100.0, 160.0] * 8])}
+    assert "±" in doubt(tracks, DrawnClock(), 0.1).reason
 
 
 def test_long_runs_are_fewer():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, flusher
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner
 from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
@@ -109,16 +109,3 @@ def test_what_the_reference_changes_itself_is_not_held_against_anyone():
     run.settle()
     run()
     assert run.intact()
-
-
-@pytest.mark.parametrize("how", ["write", "clean"])
-def test_a_flush_writes_zeros_into_half_of_its_memory_at_most(how):
-    memory = torch.ones(4 * 64, dtype=torch.uint8)
-    flusher(memory, 64, how)()
-    assert memory[:128].sum() == 0
-    assert memory[128:].sum() == 128
-
-
-def test_an_unknown_flush_is_refused():
-    with pytest.raises(ValueError, match="polite"):
-        flusher(torch.zeros(64, dtype=torch.uint8), 8, "polite")

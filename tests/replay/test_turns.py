@@ -60,3 +60,22 @@ def test_one_worker_serves_one_at_a_time():
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(use, range(200)))
     assert (busy, most) == (0, 3)
+
+
+def test_who_wants_one_worker_only_waits_for_it_and_lets_others_pass():
+    turns = Turns(2)
+    with turns.one("time t", only=True) as mine:
+        waiting = ThreadPoolExecutor(1).submit(lambda: _number(turns, "time t"))
+        while len(turns._waiting) < 1:
+            time.sleep(0.001)
+        with turns.one("other") as other:
+            assert other != mine
+        assert not waiting.done()
+    assert waiting.result() == mine
+    with turns.one("time u", only=True), turns.one("time t", only=True) as again:
+        assert again == mine
+
+
+def _number(turns: Turns, near: str) -> int:
+    with turns.one(near, only=True) as number:
+        return number

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_published_figures_as_upper_bounds():
 
 
 def test_every_option_reaches_the_clock():
-    options = {"warmup": 5, "trials": 30, "trim": 0.2, "ci": 0.02, "budget_s": 0.5, "captures": 2, "flush": "clean",
+    options = {"warmup": 5, "trials": 30, "trim": 0.2, "ci": 0.02, "budget_s": 0.5, "captures": 2,
                "baselines": ("compiled", "eager")}  # fmt: skip
     asked = plugin(mode="published", **options).protocol
     assert asked.method == "published"

@@ -7,6 +7,7 @@ has inputs of its own (`Runner`), which nobody else may change.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,25 +37,6 @@ class Timed:
     start: Any
     begin: Any
     end: Any
-
-
-def flusher(memory: torch.Tensor, cache_bytes: int, how: str) -> Callable[[], Any]:
-    """What empties the cache: twice its size is zeroed, and for `clean` twice its size of other memory read after that.
-
-    `memory` is bytes, all zero, of four times the cache or as much as there is. Raises ValueError for an unknown way.
-    """
-    half = min(2 * cache_bytes, memory.numel() // 2)
-    written, read = memory[:half], memory[half : 2 * half].view(torch.int64)
-    if how == "write":
-        return written.zero_
-    if how != "clean":
-        raise ValueError(f"flush is 'write' or 'clean', not {how!r}")
-
-    def flush() -> None:
-        written.zero_()
-        read.max()
-
-    return flush
 
 
 def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
@@ -142,7 +124,9 @@ def _waits(work: Callable[[], Any]) -> str:
     """The first thing in the work that waits for the device, which no capture bears; "" where nothing does."""
     torch.cuda.synchronize()
     before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls this mode a prototype each time
+        torch.cuda.set_sync_debug_mode("error")
     try:
         work()
     except RuntimeError as error:

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured, flusher
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -32,7 +32,7 @@ from tritonrl_core.bench.stopwatch import (
     DeviceClock,
     Lane,
     Track,
-    foreign_share,
+    doubt,
     race,
 )
 from tritonrl_core.errors import InfraError
@@ -47,9 +47,6 @@ DRIFT_RUNS = 12
 """Runs of a baseline whose times are known from before, to see whether they still hold."""
 
 WALL_RUNS = 10
-
-FOREIGN = 0.15
-"""Share of the time between runs that others may have had the device before times count as not measured."""
 
 MOST_MEMORY = 0.8
 """Share of the free memory that captures at several places may take."""
@@ -85,7 +82,7 @@ class _Heat:
         self.graphs = protocol.method != "simple"
         self.gpu = torch.cuda.get_device_properties(bench.device)
         self.gpu_name = str(getattr(self.gpu, "uuid", "")) or self.gpu.name
-        self.flush = flusher(bench.flush, self.gpu.L2_cache_size, protocol.flush)
+        self.flush: Callable[[], Any] = bench.flush[: 2 * self.gpu.L2_cache_size].zero_
         self.clock = DeviceClock(self.flush)
 
     def measure(self) -> dict[str, Any]:
@@ -191,18 +188,17 @@ class _Heat:
             entrants.append(Contestant(name, lanes, min(trials, DRIFT_RUNS) if name in self.known else trials))
         with self.bench.alone(), alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)) as waited:
             tracks = race(entrants, self.protocol, self.clock)
-            foreign = foreign_share(list(tracks.values()), self.clock)
+            found = doubt(tracks, self.clock, self.protocol.trim)
             state = gpu_state(self.gpu_name)
-        self.facts |= {"foreign": round(foreign, 4), "waited_s": round(waited, 4), **state}
+        self.facts |= {"foreign": found.foreign, "crowded": found.crowded, "waited_s": round(waited, 4), **state}
         self.facts["seconds"] = round(time.perf_counter() - began, 4)
         if not state:
             self.notes.append("clocks and throttling are not known: NVML does not answer")
         elif state.get("slowed_by"):
             self.notes.append(f"the GPU's clocks were held down: {', '.join(state['slowed_by'])}")
-        if foreign > FOREIGN and self.graphs:
+        if found.reason and self.graphs:
             raise InfraError(
-                f"could not measure: other work had the GPU for {foreign:.0%} of the time between the runs",
-                remedy="Give the verifier a GPU of its own while it times.",
+                f"could not measure: {found.reason}", remedy="Give the verifier a GPU of its own while it times."
             )
         return tracks
 

@@ -26,9 +26,9 @@ class Turns:
         self._last: OrderedDict[str, int] = OrderedDict()
 
     @contextmanager
-    def one(self, near: str) -> Iterator[int]:
-        """The number of a worker, until the context is left."""
-        ticket = _Ticket(near)
+    def one(self, near: str, *, only: bool = False) -> Iterator[int]:
+        """The number of a worker, until the context is left; with `only` always the same for the same `near`."""
+        ticket = _Ticket(near, only)
         with self._change:
             self._waiting.append(ticket)
             self._deal()
@@ -42,8 +42,8 @@ class Turns:
                 self._deal()
 
     def _deal(self) -> None:
-        while self._idle and self._waiting:
-            worker, ticket = self._match()
+        while self._idle and (match := self._match()):
+            worker, ticket = match
             self._idle.remove(worker)
             self._waiting.remove(ticket)
             ticket.worker = worker
@@ -54,19 +54,25 @@ class Turns:
                     self._last.popitem(last=False)
         self._change.notify_all()
 
-    def _match(self) -> tuple[int, _Ticket]:
+    def _match(self) -> tuple[int, _Ticket] | None:
         """The first that waits for a worker that is idle and knows it; else the first, and who has been idle longest.
 
-        Nobody is passed over more than `LOOK` times.
+        Nobody is passed over more than `LOOK` times, but for those who want one worker only, which is not idle.
         """
-        known = ((self._last.get(ticket.near, -1), ticket) for ticket in self._waiting[: self.LOOK])
-        first = self._waiting[0]
+        able = [ticket for ticket in self._waiting if not ticket.only or self._known(ticket) in (-1, *self._idle)]
+        if not able:
+            return None
+        first = able[0]
         if first.passed < self.LOOK:
-            for worker, ticket in known:
+            for ticket in able[: self.LOOK]:
+                worker = self._known(ticket)
                 if worker in self._idle:
                     first.passed += ticket is not first
                     return worker, ticket
-        return self._idle[0], first
+        return (self._known(first) if self._known(first) in self._idle else self._idle[0]), first
+
+    def _known(self, ticket: _Ticket) -> int:
+        return self._last.get(ticket.near, -1)
 
 
 @dataclass(eq=False)
@@ -74,5 +80,6 @@ class _Ticket:
     """One who waits for a worker."""
 
     near: str
+    only: bool = False
     worker: int | None = None
     passed: int = 0

@@ -7,7 +7,7 @@ memory (lanes); all contestants are timed by one clock in one sequence, so that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Any, Protocol
@@ -24,9 +24,19 @@ TURNS = 48
 LEAD = 4
 """Flushes before the first turn of such a batch, in which the host gets ahead of the device."""
 
-CONTROL, LONG = 0.3, 4.0
-"""Where the runs take `LONG` times as long as what lies between them, flushes are timed for the share `CONTROL` of
-their time: work of others on the device shows there, because it is known how long a flush takes."""
+CONTROL, CONTROL_US, LONG_US = 0.3, 8000.0, 200.0
+"""Where runs take longer than `LONG_US`, flushes are timed for the share `CONTROL` of all runs' time and at least for
+`CONTROL_US`: work of others on the device shows there, because it is known how long a flush takes."""
+
+FOREIGN = 0.15
+"""Share of the time between runs that others may have had the device before times count as not measured."""
+
+IDLE_US, CROWDED, SHORT_US = 500.0, 0.2, 50.0
+"""Others are on the device where in the share `CROWDED` of cases it takes longer than `IDLE_US` from one batch of turns
+to the next. Runs shorter than `SHORT_US` then cannot be measured: they find caches that others have used."""
+
+UNSTEADY = 0.02
+"""Half of the 95 % interval, as a share of the mean, beyond which a time is none."""
 
 
 class TimedGraph(Protocol):
@@ -100,7 +110,10 @@ class DeviceClock:
 
     def __init__(self, flush: Callable[[], Any]) -> None:
         self.flush = flush
+        self.idle: list[float] = []
+        """Microseconds from the end of each batch to the start of the next one that followed at once."""
         self._events: list[Any] = []
+        self._edges: list[Any] = []
 
     def laps(self, lanes: Sequence[Lane]) -> list[Lap]:
         """Time the lanes one after the other. A graph's events hold one run: before its next one they are read."""
@@ -111,7 +124,9 @@ class DeviceClock:
                 found += self._batch(batch)
                 batch = []
             batch.append(lane)
-        return found + self._batch(batch)
+        found += self._batch(batch)
+        self._edges = []
+        return found
 
     def _batch(self, lanes: Sequence[Lane]) -> list[Lap]:
         """Enqueue, wait, read. The first `LEAD` flushes let the host get ahead of the device where that matters."""
@@ -121,8 +136,14 @@ class DeviceClock:
             for _ in range(LEAD):
                 self.flush()
         stream = torch.cuda.current_stream()
+        opening, closing = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        opening.record(stream)
         marks = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
+        closing.record(stream)
         torch.cuda.synchronize()
+        if self._edges:
+            self.idle.append(self._edges[0].elapsed_time(opening) * 1e3)
+        self._edges = [closing]
         found: list[Lap] = []
         last = None
         for start, begin, end in marks:
@@ -222,17 +243,39 @@ def _drive(
                 track.gaps.append(lap.gap_us)
 
 
-def foreign_share(tracks: Sequence[Track], clock: DeviceClock) -> float:
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What speaks against the times that were taken: shares of the time between runs, and of batches, in which others
+    had the device, and why the times are none ("" where they stand)."""
+
+    foreign: float
+    crowded: float
+    reason: str
+
+
+def doubt(tracks: Mapping[str, Track], clock: DeviceClock, trim: float, name: str = "candidate") -> Doubt:
+    """Whether the device was ours while these times were taken, and whether those of the one named are steady."""
+    foreign = _foreign(list(tracks.values()), clock)
+    crowded = sum(us > IDLE_US for us in clock.idle) / max(len(clock.idle), 1)
+    took, width = trimmed_mean(tracks[name].samples, trim), relative_half_width(tracks[name].lanes, trim)
+    reason = ""
+    if foreign > FOREIGN:
+        reason = f"other work had the GPU for {foreign:.0%} of the time between the runs"
+    elif crowded > CROWDED and took < SHORT_US:
+        reason = f"other work was on the GPU, too much for a kernel of less than {SHORT_US:g} µs"
+    elif width > UNSTEADY:
+        reason = f"the times vary so much that their mean is known to ±{width:.1%} only"
+    return Doubt(round(foreign, 4), round(crowded, 4), reason)
+
+
+def _foreign(tracks: Sequence[Track], clock: DeviceClock) -> float:
     """The share of the time between runs that someone else had the device.
 
     What lies between two runs is always the same work: its median says how long it takes, its sum how long it took.
-    Where that is little against the runs, flushes are timed now, for the share `CONTROL` of the runs' time.
     """
-    gaps = sorted(gap for track in tracks for gap in track.gaps)
-    if not gaps:
-        return 0.0
-    busy = sum(sum(track.samples) for track in tracks)
-    control = _control(clock, busy) if busy > LONG * sum(gaps) else []
+    samples = [us for track in tracks for us in track.samples]
+    longest = max((sorted(track.samples)[track.count // 2] for track in tracks if track.count), default=0.0)
+    control = _control(clock, max(CONTROL_US, CONTROL * sum(samples))) if longest > LONG_US else []
     return excess([track.gaps for track in tracks], control)
 
 
@@ -248,8 +291,8 @@ def excess(gaps: Sequence[Sequence[float]], control: Sequence[tuple[float, float
     return max(0.0, 1 - should / took) if took else 0.0
 
 
-def _control(clock: DeviceClock, busy_us: float) -> list[tuple[float, float]]:
-    """Flushes timed for `CONTROL` of `busy_us`, a millisecond or so at a time: how long they took, and should take by
+def _control(clock: DeviceClock, total_us: float) -> list[tuple[float, float]]:
+    """Flushes timed for so long without a pause, a millisecond or so at a time: how long they took, and should take by
     what single ones take, which are so short that they are seldom hit."""
     single = sorted(lap.us for lap in clock.laps([Lane(clock.flush, lambda: None)] * 9))[4]
     each = max(1, int(1000 // single))
@@ -258,5 +301,5 @@ def _control(clock: DeviceClock, busy_us: float) -> list[tuple[float, float]]:
         for _ in range(each):
             clock.flush()
 
-    count = max(1, round(CONTROL * busy_us / (each * single)))
+    count = max(1, round(total_us / (each * single)))
     return [(lap.us, each * single) for lap in clock.laps([Lane(several, lambda: None)] * count)]

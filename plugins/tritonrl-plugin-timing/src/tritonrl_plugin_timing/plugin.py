@@ -27,7 +27,7 @@ class TimingPlugin(Plugin):
         """`warmup` and `trials` runs, of whose times the share `trim` is cut off each end. `adaptive` takes both as
         upper bounds and stops as soon as half of the 95 % interval is at most `ci` of the mean, or `budget_s` seconds
         are spent; `published` always runs them all. `captures` is at how many places in memory the same work is timed
-        in turn; `flush` is how the cache is emptied before each run. `speedup` is against the first of `baselines`.
+        in turn. `speedup` is against the first of `baselines`.
         """
 
         mode: Literal["adaptive", "published"] = "adaptive"
@@ -37,7 +37,6 @@ class TimingPlugin(Plugin):
         ci: float = Field(default=0.005, gt=0, lt=1)
         budget_s: float = Field(default=1.0, gt=0)
         captures: int = Field(default=3, ge=1, le=16)
-        flush: Literal["write", "clean"] = "write"
         baselines: Annotated[tuple[Baseline, ...], Field(min_length=1)] = ("eager",)
 
     options: Options
@@ -53,7 +52,7 @@ class TimingPlugin(Plugin):
         chosen = self.options
         return TimingProtocol(
             method=chosen.mode, warmup=chosen.warmup, trials=chosen.trials, trim=chosen.trim, ci=chosen.ci,
-            budget_s=chosen.budget_s, baselines=chosen.baselines, captures=chosen.captures, flush=chosen.flush,
+            budget_s=chosen.budget_s, baselines=chosen.baselines, captures=chosen.captures,
         )  # fmt: skip
 
     @hookimpl
