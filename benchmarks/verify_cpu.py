@@ -1,9 +1,10 @@
-"""How many candidates a minute the CPU bench judges: `python benchmarks/verify_cpu.py [COUNT] [WORKERS]`.
+"""How many candidates the CPU bench judges: `python benchmarks/verify_cpu.py [COUNT] [WORKERS] [CASES]`.
 
-Unique candidates (the golden solutions of small elementwise and reduction tasks, each made unique by a comment) on one
-case each, from as many threads as the verifier uses. All of it is done anew for each, but for compiling: equal kernels
-share that. Prints one line of JSON. Other work on the machine shows in the rate, so the load average is in it, and the
-CPU time of a candidate, which does not depend on that.
+With one case (the default, as nano trains): golden solutions of small elementwise and reduction tasks, each made unique
+by a comment; equal kernels share compiling. With more cases (5 is what is published): golden solutions of all families
+with kernels of names of their own, so that nothing is shared, on cases of at most two signatures. Recorded, compiled,
+replayed and compared, from as many threads as the verifier uses. Prints one line of JSON. Other work on the machine shows
+in the rate, so the load average is in it, and the CPU time of a candidate, which depends less on that.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from verify_throughput import unique_candidates
+
 from tritonrl_core.bench.local import LocalBench, open_local_bench
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, Task
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, Status, Task
 
 FAMILIES = ("elementwise", "reduction", "softmax", "normalisation", "loss")
 
 
-def main(count: int, workers: int) -> None:
+def main(count: int, workers: int, cases: int) -> None:
     spec = BenchSpec(
         device="cpu", target="sm_90", cpu_workers=workers, gpus=(), gpu_memory_bytes=None, timeout_s=30.0,
         delegation="layout_only", precision="ieee", worker_preset={},
@@ -35,18 +38,23 @@ def main(count: int, workers: int) -> None:
     began = time.perf_counter()
     bench.describe()
     ready = time.perf_counter()
-    chosen = zip(range(count), _repeat(_pairs()), strict=False)
-    jobs = [(task, f"{code}\n# {number}\n") for number, (task, code) in chosen]
+    if cases == 1:
+        chosen = zip(range(count), _repeat(_pairs()), strict=False)
+        jobs = [(task, f"{code}\n# {number}\n") for number, (task, code) in chosen]
+        first = _pairs()
+    else:
+        jobs = unique_candidates(2 * count)
+        first, jobs = jobs[:count], jobs[count:]
     with ThreadPoolExecutor(2 * workers) as pool:
-        list(pool.map(lambda job: _judge(bench, *job), _pairs()))  # references are prepared once, as in training
+        list(pool.map(lambda job: _judge(bench, *job, cases), first))  # references are prepared once, as in training
         started, spent = time.perf_counter(), _cpu_seconds()
-        results = list(pool.map(lambda job: _judge(bench, *job), jobs))
+        results = list(pool.map(lambda job: _judge(bench, *job, cases), jobs))
     seconds, spent = time.perf_counter() - started, _cpu_seconds() - spent
     bench.close()
     families = Counter(task.family for task, _ in jobs)
     figures = {
-        "candidates": count, "workers": workers, "cores": len(os.sched_getaffinity(0)),
-        "start_s": round(ready - began, 1), "seconds": round(seconds, 1), "per_minute": round(60 * count / seconds),
+        "candidates": count, "cases": cases, "workers": workers, "cores": len(os.sched_getaffinity(0)),
+        "start_s": round(ready - began, 1), "seconds": round(seconds, 1), "per_minute": round(60 * count / seconds), "per_second": round(count / seconds, 2),
         "cpu_ms": round(1000 * spent / count, 1),
         "statuses": Counter(result.status.value for result in results), "families": families,
         "load_average": os.getloadavg(),
@@ -81,10 +89,16 @@ def _repeat(pairs: list[tuple[Task, str]]):  # type: ignore[no-untyped-def]
         yield from pairs
 
 
-def _judge(bench: LocalBench, task: Task, code: str) -> CaseResult:
+def _judge(bench: LocalBench, task: Task, code: str, cases: int) -> CaseResult:
+    """The worst result on some cases of at most two signatures."""
     program = bench.program(task, Candidate.from_code(code))
-    return program.run(program.cases(CaseRequest())[0])
+    asked = program.cases(CaseRequest(count=2 * cases, shapes=True, values=True) if cases > 1 else CaseRequest())
+    signatures = list(dict.fromkeys(case.signature for case in asked))[:2]
+    chosen = [case for case in asked if case.signature in signatures][:cases]
+    results = [program.run(case) for case in chosen]
+    return next((result for result in results if result.status is not Status.PASSED), results[0])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, int(sys.argv[2]) if len(sys.argv) > 2 else 2)
+    given = [int(number) for number in sys.argv[1:]]
+    main(*(given + [400, 2, 1][len(given) :]))

@@ -49,6 +49,10 @@ class ModelError(UsageError):
     """A model path or name that cannot be loaded."""
 
 
+class SandboxError(UsageError):
+    """The sandbox that a preset asks for cannot be set up on this machine: nothing can be judged, so all ends here."""
+
+
 class PluginError(TritonRLError):
     """A plugin that is not installed, does not load, or breaks a rule of the session."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from tritonrl_core.bench import wire
 from tritonrl_core.bench.forkserver import ForkServer, WorkerKind, WorkerLost, retry_once
-from tritonrl_core.errors import InfraError
+from tritonrl_core.errors import InfraError, SandboxError
 from tritonrl_core.types import Limits
 
 LIMITS = Limits(wall_s=10, cpu_s=10, memory_bytes=1 << 30, output_bytes=1 << 20)
@@ -185,3 +185,18 @@ def test_a_worker_that_cannot_start_says_why():
     with pytest.raises(InfraError, match="no_such_module_here"):
         call(server, "echo a")
     server.close()
+
+
+def test_a_sandbox_that_refuses_the_first_job_ends_the_run():
+    """The sandbox plugin knows no such profile; a run must not go on with one verdict of INFRA after the other."""
+    pytest.importorskip("tritonrl_plugin_sandbox")
+    from tritonrl_core.preset import load_preset
+
+    preset = load_preset("baseline").with_plugins(sandbox={"require": "B"}).dump()
+    server = ForkServer(WorkerKind("no_such_profile", "forkserver_entry"), workers=1, preset=preset)
+    try:
+        with pytest.raises(SandboxError, match="no sandbox for no_such_profile on this machine: there"):
+            call(server, "echo hello")
+        assert SandboxError.exit_code == 2
+    finally:
+        server.close()

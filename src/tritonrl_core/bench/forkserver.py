@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any, TypeVar
 
 from tritonrl_core.bench import wire
-from tritonrl_core.errors import InfraError
+from tritonrl_core.errors import InfraError, SandboxError
 from tritonrl_core.types import Limits, SandboxResult
 
 log = logging.getLogger(__name__)
@@ -70,10 +70,13 @@ class ForkServer:
             self._slots.put(None)
         self._workers = workers
         self._closed = False
+        self._has_run = False
         self._warm = _Warm(kind, self._config, self._env)
 
     def run(self, fds: Sequence[int], limits: Limits) -> SandboxResult:
-        """Run one job; blocks until it has its one result. Raises `WorkerLost` where the worker died with it."""
+        """Run one job; blocks until it has its one result. Raises `WorkerLost` where the worker died with it, and
+        `SandboxError` where the sandbox refuses before any job has run.
+        """
         dispatcher = self._slots.get()
         try:
             if self._closed:
@@ -83,7 +86,7 @@ class ForkServer:
                 dispatcher = None
             if dispatcher is None:
                 dispatcher = self._dispatcher()
-            return dispatcher.run(fds, limits)
+            return self._run_before(dispatcher.run(fds, limits))
         except WorkerLost:
             if dispatcher is not None:
                 dispatcher.close()
@@ -92,6 +95,15 @@ class ForkServer:
             raise
         finally:
             self._slots.put(dispatcher)
+
+    def _run_before(self, result: SandboxResult) -> SandboxResult:
+        if result.outcome == "refused" and not self._has_run:
+            raise SandboxError(
+                f"no sandbox for {self.kind.profile} on this machine: {result.detail}",
+                remedy="See `tritonrl doctor`, and the sandbox's options in the preset.",
+            )
+        self._has_run = True
+        return result
 
     def close(self) -> None:
         """Stop everything. Safe to call twice; waits for jobs that run."""
