@@ -40,6 +40,14 @@ def test_an_unknown_field_names_the_nearest() -> None:
         check_trainer_options(preset_with(sft={"learning_rat": 4}))
 
 
+def test_a_field_with_no_near_name_is_no_list_of_all() -> None:
+    for name, remedy in (("lr", "lr_scheduler_kwargs, lr_scheduler_type"), ("zzz", "documentation of GRPOConfig")):
+        with pytest.raises(PresetError) as refusal:
+            check_trainer_options(preset_with(grpo={"max_steps": 4, name: 1}))
+        assert remedy in refusal.value.remedy
+        assert len(refusal.value.remedy) < 200
+
+
 def test_what_the_run_sets_itself_is_refused_with_the_place_to_say_it() -> None:
     with pytest.raises(PresetError, match=r"train\.grpo\.reward_weights is not for a preset.*\n.*reward\.alpha"):
         check_trainer_options(preset_with(grpo={"max_steps": 4, "reward_weights": [1, 2]}))

@@ -208,6 +208,19 @@ def test_a_complete_run_is_not_trained_again(
     assert kit.outcome(whole) == before
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("eval.suite=nosuch", "no suite 'nosuch'"), ("verifier.device=cuda", "no GPU"), ("train.model=./x", "not exist")],
+)
+def test_what_cannot_work_is_said_before_a_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, words: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(UsageError, match=words):
+        train(load_preset("baseline", [change]), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_resuming_what_is_no_run_is_refused(kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run's folder"):
         kit.run(tiny_policy, tmp_path / "log", task_folder, resume=tmp_path)

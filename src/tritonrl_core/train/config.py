@@ -6,7 +6,7 @@ say it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -185,8 +185,16 @@ def _check_names(
         if name not in known:
             raise PresetError(
                 f"{where}.{name}: {owner}'s {config.__name__} has no such field.",
-                remedy=did_you_mean(name, known - set_elsewhere.keys()),
+                remedy=_nearest(name, known - set_elsewhere.keys())
+                or f"See {owner}'s documentation of {config.__name__}.",
             )
+
+
+def _nearest(name: str, known: Set[str]) -> str:
+    """The nearest field, or those that have the name in them; "" rather than a list of hundreds."""
+    within = [field for field in known if name in field]
+    hint = did_you_mean(name, within or known)
+    return hint if within or hint.startswith("Did") else ""
 
 
 def _build(where: str, config: type[Any], options: Mapping[str, Any], owner: str = "TRL") -> Any:

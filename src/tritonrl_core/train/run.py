@@ -134,7 +134,6 @@ class _Training:
     ) -> _Training:
         """Open session and folder; refuse what cannot work before anything is loaded."""
         from tritonrl_core.session import Session
-        from tritonrl_core.train.config import check_trainer_options
 
         if resume is not None:
             preset = Preset.from_data(read_run(resume)[0], label=str(resume))
@@ -143,7 +142,7 @@ class _Training:
         if model is not None and resume is None:
             preset = preset.model_copy(update={"train": preset.train.model_copy(update={"model": model})})
         _quiet_libraries()
-        check_trainer_options(preset)
+        _check(preset)
         session = Session.open(preset)
         run = _open_run(preset, session, out, resume)
         progress.say(f"run folder: {run.paths.root}")
@@ -331,6 +330,19 @@ class _Training:
             policy.tokenizer.save_pretrained(half)
             half.replace(self.model_folder)
         self._ranks.wait_for_everyone()
+
+
+def _check(preset: Preset) -> None:
+    """What the preset asks for and this machine has not is said before a folder is made or a model loaded."""
+    from tritonrl_core.bench.resolve import resolve_spec
+    from tritonrl_core.evaluate import tasks_to_judge_by
+    from tritonrl_core.models import resolve_model
+    from tritonrl_core.train.config import check_trainer_options
+
+    check_trainer_options(preset)
+    resolve_model(preset.train.model)
+    resolve_spec(preset)
+    tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
 
 
 def _open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Scorer:
