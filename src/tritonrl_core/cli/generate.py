@@ -81,20 +81,20 @@ def _generating(
     chosen = chosen.model_copy(update={"tasks": own})
     if count is None:
         return chosen
-    counting = _that_count(chosen)
-    return chosen.with_plugins(**{plugin: {_OPTION[split]: count} for plugin in counting})
+    option = _OPTION[split]
+    return chosen.with_plugins(**{plugin: {option: count} for plugin in _that_count(chosen, option)})
 
 
 _OPTION = {"train": "count", "held_out": "held_out"}
 """The option of a generating plugin that says how many tasks a split gets."""
 
 
-def _that_count(preset: Preset) -> list[str]:
-    """The preset's plugins that take a number of tasks."""
+def _that_count(preset: Preset, option: str) -> list[str]:
+    """The preset's plugins that take a number of tasks under this option."""
     from tritonrl_core.session.assembly import find
 
     named = [name for name, _ in preset.plugins]
-    counting = [name for name in named if "count" in find(name, preset)[1].Options.model_fields]
+    counting = [name for name in named if option in find(name, preset)[1].Options.model_fields]
     if not counting:
         raise UsageError(
             f"preset {preset.name} enables no plugin that generates tasks by number",

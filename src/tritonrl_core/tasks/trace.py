@@ -24,6 +24,10 @@ from tritonrl_core.bench.reference import Reference, blame, flat_outputs, map_te
 from tritonrl_core.types import Task
 
 
+REMEMBERED = 2000
+"""How many operators on fake tensors torch may remember before it forgets all (a few KiB each)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A tensor at one moment: its number in the trace, shape, dtype and size in bytes."""
@@ -100,6 +104,8 @@ def fake_reference(task: Task) -> Iterator[tuple[nn.Module, list[Any]]]:
     """The reference's model and inputs as fake tensors, in the task's mode."""
     reference = Reference(task)
     cpu = torch.device("cpu")
+    if len(FakeTensorMode.cache) > REMEMBERED:  # torch keeps every operator and shape that it ever saw
+        FakeTensorMode.cache_clear()
     with seeded(0, cpu), own_default_dtype(), FakeTensorMode(allow_non_fake_inputs=True):
         with _NoInitialisation():
             model, _, inputs = reference.build({}, cpu)
