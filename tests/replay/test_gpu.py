@@ -101,6 +101,11 @@ def test_autotuned_kernels_are_tuned_by_the_workers_clock(judge):
     assert result.facts["kernels"] == 4
 
 
+def test_a_kernel_is_tuned_on_what_was_made_for_it(judge):
+    result = judge(DOUBLE, TUNED, InputCase("c", seed=3, layout="strided"))
+    assert result.status is Status.PASSED, result.reason
+
+
 def test_a_configuration_that_is_wrong_is_wrong_whichever_the_clock_picks(judge):
     code = TUNED.replace("* 2.0, mask", "* (2.0 if BLOCK == 1024 else 2.5), mask")
     assert code != TUNED

@@ -15,7 +15,10 @@ parity_corpus = importlib.util.module_from_spec(_spec)
 sys.modules["parity_corpus"] = parity_corpus
 _spec.loader.exec_module(parity_corpus)
 
-DIFFERENCES: Mapping[str, str] = {}
+DIFFERENCES: Mapping[str, str] = {
+    "gpu/descriptors made by the device": "on a strided input the descriptor's address is not aligned to 16 bytes: a "
+    "fault of the GPU, which the CPU's machine does not look for; it sees the wrong result",
+}
 """Name of a sample → why its status on the CPU is another than on a GPU."""
 
 

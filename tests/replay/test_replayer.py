@@ -8,7 +8,7 @@ import torch
 
 from tritonrl_core.bench.device_memory import GUARD, POISONS, Arena, wipe
 from tritonrl_core.bench.flow import right_only_by_launches
-from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Word
+from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune, Word
 from tritonrl_core.bench.replay_cases import same_bits
 from tritonrl_core.bench.replay_launch import scalar
 from tritonrl_core.bench.replayer import Given, MaterialsDifferError, Replay
@@ -61,6 +61,21 @@ def test_runs_repeat_and_the_prologue_may_be_left_out():
     placed.run()
     placed.run(prologue=False)
     assert placed.outputs()[0].tolist() == [[5, 10, 15], [9, 14, 19]]
+    placed.reset(given(), POISONS[1])
+    placed.run()
+    assert placed.outputs()[0].tolist() == [[3, 6, 9], [7, 10, 13]]
+
+
+def test_alternatives_are_tuned_on_what_the_steps_before_them_left():
+    slow = tuple(AtenCall("aten.copy_.default", (OUT, HALF), {}, (OUT,)) for _ in range(200))
+    choice = Tune(((*slow, ADD), (slow[0], ADD)))
+    replay = Replay(plan(COPY, CAST, choice), [], CPU)
+    placed = replay.place(given(), POISONS[0])
+    replay.tune(placed)
+    assert replay.picks == {2: 1}
+    assert placed.outputs()[0].tolist() == [[3, 6, 9], [7, 10, 13]]
+    replay.choose(0)
+    assert (replay.picks, replay.tuned) == ({2: 0}, False)
     placed.reset(given(), POISONS[1])
     placed.run()
     assert placed.outputs()[0].tolist() == [[3, 6, 9], [7, 10, 13]]

@@ -6,6 +6,7 @@ compare results, choose cases or decide a verdict (see `replay_check`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,15 +71,15 @@ class Replay:
         return Placed(self, given, poison, shift)
 
     def tune(self, placed: Placed, trials: int = 5) -> None:
-        """Let the device's clock pick among the alternatives of each tuning group, on this memory."""
-        if any(isinstance(step, Tune) and len(self._usable(step)) > 1 for step in self._all()):
-            placed.run()  # what the alternatives read is there only when the steps before them have run
-        for number, step in enumerate(self._all()):
-            if not isinstance(step, Tune):
-                continue
-            usable = self._usable(step)
-            if len(usable) > 1:
-                self.picks[number] = min(usable, key=lambda pick: placed.seconds(step.variants[pick], trials))
+        """Carry out the plan once, and let the device's clock pick among the alternatives of each tuning group on the
+        way: what a group works on is there by then."""
+        born: set[int] = set()
+        with torch.no_grad():
+            for number, step in enumerate(self._all()):
+                if isinstance(step, Tune) and len(usable := self._usable(step)) > 1:
+                    seconds = {pick: placed.seconds(step.variants[pick], trials) for pick in usable}
+                    self.picks[number] = min(seconds, key=seconds.__getitem__)
+                placed.carry_out(plain_steps((step,), self.picks.get(number, 0)), born)
         self.tuned = True
 
     def choose(self, pick: int) -> None:
@@ -181,8 +182,8 @@ class Placed:
         born: set[int] = set()
         with torch.no_grad():
             if prologue:
-                self._steps(self.replay.chosen(prologue=True), born, launches)
-            self._steps(self.replay.chosen(prologue=False), born, launches)
+                self.carry_out(self.replay.chosen(prologue=True), born, launches)
+            self.carry_out(self.replay.chosen(prologue=False), born, launches)
 
     def outputs(self) -> list[torch.Tensor]:
         """The outputs, where they lie; a number becomes a tensor."""
@@ -190,16 +191,24 @@ class Placed:
 
     def seconds(self, steps: Sequence[AtenCall | Launch], trials: int) -> float:
         """Median time of some steps, after one untimed run."""
-        self._steps(steps, set(), True)
+        self.carry_out(steps, set())
+        if self.replay.device.type != "cuda":
+            return sorted(self._host_seconds(steps) for _ in range(trials))[trials // 2]
         events = [(timing_event(), timing_event()) for _ in range(trials)]
         for begin, end in events:
             begin.record()
-            self._steps(steps, set(), True)
+            self.carry_out(steps, set())
             end.record()
         torch.cuda.synchronize()
-        return float(sorted(begin.elapsed_time(end) for begin, end in events)[trials // 2])
+        return float(sorted(begin.elapsed_time(end) for begin, end in events)[trials // 2]) * 1e-3
 
-    def _steps(self, steps: Sequence[AtenCall | Launch], born: set[int], launches: bool) -> None:
+    def _host_seconds(self, steps: Sequence[AtenCall | Launch]) -> float:
+        began = time.perf_counter()
+        self.carry_out(steps, set())
+        return time.perf_counter() - began
+
+    def carry_out(self, steps: Sequence[AtenCall | Launch], born: set[int], launches: bool = True) -> None:
+        """Some steps in order. `born` are ATen results that are there already; those that come are added."""
         stream = _current_stream(self.replay.device)
         for step in steps:
             if isinstance(step, AtenCall):
