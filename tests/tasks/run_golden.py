@@ -1,6 +1,7 @@
 """Run golden solutions beside their references, and write one JSON line for each case.
 
-A script and not a test: Triton decides at import whether it interprets, so `test_golden.py` starts it as a process.
+A script and not a test: on a CPU it records, and the recorder's stand-ins would be in the way of other tests. There
+each launch plan is replayed in this process; on a GPU the solution itself runs.
 
     python run_golden.py DEVICE SIZE CASES SEED [TASK_ID…]
 """
@@ -37,6 +38,31 @@ def run(build, task: Task, case: InputCase, materials: Materials) -> Comparison:
             model = model.to(getattr(torch, case.dtype))
         model.load_state_dict(materials.state)
         got = flat_outputs(model.train(materials.model.training)(*materials.inputs), task)
+    return judged(got, task, case, materials)
+
+
+def replay(golden: Golden, task: Task, case: InputCase, materials: Materials) -> Comparison:
+    from tritonrl_core.bench import recorder
+    from tritonrl_core.bench.interpreter import PlanWalk
+    from tritonrl_core.bench.memory import Arena, Shared
+    from tritonrl_core.bench.record_request import Arguments, RecordRequest, read_recording, specify, tensor_spec
+    from tritonrl_core.bench.targets import gpu_for
+    from tritonrl_core.bench.walk import fill, given_by
+
+    arguments = Arguments(tuple(specify(materials.init_inputs)), tuple(specify(materials.inputs)))
+    state = {name: tensor_spec(tensor) for name, tensor in materials.state.items()}
+    request = RecordRequest(
+        golden.code, arguments, state, gpu_for("sm_90"), training=materials.model.training, dtype=case.dtype
+    )
+    plan = read_recording(recorder.record(request))
+    with Arena(plan) as arena, torch.no_grad():
+        fill(plan, given_by(materials), arena.tensor, arena.raw)
+        walk = PlanWalk(plan, Shared(plan, arena.fd), backwards=bool(case.seed % 2))
+        walk.all(pick=0, launches=True)
+        return judged([output.clone() for output in walk.outputs()], task, case, materials)
+
+
+def judged(got: list[torch.Tensor], task: Task, case: InputCase, materials: Materials) -> Comparison:
     native, exact = materials.expected(), materials.expected("fp64")
     if not native[0].is_floating_point():  # an index is judged by the value it points to
         x = materials.inputs[0]
@@ -53,9 +79,13 @@ def main(device: str, size: str, cases: str, seed: str, *wanted: str) -> None:
             if wanted and golden.task_id not in wanted:
                 continue
             task = tasks[golden.task_id]
-            reference, build = Reference(task), load(golden, Path(folder))
+            reference = Reference(task)
             for case in make_cases(task, request):
-                result = run(build, task, case, reference.materialise(case, device))
+                materials = reference.materialise(case, device)
+                if device == "cpu":
+                    result = replay(golden, task, case, materials)
+                else:
+                    result = run(load(golden, Path(folder)), task, case, materials)
                 line = {"task": task.id, "case": case.name, "ok": result.ok, "reason": result.reason}
                 sys.stdout.write(json.dumps(line) + "\n")
 

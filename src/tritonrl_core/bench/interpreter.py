@@ -62,7 +62,7 @@ module {
 """
 
 
-class _StepError(Exception):
+class StepError(Exception):
     """A step of the plan could not be carried out; the reason is for the verdict."""
 
     def __init__(self, status: Status, reason: str) -> None:
@@ -95,20 +95,19 @@ def run(request: int, plan: int, arena: int) -> bytes:
     read = validate(wire.content(plan), CHECKED)
     if isinstance(read, PlanError):
         raise InfraError(f"a plan that had been checked is refused: {read.reason}")
-    walk = _Walk(read, Shared(read, arena), backwards=job["backwards"])
+    walk = PlanWalk(read, Shared(read, arena), backwards=job["backwards"])
     record: dict[str, Any] = {}
     try:
         with torch.no_grad(), seeded(job["seed"]):
-            steps = [*plain_steps(read.prologue, job["pick"]), *plain_steps(read.steps, job["pick"])]
-            walk.steps(steps, set(), launches=job["launches"])
-    except _StepError as error:
+            walk.all(job["pick"], launches=job["launches"])
+    except StepError as error:
         record = {"status": error.status, "reason": str(error)}
     record["launches"] = walk.done[:MOST_LAUNCHES]
     record["libdevice"] = sorted(walk.libdevice)
     return json.dumps(record).encode()
 
 
-class _Walk(Walk):
+class PlanWalk(Walk):
     """A plan's steps on shared memory."""
 
     def __init__(self, plan: LaunchPlan, pages: Shared, *, backwards: bool) -> None:
@@ -120,6 +119,11 @@ class _Walk(Walk):
         self._segments = [
             Segment(FIRST_ADDRESS + offset, pages.bytes[offset : offset + size]) for offset, size in pages.layout
         ]
+
+    def all(self, pick: int, *, launches: bool) -> None:
+        """The whole plan with this alternative of each tuning group. Raises `StepError` where a step does not work."""
+        steps = [*plain_steps(self.plan.prologue, pick), *plain_steps(self.plan.steps, pick)]
+        self.steps(steps, set(), launches=launches)
 
     def tensor(self, ref: TensorRef) -> torch.Tensor:
         return self._pages.tensor(ref)
@@ -135,7 +139,7 @@ class _Walk(Walk):
             if "allocate" in str(error) and "memory" in str(error):
                 raise MemoryError from error
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise _StepError(Status.RUNTIME_ERROR, f"line {call.line}: {call.name}: {text}") from None
+            raise StepError(Status.RUNTIME_ERROR, f"line {call.line}: {call.name}: {text}") from None
 
     def launch(self, launch: Launch) -> None:
         self._pages.reached(launch.line)
@@ -153,12 +157,12 @@ def _carried_out(kernel: Kernel, launch: Launch, find: machine.Find, backwards: 
     try:
         return machine.run(kernel, launch.grid, launch.args, find, backwards=backwards)
     except OutOfBoundsError as error:
-        raise _StepError(Status.RUNTIME_ERROR, f"{where}{error}") from None
+        raise StepError(Status.RUNTIME_ERROR, f"{where}{error}") from None
     except KernelStopError as error:
-        raise _StepError(Status.RUNTIME_ERROR, f"{where}kernel {kernel.name}: {error}") from None
+        raise StepError(Status.RUNTIME_ERROR, f"{where}kernel {kernel.name}: {error}") from None
     except (NotCarriedOutError, UnknownTextError, UnknownElementError, NotImplementedError) as error:
-        raise _StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name}: {error} cannot be run on a CPU") from None
+        raise StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name}: {error} cannot be run on a CPU") from None
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError, RecursionError) as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {at.name}"
-        raise _StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name} cannot be run on a CPU ({what})") from None
+        raise StepError(Status.UNSUPPORTED, f"{where}kernel {kernel.name} cannot be run on a CPU ({what})") from None

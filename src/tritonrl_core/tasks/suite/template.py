@@ -18,8 +18,6 @@ the values that it may take beside."""
 Dims = Mapping[str, Dim]
 
 HALF = ("float16", "bfloat16")
-PRODUCTS = frozenset({"matmul", "convolution", "attention", "fused_matmul", "fused_images"})
-"""Families whose solutions want `tl.dot`, which Triton's interpreter gets wrong in bfloat16: not declared there."""
 
 _SOURCE = """\
 import torch
@@ -101,7 +99,7 @@ class Operator:
             family=self.family,
             split="held_out" if self.held_out else "train",
             vary=vary,
-            dtypes=HALF[:1] if self.family in PRODUCTS else HALF,
+            dtypes=HALF,
             policy=Policy(forbidden_builtins=self.forbidden),
             origin=f"builtin:{size}",
         )
