@@ -17,6 +17,7 @@ help:
 	@echo "make train     train the small model with every extension on (runs on a laptop)"
 	@echo "make test      the tests (at most 10 minutes on 2 cores)"
 	@echo "make check     linters, types, and the slow tests"
+	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make setup     only set up .venv"
 	@echo "make test-gpu  the tests that need an NVIDIA GPU"
 	@echo "make bench-gpu the figures of docs/benchmarks.md that need one (PIECE=name for one of them)"
@@ -36,6 +37,9 @@ train: setup
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow and not gpu" tests plugins
+
+docs: setup
+	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --site-dir build/site
 
 lint: setup
 	$(BIN)/ruff check .
