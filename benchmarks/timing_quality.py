@@ -301,8 +301,7 @@ def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
     tracks = race([Contestant("candidate", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)
     found = doubt(tracks, clock, 0.1)
     us = round(trimmed_mean(tracks["candidate"].samples, 0.1), 3)
-    return {"us": us, "runs": tracks["candidate"].count, "foreign": found.foreign, "crowded": found.crowded,
-            "refused": bool(found.reason)}  # fmt: skip
+    return {"us": us, "runs": tracks["candidate"].count, "foreign": found.foreign, "refused": bool(found.reason)}
 
 
 def table(chosen: argparse.Namespace) -> None:

@@ -129,18 +129,6 @@ def test_long_runs_are_accompanied_by_flushes_of_known_length(slowed, share):
     assert clock.flushed >= 0.25 * tracks["candidate"].count * 5000 / 30
 
 
-@pytest.mark.parametrize(("us", "refused"), [(7.0, True), (100.0, False)])
-def test_short_runs_are_not_measured_beside_others(us, refused):
-    clock = DrawnClock()
-    tracks = {"candidate": Track([[us, us * 1.001, us * 0.999] * 4])}
-    clock.idle = [80.0] * 10
-    assert doubt(tracks, clock, 0.1).reason == ""
-    clock.idle = [80.0] * 7 + [2100.0] * 3
-    found = doubt(tracks, clock, 0.1)
-    assert ("other work was on the GPU" in found.reason) == refused
-    assert found.crowded == 0.3
-
-
 def test_times_that_vary_too_much_are_none():
     tracks = {"candidate": Track([[100.0, 150.0, 100.0, 160.0] * 8])}
     assert "±" in doubt(tracks, DrawnClock(), 0.1).reason

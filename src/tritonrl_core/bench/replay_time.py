@@ -190,7 +190,7 @@ class _Heat:
             tracks = race(entrants, self.protocol, self.clock)
             found = doubt(tracks, self.clock, self.protocol.trim)
             state = gpu_state(self.gpu_name)
-        self.facts |= {"foreign": found.foreign, "crowded": found.crowded, "waited_s": round(waited, 4), **state}
+        self.facts |= {"foreign": found.foreign, "waited_s": round(waited, 4), **state}
         self.facts["seconds"] = round(time.perf_counter() - began, 4)
         if not state:
             self.notes.append("clocks and throttling are not known: NVML does not answer")

@@ -25,7 +25,7 @@ RESAMPLES = 1000
 Z = 1.96
 
 REPEAT = 0.002
-REPEAT_US = 0.03
+REPEAT_US = 0.15
 """Half-width of the 95 % interval of a repeated measurement of the same thing: this share of it and this many
 microseconds, whatever the samples say."""
 

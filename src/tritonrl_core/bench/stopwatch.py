@@ -31,10 +31,6 @@ CONTROL, CONTROL_US, LONG_US = 0.3, 8000.0, 200.0
 FOREIGN = 0.15
 """Share of the time between runs that others may have had the device before times count as not measured."""
 
-IDLE_US, CROWDED, SHORT_US = 500.0, 0.2, 50.0
-"""Others are on the device where in the share `CROWDED` of cases it takes longer than `IDLE_US` from one batch of turns
-to the next. Runs shorter than `SHORT_US` then cannot be measured: they find caches that others have used."""
-
 UNSTEADY = 0.02
 """Half of the 95 % interval, as a share of the mean, beyond which a time is none."""
 
@@ -110,10 +106,7 @@ class DeviceClock:
 
     def __init__(self, flush: Callable[[], Any]) -> None:
         self.flush = flush
-        self.idle: list[float] = []
-        """Microseconds from the end of each batch to the start of the next one that followed at once."""
         self._events: list[Any] = []
-        self._edges: list[Any] = []
 
     def laps(self, lanes: Sequence[Lane]) -> list[Lap]:
         """Time the lanes one after the other. A graph's events hold one run: before its next one they are read."""
@@ -124,9 +117,7 @@ class DeviceClock:
                 found += self._batch(batch)
                 batch = []
             batch.append(lane)
-        found += self._batch(batch)
-        self._edges = []
-        return found
+        return found + self._batch(batch)
 
     def _batch(self, lanes: Sequence[Lane]) -> list[Lap]:
         """Enqueue, wait, read. The first `LEAD` flushes let the host get ahead of the device where that matters."""
@@ -136,14 +127,8 @@ class DeviceClock:
             for _ in range(LEAD):
                 self.flush()
         stream = torch.cuda.current_stream()
-        opening, closing = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        opening.record(stream)
         marks = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
-        closing.record(stream)
         torch.cuda.synchronize()
-        if self._edges:
-            self.idle.append(self._edges[0].elapsed_time(opening) * 1e3)
-        self._edges = [closing]
         found: list[Lap] = []
         last = None
         for start, begin, end in marks:
@@ -245,27 +230,23 @@ def _drive(
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What speaks against the times that were taken: shares of the time between runs, and of batches, in which others
-    had the device, and why the times are none ("" where they stand)."""
+    """What speaks against the times that were taken: the share of the time between runs in which others had the device,
+    and why the times are none ("" where they stand)."""
 
     foreign: float
-    crowded: float
     reason: str
 
 
 def doubt(tracks: Mapping[str, Track], clock: DeviceClock, trim: float, name: str = "candidate") -> Doubt:
     """Whether the device was ours while these times were taken, and whether those of the one named are steady."""
     foreign = _foreign(list(tracks.values()), clock)
-    crowded = sum(us > IDLE_US for us in clock.idle) / max(len(clock.idle), 1)
-    took, width = trimmed_mean(tracks[name].samples, trim), relative_half_width(tracks[name].lanes, trim)
+    width = relative_half_width(tracks[name].lanes, trim)
     reason = ""
     if foreign > FOREIGN:
         reason = f"other work had the GPU for {foreign:.0%} of the time between the runs"
-    elif crowded > CROWDED and took < SHORT_US:
-        reason = f"other work was on the GPU, too much for a kernel of less than {SHORT_US:g} µs"
     elif width > UNSTEADY:
         reason = f"the times vary so much that their mean is known to ±{width:.1%} only"
-    return Doubt(round(foreign, 4), round(crowded, 4), reason)
+    return Doubt(round(foreign, 4), reason)
 
 
 def _foreign(tracks: Sequence[Track], clock: DeviceClock) -> float:
