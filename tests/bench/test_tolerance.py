@@ -258,6 +258,33 @@ def test_without_a_double_precision_reference_sums_in_another_order_pass_and_mis
     assert not judge(torch.zeros(20), native, native).ok
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.float32])
+def test_a_step_may_fall_on_either_side_where_the_deciding_value_lies_on_the_edge(dtype):
+    values = torch.linspace(0, 9.99, 800, dtype=torch.float64).reshape(8, 100)
+    values[3, 5] = 4.0 - 1e-8
+    exact = values.floor().to(dtype)
+    got = exact.clone()
+    got[3, 5] = 4
+    nearby = [[(values * (1 + off)).floor().to(dtype).double()] for off in (5e-7, -5e-7)]
+    assert not compare([got], [exact.double()], [exact]).ok
+    assert compare([got], [exact.double()], [exact], nearby=lambda: nearby).ok
+    got[3, 5] = 5
+    assert not compare([got], [exact.double()], [exact], nearby=lambda: nearby).ok
+    got[3, 5], got[6, 40] = 4, exact[6, 40] + 1
+    assert not compare([got], [exact.double()], [exact], nearby=lambda: nearby).ok
+
+
+def test_nearby_inputs_are_not_asked_for_where_it_cannot_matter():
+    def never():
+        raise AssertionError("asked for")
+
+    exact = torch.randn(40, 64, dtype=torch.float64, generator=generator(9))
+    native = exact.float()
+    assert compare([native], [exact], [native], nearby=never).ok
+    assert not compare([native + 1], [exact], [native], nearby=never).ok
+    assert not compare([native + 1], [exact], [native], criterion="kernelbench", nearby=never).ok
+
+
 def test_the_worst_output_is_named():
     right, wrong = torch.ones(4), torch.tensor([1.0, 1.0, 1.5, 1.0])
     result = compare([right, wrong], [right.double()] * 2, [right] * 2)

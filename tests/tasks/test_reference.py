@@ -290,6 +290,43 @@ def test_bands_of_two_matrices_are_negative_and_shifted():
     assert made[0].max() < 0 < 50 < made[1].min()
 
 
+def test_nearby_outputs_are_a_few_units_off_and_leave_everything_alone():
+    materials = Reference(task(SOURCE)).materialise(PLAIN)
+    exact = materials.expected("fp64")
+    before = {name: value.clone() for name, value in materials.state.items()}
+    found = materials.nearby()
+    assert len(found) == 4
+    for outputs in found:
+        assert [output.dtype for output in outputs] == [torch.float64] * len(exact)
+        off = (outputs[0] - exact[0]).abs().max() / exact[0].abs().max()
+        assert 1e-8 < off < 1e-4
+    assert all(torch.equal(value, materials.state[name]) for name, value in before.items())
+    assert all(torch.equal(one, other) for one, other in zip(exact, materials.expected("fp64"), strict=True))
+
+
+def test_nearby_an_index_is_any_of_those_that_rounding_cannot_tell_apart():
+    source = """
+import torch
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x.argmax(-1)
+
+def get_inputs():
+    x = torch.randn(4, 30)
+    x[0, 3], x[0, 8] = 9.0, 9.0000005
+    return [x]
+
+def get_init_inputs():
+    return []
+"""
+    materials = Reference(task(source)).materialise(PLAIN)
+    [exact] = materials.expected("fp64")
+    assert exact[0] == 8
+    assert {int(index[0]) for [index] in materials.nearby()} == {3, 8}
+    assert all(torch.equal(index[1:], exact[1:]) for [index] in materials.nearby())
+
+
 def test_values_are_shifted_far_only_where_a_deviation_is_taken():
     assert drawn("shifted", "return F.layer_norm(x, (32,))").min() > 100
     assert drawn("shifted").mean() < 10

@@ -154,7 +154,10 @@ def _compared(job: Job, arena: Arena) -> Comparison:
         facts = shape_facts([shape for shape, _ in shapes], [shape for shape, _ in job.prepared.wanted])
         return Comparison(False, None, reason=differs, facts=facts)
     exact, native = job.prepared.exact, job.prepared.native
-    return compare(got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision)
+    return compare(
+        got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision,
+        nearby=job.prepared.materials.nearby,
+    )  # fmt: skip
 
 
 def _tensors(job: Job, arena: Arena) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

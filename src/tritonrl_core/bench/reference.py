@@ -76,6 +76,26 @@ class Materials:
             self.fp64_fallback = error.message
             return outputs
 
+    def nearby(self, units: float = 4.0, pairs: int = 2) -> list[list[Tensor]]:
+        """Outputs in double precision for inputs and parameters off by `units` in the last place of their own dtype.
+
+        Each is off up or down at random, and in a pair's second run the other way. What differs between these runs no
+        kernel in the working dtype can be held to. [] where the reference has no double-precision form.
+        """
+        found = []
+        for pair in range(pairs):
+            for units_now in (units, -units):
+                generator = torch.Generator(self.device).manual_seed(self.case.seed + pair)
+                model = copy.deepcopy(self.model)
+                state = {name: _off(value, units_now, generator) for name, value in model.state_dict().items()}
+                model.to(torch.float64).load_state_dict(state)
+                inputs = [map_tensors(value, lambda t: _off(t, units_now, generator)) for value in self.inputs]  # noqa: B023
+                try:
+                    found.append(self._run(model, inputs, DoubleFactories()))
+                except TaskError:
+                    return []
+        return found
+
     def _run(
         self, model: nn.Module, inputs: list[Any], mode: AbstractContextManager[Any] | None = None
     ) -> list[Tensor]:
@@ -241,6 +261,13 @@ def _float_dtype(name: str) -> torch.dtype:
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float64, copy=True) if tensor.is_floating_point() else tensor.clone()
+
+
+def _off(tensor: Tensor, units: float, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.clone()
+    up = torch.randint(0, 2, tensor.shape, generator=generator, device=tensor.device, dtype=torch.int8)
+    return tensor.double() * (1 + units * torch.finfo(tensor.dtype).eps * (2 * up - 1))
 
 
 def _has_floats(value: Any) -> bool:

@@ -132,6 +132,12 @@ class Bench:
             return {**_answer(Comparison(False, None, reason=outside)), "status": Status.RUNTIME_ERROR}
         clock = clock or Clock()
         answers = self.cases.answers(job.task, job.case)
+        others: list[list[torch.Tensor]] = []
+
+        def nearby() -> list[list[torch.Tensor]]:
+            others[:] = others or self.cases.materials(job.task, job.case).nearby()
+            return others
+
         clock.mark("answers")
         try:
             left = left_behind(job, placed, answers)
@@ -141,11 +147,12 @@ class Bench:
             got = [out.to(self.device) for out in got]
             compared = compare(
                 got, answers.exact, answers.native, job.task, job.case,
-                criterion=job.criterion, precision=job.precision,
+                criterion=job.criterion, precision=job.precision, nearby=nearby,
             )  # fmt: skip
             return _answer(compared)
         finally:
             answers.wipe()
+            wipe([tensor for outputs in others for tensor in outputs])
             clock.mark("compare")
 
     def resident_intact(self) -> bool:
