@@ -168,6 +168,11 @@ def test_a_kernel_that_links_a_file_of_its_own_is_rejected():
     assert refused(replace(PLAN, kernels=(kernel,))).status is Status.REJECTED
 
 
+def test_a_kernel_must_be_in_its_text():
+    for text in ("", "@scale( no TTIR", TTIR.replace("public ", ""), TTIR.replace("@scale", "@other")):
+        assert "does not define it" in refused(replace(PLAN, kernels=(replace(KERNEL, ttir=text),))).reason
+
+
 def test_parameters_and_inputs_lie_in_buffers_of_their_own():
     assert "input 0" in refused(replace(PLAN, inputs=(OUT,))).reason
     assert "parameter w" in refused(replace(PLAN, parameters={"w": W})).reason

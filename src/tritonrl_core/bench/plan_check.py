@@ -278,7 +278,7 @@ def _kernel(value: Any) -> Kernel:
     parts = _fields(value, "name function ttir options params constants line", "a kernel")
     name = _text(parts["name"], "a kernel's name", _NAME)
     ttir = _text(parts["ttir"], "TTIR", longest=4 << 20)
-    if f"@{name}(" not in ttir:
+    if f"tt.func public @{name}(" not in ttir:
         raise _RefusedError("a kernel's TTIR does not define it")
     for library in _LIBRARY.findall(ttir):
         if library and not library.startswith("__nv_") and not library.startswith("__ocml_"):
