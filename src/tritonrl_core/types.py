@@ -133,6 +133,11 @@ class TaskRoom(Protocol):
     None raises for a reference that is broken: that is what `unfit` says.
     """
 
+    def suite(self) -> str:
+        """The suite that the preset's own tasks come from: `builtin`, `none`, or the name of the bundled model whose
+        tasks, made for its size, they are."""
+        ...
+
     def statement(self, task: Task, summary: str) -> Task:
         """The task with its prompt filled in: what it computes and what may vary."""
         ...

@@ -41,6 +41,15 @@ def test_tasks_are_added_to_those_of_the_preset():
     assert len(found) == len(generate_tasks(load_preset("baseline", ["tasks.suite=builtin"]))) + 5
 
 
+def test_a_small_models_own_tasks_are_not_drowned_unless_asked():
+    def made(**options):
+        chosen = load_preset("fusion_data_only").with_plugins(fusion=options)
+        return [task for task in generate_tasks(chosen) if task.origin == "fusion"]
+
+    assert len(made()) == 24
+    assert len(made(count=30)) == 30
+
+
 def test_every_reference_was_run_and_found_fit(tasks):
     room = Room()
     assert [room.unfit(task) for task in tasks] == [""] * len(tasks)

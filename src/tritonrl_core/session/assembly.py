@@ -67,7 +67,7 @@ def room_of(preset: Preset) -> Room:
     """What answers for tasks under a preset. Nothing is loaded or looked at before it is asked."""
     tasks = preset.tasks
     held_out = (BUILTIN, tasks.suite)
-    return Room(tasks.decontaminate, held_out, (preset.eval.suite,), preset.train.model)
+    return Room(tasks.decontaminate, held_out, (preset.eval.suite,), preset.train.model, tasks.suite)
 
 
 def _remedy(error: BaseException, item: InstalledPlugin) -> str:

@@ -14,7 +14,7 @@ from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.decontaminate import computation_key
 from tritonrl_core.tasks.memo import kept
 from tritonrl_core.tasks.prompts import statement
-from tritonrl_core.tasks.suites import BUILTIN, named_tasks
+from tritonrl_core.tasks.suites import BUILTIN, NONE, named_tasks, suite_name
 from tritonrl_core.types import Task, TaskFacts
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Room:
     """Answers for the tasks of one run. Thread-safe: at worst, something is found out twice.
 
     `named` are the suites that the user names as tested on, `held_out` those whose held-out split is, `evaluated` what
-    the run evaluates on beside.
+    the run evaluates on beside; `suite` is the one that the run's own tasks come from.
     """
 
     def __init__(
@@ -33,11 +33,15 @@ class Room:
         held_out: Sequence[str] = (BUILTIN,),
         evaluated: Sequence[str] = (),
         model: str = "",
+        suite: str = NONE,
     ) -> None:
-        self._named, self._model = tuple(named), model
+        self._named, self._model, self._suite = tuple(named), model, suite
         self._kept_out = tuple(dict.fromkeys((*named, *held_out)))
         self._all = tuple(dict.fromkeys((*self._kept_out, *evaluated)))
         self._suites: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def suite(self) -> str:
+        return suite_name(self._suite, self._model)
 
     def statement(self, task: Task, summary: str) -> Task:
         return statement(task, summary)

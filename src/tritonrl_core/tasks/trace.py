@@ -23,7 +23,6 @@ from tritonrl_core.bench.ambient import own_default_dtype, seeded
 from tritonrl_core.bench.reference import Reference, blame, flat_outputs, map_tensors
 from tritonrl_core.types import Task
 
-
 REMEMBERED = 2000
 """How many operators on fake tensors torch may remember before it forgets all (a few KiB each)."""
 

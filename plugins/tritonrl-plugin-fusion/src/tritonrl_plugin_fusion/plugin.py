@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +18,10 @@ from tritonrl_plugin_fusion.stream import COMPOSED, KNOWN, Tally, Wanted, take
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Share = Annotated[float, Field(ge=0, le=1)]
+BESIDE_A_SMALL_MODELS = 24
+"""Tasks where the preset does not say how many and a bundled small model brings tasks of its own size: it can learn
+little from these."""
+
 REMEMBERED = 20_000
 """Blueprints kept for their solutions (a few hundred bytes each)."""
 
@@ -29,6 +34,7 @@ class FusionPlugin(Plugin):
     class Options(PluginOptions):
         """What to generate: `count` tasks of the `patterns` named (or `all`), in these `dtypes`.
 
+        Without a `count` there are 24 only beside the tasks that a bundled small model brings of its own size.
         `dtypes`: the first is what references are written in, the others are those that they may take beside. `shapes`:
         sets of sizes that one computation of a named pattern may come in; `auto` is one beside the composer, and as
         many as it takes without. `operators`: fewest and most that the composer puts behind one another. `composed`:
@@ -76,7 +82,10 @@ class FusionPlugin(Plugin):
                 "fusion was made without a session, so nothing can examine what it generates",
                 remedy='Use `generate_tasks(load_preset("baseline").with_plugins(fusion={...}))`.',
             )
-        return self._generate(self._wanted(split), split, seed)
+        wanted = self._wanted(split)
+        if "count" not in self.options.model_fields_set and self.context.tasks.suite() not in ("builtin", "none"):
+            wanted = replace(wanted, count=min(wanted.count, BESIDE_A_SMALL_MODELS))
+        return self._generate(wanted, split, seed)
 
     def known_solution(self, task: Task) -> Candidate | None:
         """The composed solution of a task that this session generated."""
