@@ -83,6 +83,6 @@ def test_every_command_in_the_readme_exists() -> None:
 def test_every_relative_link_leads_somewhere() -> None:
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
         prose = re.sub(r"```.*?```|`[^`]*`", "", document.read_text(), flags=re.DOTALL)
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", prose):
+        for target in re.findall(r"(?<!\w)\[[^\]]*\]\((?!https?:|#|mailto:)([^)#]+)", prose):
             leads = (document.parent / target).resolve()
             assert leads.exists() or leads in GENERATED, f"{document.name}: {target}"
