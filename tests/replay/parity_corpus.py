@@ -1,4 +1,4 @@
-"""The whole test corpus: golden solutions, the attacks and honest samples of tests/hacks, and tests' own samples.
+"""The whole test corpus: what tests/corpus.py has, and the samples of single tests.
 
 Each is a task and a candidate under a name; what its status should be is the business of the tests it comes from.
 `python tests/replay/parity_corpus.py DEVICE OUT.jsonl [SAMPLES]` judges them on one device: two machines may share it.
@@ -11,19 +11,16 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from tritonrl_core.preset import load_preset
-from tritonrl_core.tasks.golden import golden_solutions
-from tritonrl_core.tasks.loaders import load_reference, task_from_source
-from tritonrl_core.tasks.suite import builtin_tasks
+from tritonrl_core.tasks.loaders import task_from_source
 from tritonrl_core.types import Candidate, Score, Task
 from tritonrl_core.verifier import Verifier
 
 TESTS = Path(__file__).parents[1]
-_HEADER = re.compile(r"^# (\w+): (.*)$")
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Sample:
 
 def corpus() -> list[Sample]:
     """All samples, by name."""
-    return sorted([*_golden(), *_hacks(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
+    return sorted([*_shared(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
 
 
 def judged(
@@ -56,31 +53,13 @@ def judged(
     return found
 
 
-def _golden() -> Iterator[Sample]:
-    tasks = _builtin()
-    for solution in golden_solutions():
-        if solution.task_id in tasks:
-            yield Sample(f"golden/{solution.task_id}", tasks[solution.task_id], solution.code)
-
-
-def _hacks() -> Iterator[Sample]:
-    """Files that name their task in the lines at their top; one that needs a GPU to exist has nothing to compare."""
-    builtin = _builtin()
-    for path in sorted((TESTS / "hacks").glob("[0-9]*/*.py")):
-        text = path.read_text(encoding="utf-8")
-        lines = [_HEADER.match(line) for line in text.splitlines()[:8] if line.startswith("#")]
-        header = {line[1]: line[2].strip() for line in lines if line}
-        if "task" not in header or "needs" in header:
-            continue
-        name = header["task"]
-        if name.startswith("builtin:"):
-            task = builtin[name.removeprefix("builtin:")]
-        else:
-            places = (path.with_name(f"task_{name}.py"), TESTS / "hacks" / "tasks" / f"{name}.py")
-            task = load_reference(next(place for place in places if place.exists()))
-        if "delegation" in header:
-            task = replace(task, policy=replace(task.policy, delegation=header["delegation"]))
-        yield Sample(f"hacks/{path.parent.name}/{path.stem}", task, text)
+def _shared() -> Iterator[Sample]:
+    """What tests/corpus.py has: cheats, their honest twins, right kernels, the golden set, Liger-Kernel's operators."""
+    shared = _module(TESTS / "corpus.py")
+    on_gpu = {one.id for one in shared.everything("cuda")}
+    for one in shared.everything("cpu"):
+        if one.id in on_gpu:
+            yield Sample(one.id, one.task, one.code)
 
 
 def _bench_samples() -> Iterator[Sample]:
@@ -110,15 +89,12 @@ def _gpu_samples() -> Iterator[Sample]:
     yield Sample("gpu/packed weights", linear, head + gpu.PRODUCT)
 
 
-def _builtin() -> dict[str, Task]:
-    return {task.id: task for split in ("train", "held_out") for task in builtin_tasks(split)}
-
-
 def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"parity_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
