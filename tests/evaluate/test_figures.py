@@ -84,6 +84,14 @@ def test_few_tasks_have_figures_and_no_interval(kit: Any) -> None:
     assert isnan(correct.high)
 
 
+def test_a_speedup_of_few_tasks_has_no_interval_among_many(kit: Any) -> None:
+    scores = [kit.score(Status.WRONG, task=f"t{task}") for task in range(20)]
+    figures = report([*scores, kit.score(task="right", speedup=1.24)]).overall.figures
+    assert figures["speedup"].value == pytest.approx(1.24)
+    assert isnan(figures["speedup"].low)
+    assert not isnan(figures["correct"].low)
+
+
 def test_levels_and_families_add_up_to_all(kit: Any) -> None:
     result = report(many(kit))
     for slices in (result.levels, result.families):

@@ -164,6 +164,7 @@ def _estimates(table: Matrix, seed: int = 0) -> list[Estimate]:
     if len(table) < FEWEST_TASKS:
         return [Estimate(float(value), float("nan"), float("nan")) for value in values]
     drawn = ratios(resampled(table, seed))
+    drawn[:, (table[:, :, 1] > 0).sum(axis=0) < FEWEST_TASKS] = np.nan
     return [Estimate(float(value), *interval(drawn[:, index])) for index, value in enumerate(values)]
 
 
