@@ -3,8 +3,8 @@
 With one case (the default, as nano trains): golden solutions of small elementwise and reduction tasks, each made unique
 by a comment; equal kernels share compiling. With more cases (5 is what is published): golden solutions of all families
 with kernels of names of their own, so that nothing is shared, on cases of at most two signatures. Recorded, compiled,
-replayed and compared, from as many threads as the verifier uses. Prints one line of JSON. Other work on the machine shows
-in the rate, so the load average is in it, and the CPU time of a candidate, which depends less on that.
+replayed and compared, from as many threads as the verifier uses. Prints one line of JSON. Other work on the machine
+shows in the rate, so the load average is in it, and the CPU time of a candidate, which depends less on that.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def main(count: int, workers: int, cases: int) -> None:
     families = Counter(task.family for task, _ in jobs)
     figures = {
         "candidates": count, "cases": cases, "workers": workers, "cores": len(os.sched_getaffinity(0)),
-        "start_s": round(ready - began, 1), "seconds": round(seconds, 1), "per_minute": round(60 * count / seconds), "per_second": round(count / seconds, 2),
+        "start_s": round(ready - began, 1), "seconds": round(seconds, 1),
+        "per_minute": round(60 * count / seconds), "per_second": round(count / seconds, 2),
         "cpu_ms": round(1000 * spent / count, 1),
         "statuses": Counter(result.status.value for result in results), "families": families,
         "load_average": os.getloadavg(),

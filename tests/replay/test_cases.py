@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tritonrl_core.bench.replay_cases import Cases, given_by, same_bits
+from tritonrl_core.bench.replay_cases import Cases, same_bits
+from tritonrl_core.bench.walk import given_by
 from tritonrl_core.types import InputCase, Task
 
 CPU = torch.device("cpu")

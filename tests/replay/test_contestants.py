@@ -7,7 +7,8 @@ from tritonrl_core.bench.contestants import SHIFT, Clean, Runner
 from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
-from tritonrl_core.bench.replayer import Given, Placed, Replay
+from tritonrl_core.bench.replayer import Placed, Replay
+from tritonrl_core.bench.walk import Given
 from tritonrl_core.types import InputCase, Task
 
 CPU = torch.device("cpu")

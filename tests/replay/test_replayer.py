@@ -11,7 +11,8 @@ from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune, Word
 from tritonrl_core.bench.replay_cases import same_bits
 from tritonrl_core.bench.replay_launch import scalar
-from tritonrl_core.bench.replayer import Given, MaterialsDifferError, Replay
+from tritonrl_core.bench.replayer import Replay
+from tritonrl_core.bench.walk import Given, MaterialsDifferError
 
 CPU = torch.device("cpu")
 X = TensorRef(0, (2, 3), (4, 1), 1, "float32")

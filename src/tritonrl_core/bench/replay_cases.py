@@ -23,7 +23,7 @@ from tritonrl_core.bench.ambient import ieee, own_default_dtype, seeded
 from tritonrl_core.bench.device_memory import wipe
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs, raw_bytes
-from tritonrl_core.bench.replayer import Given
+from tritonrl_core.bench.walk import Given, given_by
 from tritonrl_core.types import InputCase, Task, content_key
 
 MOST_CASE = 24 << 20
@@ -138,15 +138,6 @@ def _after(materials: Materials) -> dict[str, Tensor]:
     state = {f"parameter {name}": value for name, value in materials.state.items()}
     before = {**named_inputs(materials.inputs), **state}
     return {name: value for name, value in now.items() if not same_bits(value, before[name])}
-
-
-def given_by(materials: Materials) -> Given:
-    """What a case brings, in the order in which a recording counts it."""
-    return Given(
-        list(named_inputs(materials.inputs).values()),
-        list(named_inputs(materials.init_inputs).values()),
-        materials.state,
-    )
 
 
 def same_bits(one: Tensor, other: Tensor) -> bool:

@@ -23,10 +23,11 @@ from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.replay_cases import Answers, Cases, given_by, same_bits
+from tritonrl_core.bench.replay_cases import Answers, Cases, same_bits
 from tritonrl_core.bench.replay_job import Job
-from tritonrl_core.bench.replayer import Placed, Replay, seeded
+from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.tolerance import Comparison, compare
+from tritonrl_core.bench.walk import given_by, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Stage, Status, Task
 

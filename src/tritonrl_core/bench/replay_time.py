@@ -24,8 +24,8 @@ from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
-from tritonrl_core.bench.replay_check import Bench, Job, fault_boundary, given_by, same_bits
-from tritonrl_core.bench.replayer import Placed, Replay, seeded
+from tritonrl_core.bench.replay_check import Bench, Job, fault_boundary, same_bits
+from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
 from tritonrl_core.bench.stopwatch import (
     Contestant,
@@ -35,6 +35,7 @@ from tritonrl_core.bench.stopwatch import (
     doubt,
     race,
 )
+from tritonrl_core.bench.walk import given_by, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Status, TimingProtocol
 

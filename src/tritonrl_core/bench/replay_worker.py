@@ -79,7 +79,7 @@ def _do(bench: Any, message: Message) -> dict[str, Any]:
 
     from tritonrl_core.bench.replay_check import DeviceFaultError
     from tritonrl_core.bench.replay_time import measure
-    from tritonrl_core.bench.replayer import MaterialsDifferError
+    from tritonrl_core.bench.walk import MaterialsDifferError
 
     try:
         if message.header["do"] == "values":

@@ -7,9 +7,7 @@ compare results, choose cases or decide a verdict (see `replay_check`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,21 +17,9 @@ from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.cuda_driver import LoadedKernel, PreparedLaunch
 from tritonrl_core.bench.device_memory import Arena, strided
 from tritonrl_core.bench.flow import access
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, TensorRef, Tune, Word, plain_steps, tensors_in
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, TensorRef, Tune, plain_steps, tensors_in
 from tritonrl_core.bench.replay_launch import arguments
-
-
-class MaterialsDifferError(Exception):
-    """The inputs made here do not lie as the plan was recorded for: our fault."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a case brings: input tensors in order, constructor tensors, and the reference's state by name."""
-
-    inputs: Sequence[torch.Tensor]
-    init_inputs: Sequence[torch.Tensor]
-    state: Mapping[str, torch.Tensor]
+from tritonrl_core.bench.walk import Given, Walk, fill
 
 
 class Replay:
@@ -124,12 +110,12 @@ def _kept_in_arena(plan: LaunchPlan) -> list[bool]:
     return [buffer.role != "aten" or number in written for number, buffer in enumerate(plan.buffers)]
 
 
-class Placed:
+class Placed(Walk):
     """A plan's buffers in memory. Runs can be repeated on it; what they leave stays."""
 
     def __init__(self, replay: Replay, given: Given, poison: int, shift: int = 0) -> None:
+        super().__init__(replay.plan, replay.device)
         self.replay = replay
-        self.plan = replay.plan
         kept = replay._in_arena
         sizes = [buffer.nbytes if kept[n] else None for n, buffer in enumerate(self.plan.buffers)]
         self.arena = Arena(sizes, replay.device, poison, shift)
@@ -141,33 +127,12 @@ class Placed:
 
     def fill(self, given: Given) -> None:
         """Put inputs, state and constants where the plan has them. Raises `MaterialsDifferError`."""
-        for refs, tensors, what in ((self.plan.inputs, given.inputs, "input"),
-                                    (self.plan.init_inputs, given.init_inputs, "constructor argument")):  # fmt: skip
-            if len(refs) != len(tensors):
-                raise MaterialsDifferError(f"{len(tensors)} {what}s made, {len(refs)} recorded")
-            for number, (ref, tensor) in enumerate(zip(refs, tensors, strict=True)):
-                self._copy_whole(ref, tensor, f"{what} {number}")
-        for name, ref in self.plan.parameters.items():
-            if name not in given.state or tuple(given.state[name].shape) != ref.shape:
-                raise MaterialsDifferError(f"parameter {name} is not what was recorded")
-            self.tensor(ref).copy_(given.state[name])
-        for number, buffer in enumerate(self.plan.buffers):
-            if buffer.role == "constant" and buffer.nbytes:
-                data = torch.frombuffer(bytearray(buffer.data), dtype=torch.uint8)
-                self.arena.bytes_of(number).copy_(data)
+        fill(self.plan, given, self.tensor, self.arena.bytes_of)
 
     def reset(self, given: Given, poison: int) -> None:
         """As fresh memory, with another poison."""
         self.arena.repoison(poison)
         self.fill(given)
-
-    def _copy_whole(self, ref: TensorRef, tensor: torch.Tensor, what: str) -> None:
-        same = (tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset(), str(tensor.dtype))
-        if same != (ref.shape, ref.stride, ref.offset, f"torch.{ref.dtype}"):
-            raise MaterialsDifferError(f"{what} is {same}, recorded was {ref}")
-        raw = tensor.untyped_storage()
-        data = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,))
-        self.arena.bytes_of(ref.buffer).copy_(data[: self.plan.buffers[ref.buffer].nbytes])
 
     def tensor(self, ref: TensorRef) -> torch.Tensor:
         """The tensor that a reference means now."""
@@ -184,10 +149,6 @@ class Placed:
             if prologue:
                 self.carry_out(self.replay.chosen(prologue=True), born, launches)
             self.carry_out(self.replay.chosen(prologue=False), born, launches)
-
-    def outputs(self) -> list[torch.Tensor]:
-        """The outputs, where they lie; a number becomes a tensor."""
-        return [self.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in self.plan.outputs]
 
     def seconds(self, steps: Sequence[AtenCall | Launch], trials: int) -> float:
         """Median time of some steps, after one untimed run."""
@@ -212,22 +173,11 @@ class Placed:
         stream = _current_stream(self.replay.device)
         for step in steps:
             if isinstance(step, AtenCall):
-                self._call(step, born)
+                self.call(step, born)
             elif launches:
                 self._launch(step)(stream)
 
-    def _call(self, call: AtenCall, born: set[int]) -> None:
-        result = operator(call.name)(
-            *map(self._value, call.args), **{k: self._value(v) for k, v in call.kwargs.items()}
-        )
-        results = list(result) if isinstance(result, list | tuple) else [result]
-        for ref, out in zip(call.outputs, results, strict=False):
-            if ref is None or self.plan.buffers[ref.buffer].role != "aten" or ref.buffer in born:
-                continue
-            born.add(ref.buffer)
-            self._bind(ref, out)
-
-    def _bind(self, ref: TensorRef, out: torch.Tensor) -> None:
+    def bind(self, ref: TensorRef, out: torch.Tensor) -> None:
         """Give a new ATen result to its buffer: as it is, or copied where a kernel writes or it lies otherwise."""
         if self.replay._in_arena[ref.buffer]:
             self.tensor(ref).copy_(out)
@@ -241,14 +191,8 @@ class Placed:
         else:
             self._storages[ref.buffer] = out.untyped_storage()
 
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, TensorRef):
-            return self.tensor(value)
-        if isinstance(value, Word):
-            return self.replay.device if value.kind == "device" else getattr(torch, value.name)
-        if isinstance(value, tuple):
-            return [self._value(part) for part in value]
-        return value
+    def launch(self, launch: Launch) -> None:
+        self._launch(launch)(_current_stream(self.replay.device))
 
     def _launch(self, launch: Launch) -> PreparedLaunch:
         """The launch with its arguments; kept where no address can change."""
@@ -273,22 +217,6 @@ class Placed:
 def timing_event() -> Any:
     """An event that keeps its time."""
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def operator(name: str) -> Any:
-    """The overload that `aten.add.Tensor` names."""
-    _, base, overload = name.split(".")
-    return getattr(getattr(torch.ops.aten, base), overload)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Operators of a plan that draw random numbers draw the same ones each time."""
-    # Not torch.manual_seed: it also asks for devices that are not here, and formats a stack trace for each.
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
-    yield
 
 
 def _current_stream(device: torch.device) -> int:

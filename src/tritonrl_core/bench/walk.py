@@ -134,5 +134,8 @@ def operator(name: str) -> Any:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Operators of a plan that draw random numbers draw the same ones each time."""
-    torch.manual_seed(seed)
+    # Not torch.manual_seed: it also asks for devices that are not here, and formats a stack trace for each.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
     yield
