@@ -8,7 +8,7 @@ import pytest
 from tritonrl_plugin_fusion import FusionPlugin
 
 from tritonrl_core import generate_tasks, load_preset
-from tritonrl_core.errors import PluginError, PresetError
+from tritonrl_core.errors import PluginError, PresetError, TaskError
 from tritonrl_core.session import Session
 from tritonrl_core.tasks.decontaminate import decontaminate
 from tritonrl_core.tasks.export import task_row
@@ -109,6 +109,11 @@ def test_what_is_named_as_tested_on_is_not_generated(tasks, tmp_path):
     assert len(found) == 60
     assert not {task.id for task in tasks[:8]} & {task.id for task in found}
     assert decontaminate(found, load_tasks(folder)).dropped == []
+
+
+def test_a_suite_that_is_not_there_is_the_users_error_and_not_the_plugins():
+    with pytest.raises(TaskError, match="no such file or folder"):
+        generate_tasks(preset(1, more=["tasks.decontaminate=['./nowhere.jsonl']"]))
 
 
 def test_the_held_out_split_shares_no_computation_with_any_seed():

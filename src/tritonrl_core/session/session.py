@@ -164,8 +164,13 @@ class Session:
         return bench
 
     def tasks(self, split: str = "train") -> Curated:
-        """The tasks of a split that are used, and those that are left out with the reasons (`tasks.curate`)."""
-        found = curate(self.generate_tasks(split), split, room_of(self.preset), set(self.plugins) - {BASE})
+        """The tasks of a split that are used, and those that are left out with the reasons (`tasks.curate`).
+
+        Raises `UsageError` for what the preset names and is not there, and what `generate_tasks` raises.
+        """
+        room = room_of(self.preset)
+        room.check()  # before a plugin that asks for them is blamed
+        found = curate(self.generate_tasks(split), split, room, set(self.plugins) - {BASE})
         for task, reason in found.unfit:
             log.info("%s is left out: %s", task.id, reason)
         return found

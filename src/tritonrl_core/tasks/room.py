@@ -40,6 +40,11 @@ class Room:
         self._all = tuple(dict.fromkeys((*self._kept_out, *evaluated)))
         self._suites: dict[tuple[str, ...], dict[str, str]] = {}
 
+    def check(self) -> None:
+        """Find the suites that the user named. Raises `UsageError` or `TaskError` where one is missing or broken."""
+        for suite in self._named:
+            named_tasks(suite, self._model)
+
     def suite(self) -> str:
         return suite_name(self._suite, self._model)
 
