@@ -1,6 +1,6 @@
 # task: relu
-# expect: BUILD_ERROR or CHEATED
-# because: compile|TTIR|parse|malformed
+# expect: CHEATED
+# because: does not define it
 # Text that is not TTIR where the compiler expects it.
 import torch
 import torch.nn as nn
