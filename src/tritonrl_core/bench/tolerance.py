@@ -9,23 +9,23 @@ tensor's. An element of the candidate may be off by
 
     r·|e|                                   rounding of the result and of what it was computed from
     + 8·eps·s                               rounding of zeros and of what cancels to almost zero
-    + max(min(r·s, 256·q), 4·m, 8·M·w)      another order of summation
+    + max(min(r·t, 256·q), 4·m, 8·M)        another order of summation
 
 where `q` and `m` are the root mean square and the maximum of `|n - e|` over the same row: the error that the reference
 itself makes. An operator without sums has a small `q`, so it is held to a small error; an exact one (ReLU, a copy) has
-none, so it is held to the element's own magnitude. The factor 256 is because torch sums in a tree: adding K numbers one
-by one has an error about √K larger relative to the tree's (Higham, "Accuracy and Stability of Numerical Algorithms",
-2nd ed., §4.2), and K of a few ten thousand occur. `r·s` bounds it: for float32 `r` = 512·eps ≈ 6·10⁻⁵, above the
-sequential sum of 65,536 random numbers (2.5·10⁻⁵ of `s` at the worst element) and well below what TF32 or half
-precision inside give (5·10⁻⁴ to 10⁻²).
+none, so it is held to the element's own magnitude. The factor 256 is because torch sums in a tree: adding K numbers
+one by one has an error about √K larger relative to the tree's (Higham, "Accuracy and Stability of Numerical
+Algorithms", 2nd ed., §4.2), and K of a few ten thousand occur. `r·t` bounds it, where `t` is `s` but at least an
+eighth of the whole tensor's scale: for float32 `r` = 512·eps ≈ 6·10⁻⁵, above the sequential sum of 65,536 random
+numbers (2.5·10⁻⁵ of the scale at the worst element) and well below what TF32 or half precision inside give (5·10⁻⁴ to
+10⁻²).
 
-`M` is the largest error of the reference over the whole tensor that the element's own magnitude does not explain, the
-maximum of `|n - e| - r/4·|e|`, and `w` is the row's root mean square by the tensor's, between 1/2 and 1. Error bounds
-of sums hold for norms, not for elements: a ReLU may clip a whole row in the reference and leave 10⁻⁸ in another order
-of summation, a softmax's row may be sharp by chance, so a row's own error is a sample too small to go by. What the
-magnitude explains is taken out because else one large element (of 1/x, of an exponential) would excuse all others. At
-full size on a GPU (5,315 runs of right kernels) the rule without `M` refused 59 and no refusal was left with it; its
-factors keep right kernels below a half.
+Error bounds of sums hold for norms, not for elements: a ReLU may clip a whole row in the reference and leave 10⁻⁸ in
+another order of summation, a softmax's row may be sharp by chance, so a row's own error is a sample too small to go
+by. Therefore `M` is the largest error over the whole tensor, and `q` at least the root mean square over the whole
+tensor; both of what the element's own magnitude does not explain, of `|n - e| - r/4·|e|` where that is positive,
+because else one large element (of 1/x, of an exponential) would excuse all others. At full size on a GPU the rule
+without them refused 59 of 5,315 runs of right kernels (docs/log.md).
 
 No allowance exceeds a quarter of the largest `|e|` of the output, so zeros fail wherever anything but zeros is
 expected; none is below half the dtype's smallest positive number, because a result that underflows is rounded to zero
@@ -71,7 +71,7 @@ LOWERED = {"tf32": 4 * 2.0**-10, "half": 4 * 2.0**-8}
 SUMMATION = 256.0
 OWN_ERROR = 4.0
 WORST_ERROR = 8.0
-LEAST_SHARE = 0.5
+SHARE = 0.125
 EXPLAINED = 0.25
 ZERO = 8.0
 SHORT_ROW = 16
@@ -150,24 +150,15 @@ def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, pre
     n = native.to(torch.float64)
     own = (n - e).abs()
     own[~(torch.isfinite(exact) & torch.isfinite(n))] = 0
-    scale, q, m = _row_scale(e), _row_rms(own), _row_max(own)
-    summation = r * scale
+    scale, whole = _row_scale(e), _row_rms(e.flatten())
+    unexplained = (own - EXPLAINED * r * e.abs()).clamp(min=0)
+    summation = r * torch.maximum(scale, SHARE * whole)
     if own_known and not lowered and not tolerance:
+        q = torch.maximum(_row_rms(own), _row_rms(unexplained.flatten()))
         summation = torch.minimum(summation, SUMMATION * q)
-    noise = torch.maximum(OWN_ERROR * m, WORST_ERROR * _unexplained(own, e, r) * _share(e))
+    noise = torch.maximum(OWN_ERROR * _row_max(own), WORST_ERROR * unexplained.amax())
     allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, noise)
     return torch.clamp(allowed, max=MOST * float(e.abs().max())).clamp(min=_half_step(native.dtype))
-
-
-def _unexplained(own: Tensor, exact: Tensor, r: float) -> Tensor:
-    """The largest error of the reference beyond what rounding an element of its magnitude may cost."""
-    return (own - EXPLAINED * r * exact.abs()).clamp(min=0).amax()
-
-
-def _share(exact: Tensor) -> Tensor:
-    """A row's root mean square by the tensor's, within bounds."""
-    whole = _row_rms(exact.flatten())
-    return (_row_rms(exact) / torch.where(whole > 0, whole, 1.0)).clamp(LEAST_SHARE, 1.0)
 
 
 def _half_step(dtype: torch.dtype) -> float:
