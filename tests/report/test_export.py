@@ -66,6 +66,16 @@ def test_the_provenance_is_data_and_comment(kit: Any, tmp_path: Path) -> None:
     assert json.loads(json.dumps(told)) == told
 
 
+def test_an_unknown_figure_does_not_break_the_module(kit: Any, tmp_path: Path) -> None:
+    score = passed(kit, "x = 1")
+    odd = replace(score, verdict=replace(score.verdict, worst_error=float("nan")))
+    odd = replace(odd, timing=replace(odd.timing, speedup_high=float("inf")))
+    scope: dict[str, Any] = {}
+    exec(export_kernel(odd, sample_task(), tmp_path, ABOUT).kernel.read_text(), scope)
+    assert scope["PROVENANCE"]["verdict"]["worst_error"] == "nan"
+    assert scope["PROVENANCE"]["speed"]["high"] == "inf"
+
+
 def test_nothing_of_a_plan_gets_out_of_its_comment(kit: Any, tmp_path: Path) -> None:
     text = export_kernel(passed(kit, SAMPLE_KERNEL), sample_task(), tmp_path, ABOUT).kernel.read_text()
     head = text.split(SAMPLE_KERNEL.strip())[0]

@@ -9,13 +9,13 @@ Judges nothing: the caller says whether the kernel was verified again.
 
 from __future__ import annotations
 
-import json
 import pprint
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,8 @@ def kernel_text(score: Score, origin: Mapping[str, Any]) -> str:
         said.append(f"Device: {speed['device']}.")
     said += [f"Plan: {line}" for line in score.candidate.plan.strip().splitlines()]
     head = "".join(f"# {_line(line)}\n" for line in said)
-    data = json.dumps(origin, indent=4, default=str)
-    return f"{head}\n{score.candidate.code.strip()}\n\n\nPROVENANCE = {_as_python(json.loads(data))}\n"
+    data = pprint.pformat(_literal(origin), width=110, sort_dicts=False)
+    return f"{head}\n{score.candidate.code.strip()}\n\n\nPROVENANCE = {data}\n"
 
 
 def text_of_test(stem: str, task: Task) -> str:
@@ -121,5 +121,15 @@ def _line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _as_python(data: Any) -> str:
-    return pprint.pformat(data, width=110, sort_dicts=False)
+def _literal(value: Any) -> Any:
+    """Plain data whose `repr` is Python: nan and the infinities, which are not, become text."""
+    match value:
+        case Mapping():
+            return {str(key): _literal(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_literal(item) for item in value]
+        case float():
+            return value if isfinite(value) else str(value)
+        case None | bool() | int() | str():
+            return value
+    return str(value)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from tritonrl_core.evaluate.figures import Estimate, bootstrap_interval, by_task, report
+from tritonrl_core.evaluate.figures import FEWEST_TASKS, Estimate, bootstrap_interval, by_task, report
 from tritonrl_core.evaluate.tables import estimate_data, shown_figures
 from tritonrl_core.report.load import RunData
 from tritonrl_core.types import Score, Stage, Status
@@ -146,7 +146,8 @@ def families(run: RunData) -> list[dict[str, Any]]:
     rows = []
     for key in sorted({(score.level, score.family) for score in judged}):
         own = [score for score in judged if (score.level, score.family) == key]
-        low, high = bootstrap_interval([[score.verdict.correct is True for score in g] for g in by_task(own).values()])
+        groups = [[score.verdict.correct is True for score in group] for group in by_task(own).values()]
+        low, high = bootstrap_interval(groups) if len(groups) >= FEWEST_TASKS else (None, None)
         rows.append(
             {
                 "level": key[0],
@@ -154,8 +155,8 @@ def families(run: RunData) -> list[dict[str, Any]]:
                 "tasks": len({score.task_key for score in own}),
                 "count": len(own),
                 "rate": _rate(own),
-                "low": round(low, 4),
-                "high": round(high, 4),
+                "low": low,
+                "high": high,
                 "early": None if run.question else _rate([score for score in own if score.step in early]),
                 "late": None if run.question else _rate([score for score in own if score.step in late]),
             }

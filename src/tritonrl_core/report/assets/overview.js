@@ -40,7 +40,7 @@ function claim(before, after) {
   if (digest.kind === "evaluation") {
     const all = digest.figures[0].figures;
     return el("div.claim", el("h1", el("span.now", percent(all.correct.value, 1))),
-      el("p", `of its kernels are right; pass@1 to pass@${digest.question.samples} and speed below`));
+      el("p", `of its kernels are right, on ${whole(digest.figures[0].tasks)} tasks` + (all.correct.low === null ? "" : `; 95 % interval ${percent(all.correct.low, 1)} to ${percent(all.correct.high, 1)}`)));
   }
   const s = digest.steps, passed = s.step ? s.status.PASSED : null;
   if (passed) {
@@ -158,7 +158,7 @@ function rejected() {
 function tasks() {
   const s = digest.steps, training = digest.kind === "training";
   const rows = digest.families.map((row) => el("div.family", el("span.family-name", filterLink({level: row.level, task: row.family === "–" ? "" : row.family}, row.family), el("small", `level ${row.level} · ${row.tasks} tasks · ${whole(row.count)} kernels`)),
-    training ? dumbbell(row) : intervalBar(row.rate, row.low, row.high, "--s-passed", 1, `${percent(row.rate, 1)}, 95 % ${percent(row.low)} to ${percent(row.high)}`),
+    training ? dumbbell(row) : intervalBar(row.rate, row.low, row.high, "--s-passed", 1, row.low === null ? percent(row.rate, 1) : `${percent(row.rate, 1)}, 95 % ${percent(row.low)} to ${percent(row.high)}`),
     el("b.family-rate", percent(training && row.late !== null ? row.late : row.rate))));
   let mix = null;
   if (s.level && Object.keys(s.level).length > 1) {
