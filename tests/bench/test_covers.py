@@ -229,6 +229,7 @@ def test_a_kernels_result_may_decide_what_comes_next(bench):
         blocks.add(plan["kernels"][-1]["constants"]["BLOCK"])
         assert [note["kind"] for note in plan["notes"]] == ["readback"]
     assert blocks == {128, 256}
+    assert len(program._plans) == 6  # one for each case
 
 
 CLAMP = DOUBLE.replace("x * 2.0", "torch.clamp(x, max=8.0)")

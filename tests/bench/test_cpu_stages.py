@@ -3,7 +3,7 @@
 import pytest
 from bench_samples import GOOD, REFERENCE
 
-from tritonrl_core.types import Candidate, CaseRequest, Policy, Stage, Status, Task
+from tritonrl_core.types import Candidate, CaseRequest, Stage, Status, Task
 
 TASK = Task(id="t", level=1, source=REFERENCE)
 
@@ -54,13 +54,3 @@ def test_an_objection_is_the_same_for_every_case_of_a_signature(bench):
     first, second = program.cases(CaseRequest(count=2, values=True))
     assert program.run(first).status is program.run(second).status is Status.REJECTED
     assert len(program._plans) == 1
-
-
-def test_a_candidate_that_reads_a_value_back_is_recorded_for_each_case(bench):
-    code = GOOD.replace("        y = torch", "        n = int(x[0, 0].item() > 0)\n        y = torch")
-    code = code.replace("B=256)", "B=256 if n else 128)")
-    task = Task(id="t", level=1, source=REFERENCE, policy=Policy(delegation="reported"))
-    program = bench.program(task, Candidate.from_code(code.replace("256),)", "128),)")))
-    cases = program.cases(CaseRequest(count=3, values=True))
-    assert [program.run(case).status for case in cases] == [Status.PASSED] * 3, program.run(cases[0])
-    assert len(program._plans) == 3

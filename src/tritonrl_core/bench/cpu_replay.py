@@ -106,6 +106,8 @@ def _judged(job: Job, arena: Arena, result: SandboxResult, limits: Limits) -> Ou
         return ended
     try:
         record = report.read(result.payload)
+        if any(launch["kernel"] >= len(job.plan.kernels) for launch in record.launches):
+            raise report.UnreadableError("the process that carried out the plan reports a kernel that is not in it")
     except report.UnreadableError as error:
         raise InfraError(str(error)) from error
     if record.status is not None:

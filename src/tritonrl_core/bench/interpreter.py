@@ -29,9 +29,6 @@ from tritonrl_core.bench.walk import Walk, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Status
 
-MOST_LAUNCHES = 256
-"""Launches that are reported one by one; the rest only as a number."""
-
 CHECKED = PlanLimits(memory_bytes=1 << 44, constant_bytes=1 << 30, text_bytes=1 << 30)
 """The parent has held the plan to the real limits."""
 
@@ -102,7 +99,7 @@ def run(request: int, plan: int, arena: int) -> bytes:
             walk.all(job["pick"], launches=job["launches"])
     except StepError as error:
         record = {"status": error.status, "reason": str(error)}
-    record["launches"] = walk.done[:MOST_LAUNCHES]
+    record["launches"] = walk.done
     record["libdevice"] = sorted(walk.libdevice)
     return json.dumps(record).encode()
 
@@ -146,9 +143,8 @@ class PlanWalk(Walk):
         kernel = self.plan.kernels[launch.kernel]
         done = _carried_out(kernel, launch, self._segments.__getitem__, self._backwards)
         self.libdevice |= done.libdevice
-        if len(self.done) <= MOST_LAUNCHES:
-            moved = facts(done.traffic)
-            self.done.append({"kernel": launch.kernel, "line": launch.line, "grid": list(launch.grid), **moved})
+        where = {"kernel": launch.kernel, "line": launch.line, "grid": list(launch.grid)}
+        self.done.append({**where, **facts(done.traffic)})
 
 
 def _carried_out(kernel: Kernel, launch: Launch, find: machine.Find, backwards: bool) -> machine.Done:

@@ -19,7 +19,7 @@ from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Limits, Task
 
-RECORD_BYTES = 4 << 20
+RECORD_BYTES = 16 << 20
 
 
 def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> Bench:

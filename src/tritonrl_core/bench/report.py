@@ -58,7 +58,7 @@ def _record(data: Any) -> Record:
     return Record(
         status=status,
         reason=clean(data.get("reason", "")),
-        launches=tuple(_launch(launch) for launch in data["launches"][:1024]),
+        launches=tuple(_launch(launch) for launch in data["launches"]),
         libdevice=tuple(clean(name, 60) for name in data["libdevice"][:64]),
     )
 
