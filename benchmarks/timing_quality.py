@@ -207,7 +207,7 @@ class Bed:
         graph = self.torch.cuda.CUDAGraph()
         with self.torch.cuda.graph(graph):
             work()
-        return lambda: graph.replay()
+        return lambda _keep=work: graph.replay()  # its tensors must outlive the capture
 
     def _others(self, method: str, run: Callable[[], Any]) -> float:
         from triton.testing import do_bench
