@@ -84,5 +84,16 @@ def test_the_oldest_cases_go_when_there_are_too_many():
     for seed in range(6):
         cases.given(TASK, replace(CASE, seed=seed))
     assert len(cases._kept) == 3
+    assert 3 * one <= cases._shelf.held() <= 3 * (one + 4096)
     first = replace(CASE, seed=0)
     assert same_bits(cases.given(TASK, first).inputs[0], size.given(TASK, first).inputs[0])
+
+
+def test_many_cases_take_one_descriptor():
+    cases = Cases(CPU)
+    cases.given(TASK, CASE)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for seed in range(50):
+        cases.given(TASK, replace(CASE, seed=seed))
+    assert len(cases._kept) == 50  # of seed 5 there is one already
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import copy
 import gc
-import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ from tritonrl_core.bench.ambient import ieee, own_default_dtype, seeded
 from tritonrl_core.bench.device_memory import wipe
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs, raw_bytes
+from tritonrl_core.bench.shelf import Box, Lies, Shelf
 from tritonrl_core.bench.walk import Given, given_by
 from tritonrl_core.types import InputCase, Task, content_key
 
@@ -33,7 +32,7 @@ MOST_KEPT = 1 << 30
 """Bytes of all cases that one worker keeps; the least recently used go first."""
 
 MOST_TASKS = 256
-ALIGNMENT = 64
+MOST_KNOWN = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ class Cases:
         self.device = device
         self._most_case, self._most_kept = most_case, most_kept
         self._references: OrderedDict[str, Reference] = OrderedDict()
+        self._shelf = Shelf("tritonrl-case")
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._changed: OrderedDict[str, frozenset[str]] = OrderedDict()
 
@@ -101,20 +101,26 @@ class Cases:
         materials = self.materials(task, case)
         given = given_by(materials)
         if _nbytes([*given.inputs, *given.init_inputs, *given.state.values()]) > self._most_case // 2:
-            self._changed[key] = frozenset(_after(materials))
+            self._remember(key, _after(materials))
             wipe(given.inputs)
             return None
         answers = _answers(materials, None)
-        kept = _Kept.write(given, answers)
+        kept = _Kept(self._shelf, given, answers)
         answers.wipe()
         if kept.nbytes > self._most_case:
-            self._changed[key] = frozenset(answers.after)
-            kept.close()
+            self._remember(key, answers.after)
+            kept.remove()
             return None
         self._kept[key] = kept
         while sum(item.nbytes for item in self._kept.values()) > self._most_kept and len(self._kept) > 1:
-            self._kept.popitem(last=False)[1].close()
+            self._kept.popitem(last=False)[1].remove()
         return kept
+
+    def _remember(self, key: str, after: Mapping[str, Tensor]) -> None:
+        """What the reference changes in a case that is not kept."""
+        self._changed[key] = frozenset(after)
+        if len(self._changed) > MOST_KNOWN:
+            self._changed.popitem(last=False)
 
     def _work_out(self, task: Task, case: InputCase) -> Answers:
         key = content_key(task.key, case.signature, case.distribution, case.seed)
@@ -146,111 +152,51 @@ def same_bits(one: Tensor, other: Tensor) -> bool:
     return bool(torch.equal(mine, theirs))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lies:
-    """How a tensor lies in a block: its storage's first byte and size, and its own shape, stride and offset there."""
-
-    start: int
-    nbytes: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    offset: int
-    dtype: torch.dtype
-
-    def tensor(self, memory: Tensor, start: int = 0) -> Tensor:
-        """The tensor, where its storage begins at byte `start` of some memory."""
-        empty = torch.empty(0, dtype=self.dtype, device=memory.device)
-        place = start // self.dtype.itemsize + self.offset
-        return empty.set_(memory.untyped_storage(), place, self.shape, self.stride)
-
-
 class _Kept:
-    """One case in an unmapped file."""
+    """One case on the shelf."""
 
-    def __init__(self, fd: int, nbytes: int, lies: Mapping[str, Any]) -> None:
-        self._fd, self.nbytes, self._lies = fd, nbytes, lies
-
-    @classmethod
-    def write(cls, given: Given, answers: Answers) -> _Kept:
-        """Keep a case. The tensors may be on any device."""
-        packer = _Packer()
-        lies: dict[str, Any] = {
-            "inputs": dict(zip(answers.inputs, map(packer.add, given.inputs), strict=True)),
-            "init_inputs": [packer.add(tensor) for tensor in given.init_inputs],
-            "state": {name: packer.add(tensor) for name, tensor in given.state.items()},
-        }
-        lies["exact"] = [packer.add(tensor.contiguous()) for tensor in answers.exact]
-        lies["native"] = [packer.add(tensor.contiguous()) for tensor in answers.native]
-        lies["after"] = {name: packer.add(tensor.contiguous()) for name, tensor in answers.after.items()}
-        return cls(packer.file(), packer.size, lies)
+    def __init__(self, shelf: Shelf, given: Given, answers: Answers) -> None:
+        """Put a case there. The tensors may be on any device."""
+        box = Box()
+        self._inputs = dict(zip(answers.inputs, map(box.add, given.inputs), strict=True))
+        self._init_inputs = [box.add(tensor) for tensor in given.init_inputs]
+        self._state = {name: box.add(tensor) for name, tensor in given.state.items()}
+        self._exact = [box.add(tensor.contiguous()) for tensor in answers.exact]
+        self._native = [box.add(tensor.contiguous()) for tensor in answers.native]
+        self._after = {name: box.add(tensor.contiguous()) for name, tensor in answers.after.items()}
+        self.nbytes = box.nbytes
+        self._shelf, self._place = shelf, shelf.put(box)
 
     def given(self) -> Given:
-        """What goes into a run, on the host, each storage by itself as the reference made it. The answers stay in the
-        file."""
+        """What goes into a run, on the host, each storage by itself as the reference made it. The answers stay where
+        they are."""
         storages: dict[int, Tensor] = {}
 
-        def tensor(lie: _Lies) -> Tensor:
+        def tensor(lie: Lies) -> Tensor:
             if lie.start not in storages or not lie.nbytes:
-                storages[lie.start] = self._read(lie.start, lie.nbytes)
+                storages[lie.start] = self._shelf.read(self._place + lie.start, lie.nbytes)
             return lie.tensor(storages[lie.start])
 
-        lies = self._lies
-        return Given(
-            [tensor(lie) for lie in lies["inputs"].values()],
-            [tensor(lie) for lie in lies["init_inputs"]],
-            {name: tensor(lie) for name, lie in lies["state"].items()},
-        )
+        state = {name: tensor(lie) for name, lie in self._state.items()}
+        return Given([*map(tensor, self._inputs.values())], [*map(tensor, self._init_inputs)], state)
 
     def answers(self, device: torch.device) -> Answers:
         """All that a run is compared with, sent to the device in one piece."""
-        block = self._read(0, self.nbytes).to(device)
-        lies = self._lies
+        block = self._shelf.read(self._place, self.nbytes).to(device)
 
-        def named(part: str) -> dict[str, Tensor]:
-            return {name: lie.tensor(block, lie.start) for name, lie in lies[part].items()}
+        def made(lies: Sequence[Lies]) -> list[Tensor]:
+            return [lie.tensor(block, lie.start) for lie in lies]
 
-        exact, native = ([lie.tensor(block, lie.start) for lie in lies[part]] for part in ("exact", "native"))
-        return Answers(exact, native, named("inputs"), named("state"), named("after"))
+        def named(lies: Mapping[str, Lies]) -> dict[str, Tensor]:
+            return {name: lie.tensor(block, lie.start) for name, lie in lies.items()}
 
-    def close(self) -> None:
-        os.close(self._fd)
+        return Answers(
+            made(self._exact), made(self._native), named(self._inputs), named(self._state), named(self._after)
+        )
 
-    def _read(self, start: int, size: int) -> Tensor:
-        block = torch.empty(size, dtype=torch.uint8)
-        view, done = block.numpy().data, 0
-        while done < size:
-            done += os.preadv(self._fd, [view[done:]], start + done)
-        return block
-
-
-class _Packer:
-    """Lays storages one after the other; one that several tensors share is laid once."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._parts: list[tuple[int, Tensor]] = []
-        self._starts: dict[tuple[int, int], int] = {}
-
-    def add(self, tensor: Tensor) -> _Lies:
-        storage = tensor.untyped_storage()
-        name = (storage.data_ptr(), storage.nbytes())
-        if name not in self._starts or not storage.nbytes():
-            self._starts[name] = self.size
-            raw = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage, 0, (storage.nbytes(),), (1,))
-            self._parts.append((self.size, raw))
-            self.size = -(-(self.size + storage.nbytes()) // ALIGNMENT) * ALIGNMENT
-        shape, stride = tuple(tensor.shape), tuple(tensor.stride())
-        return _Lies(self._starts[name], storage.nbytes(), shape, stride, int(tensor.storage_offset()), tensor.dtype)
-
-    def file(self) -> int:
-        """All of it in an anonymous file."""
-        fd = os.memfd_create("tritonrl-case", os.MFD_CLOEXEC)
-        os.ftruncate(fd, self.size)
-        for start, raw in self._parts:
-            data, done = raw.cpu().numpy().data, 0
-            while done < len(data):
-                done += os.pwrite(fd, data[done:], start + done)
-        return fd
+    def remove(self) -> None:
+        """Take it off the shelf."""
+        self._shelf.drop(self._place, self.nbytes)
 
 
 def _nbytes(tensors: Sequence[Tensor]) -> int:
