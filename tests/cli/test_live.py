@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tritonrl_core.cli import live
 from tritonrl_core.cli.live import LiveProgress, verdict_line
-from tritonrl_core.cli.output import STATUS_STYLE, status_bar
+from tritonrl_core.cli.output import SCREEN_LINES, SCREEN_WIDTH, STATUS_STYLE, one_screen, status_bar
 from tritonrl_core.testing.samples import sample_group
 from tritonrl_core.train.progress import StepReport
 from tritonrl_core.types import Score, Status
@@ -92,3 +92,13 @@ def test_the_bar_of_statuses_has_its_width_and_a_colour_for_each() -> None:
         counts = {status: rng.randrange(1, 30) for status in rng.sample(list(Status), 4)}
         assert status_bar(counts, 32).plain.count("█") == 32
     assert set(STATUS_STYLE) == set(Status)
+
+
+def test_an_error_is_one_screen_at_most() -> None:
+    long = "\n".join(f"line {number}" for number in range(500))
+    shown = one_screen(long).splitlines()
+    assert len(shown) == SCREEN_LINES
+    assert (shown[0], shown[-1]) == ("line 0", "line 499")
+    assert "more lines" in "".join(shown)
+    assert one_screen("short") == "short"
+    assert len(one_screen("x" * 10_000)) == SCREEN_WIDTH

@@ -130,6 +130,31 @@ def test_a_batch_is_judged_while_the_next_is_made(kit: Any) -> None:
     assert len(judge_as_they_come(batches(), Tells(), lambda *_: None)) == 2
 
 
+def test_a_stop_does_not_wait_for_the_rest_of_a_batch(kit: Any) -> None:
+    begun, told = threading.Event(), []
+
+    class Slow:
+        def verify_batch(self, jobs: Sequence[Any], on_score: Callable[[int, Score], None]) -> list[Score]:
+            for index in range(len(jobs)):
+                begun.set()
+                if index == 0:
+                    stop.wait(20)
+                on_score(index, kit.score())
+            raise AssertionError("judged to the end")
+
+    stop = threading.Event()
+
+    def batches() -> Iterator[list[Any]]:
+        yield [(kit.TASKS[0], kit.score().candidate)] * 50
+        assert begun.wait(20)
+        threading.Timer(0.2, stop.set).start()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judge_as_they_come(batches(), Slow(), lambda batch, index, score: told.append(index))
+    assert told == [0], "what was under way is kept, the rest is dropped"
+
+
 def test_a_failing_scorer_is_heard(kit: Any, suite: Path, tmp_path: Path) -> None:
     class Broken:
         def verify_batch(self, jobs: Any, on_score: Any = None) -> list[Score]:

@@ -29,6 +29,10 @@ BAR_STYLE: Mapping[Status, str] = {Status.INFRA: "white"}
 """A bar has no background of its own."""
 
 
+SCREEN_LINES, SCREEN_WIDTH = 20, 400
+"""What one error or reason may take of the terminal."""
+
+
 def stdout() -> Console:
     """For results."""
     return Console(soft_wrap=True)
@@ -40,11 +44,21 @@ def stderr() -> Console:
 
 
 def complain(error: TritonRLError) -> None:
-    """One error: what and where, then the remedy."""
+    """One error: what and where, then the remedy. One screen at most."""
     console = stderr()
-    console.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False)
+    console.print(f"[bold red]error:[/] {escape(one_screen(error.message))}", highlight=False)
     if error.remedy:
         console.print(f"  {escape(error.remedy)}", highlight=False)
+
+
+def one_screen(text: str) -> str:
+    """A text's first lines, and how many were left out: of a compiler's report the start and the end say most."""
+    lines = [line if len(line) <= SCREEN_WIDTH else line[: SCREEN_WIDTH - 1] + "…" for line in text.splitlines()]
+    if len(lines) <= SCREEN_LINES:
+        return "\n".join(lines)
+    tail = SCREEN_LINES // 4
+    head = SCREEN_LINES - tail - 1
+    return "\n".join([*lines[:head], f"… {len(lines) - head - tail} more lines …", *lines[-tail:]])
 
 
 def status_text(status: Status) -> Text:

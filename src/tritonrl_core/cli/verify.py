@@ -11,7 +11,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from tritonrl_core.cli.output import status_text, stderr, stdout
+from tritonrl_core.cli.output import one_screen, status_text, stderr, stdout
 from tritonrl_core.errors import UsageError
 from tritonrl_core.types import Candidate, Score, Status
 
@@ -134,7 +134,7 @@ def show(paths: list[Path], scores: list[Score]) -> None:
         line.append(figures_text(score), style="dim not bold")
         console.print(line)
         if score.verdict.reason:
-            console.print(Padding(Text(score.verdict.reason), (0, 0, 0, STATUS_WIDTH)), soft_wrap=False)
+            console.print(Padding(Text(one_screen(score.verdict.reason)), (0, 0, 0, STATUS_WIDTH)), soft_wrap=False)
     unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
     if unchecked:
         stderr().print(f"[dim]not checked on this machine: {'; '.join(unchecked)}[/]", highlight=False)

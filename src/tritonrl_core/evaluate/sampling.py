@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from tritonrl_core.evaluate.figures import EvalReport, report
@@ -97,16 +97,18 @@ def judge_as_they_come(
 ) -> list[Score]:
     """Judge batches while the iterator (this thread) makes the next; scores in the order of the jobs.
 
-    `on_score(batch, index, score)` is called from one thread at a time. What is under way when the iterator raises is
-    waited for, what is not begun is dropped.
+    `on_score(batch, index, score)` is called from one thread at a time. Where the iterator raises or a person presses
+    Ctrl-C, candidates under way are waited for and told, and those that are not begun are dropped.
     """
-    lock = threading.Lock()
+    lock, stopped = threading.Lock(), threading.Event()
     pending: list[Future[list[Score]]] = []
 
     def judge(number: int, jobs: list[Job]) -> list[Score]:
         def tell(index: int, score: Score) -> None:
             with lock:
                 on_score(number, index, score)
+            if stopped.is_set():
+                raise CancelledError  # out of `verify_batch`, which drops what it has not begun
 
         return scorer.verify_batch(jobs, on_score=tell)
 
@@ -116,5 +118,6 @@ def judge_as_they_come(
                 pending.append(judges.submit(judge, number, jobs))
             return [score for future in pending for score in future.result()]
         finally:
+            stopped.set()
             for future in pending:
                 future.cancel()
