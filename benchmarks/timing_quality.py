@@ -93,7 +93,7 @@ def _ranking(bed: Bed, method: str, sizes: dict[str, Any], label: str) -> list[A
     """Times of `spin` as it is and with each difference (by `adaptive`; with one by others): [difference, µs, ms]."""
     rounds, differences = sizes["spin"][label], DIFFERENCES[label]
     if method != "adaptive":
-        differences = differences[1:2] if method == "KernelBench, 100" else ()
+        differences = differences[1:2] if method in ("do_bench", "KernelBench, 100", "published") else ()
     rows = []
     for difference in (0.0, *differences):
         more = round(difference * SIZES[label] / sizes["spin_us_per_round"])
