@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 
-from tritonrl_core.types import Task, TaskRoom
+from tritonrl_core.types import Task, TaskFacts, TaskRoom
 from tritonrl_plugin_fusion.blueprint import Blueprint
 from tritonrl_plugin_fusion.compose import compose
 from tritonrl_plugin_fusion.patterns import PATTERNS
@@ -102,29 +102,36 @@ class _Sieve:
         self._savings = _Shares(wanted.saving, wanted.count)
 
     def pass_on(self, blueprint: Blueprint) -> dict[str, float] | None:
-        """The grade of a blueprint that is taken; None where it is not. The cheapest question is asked first."""
+        """The grade of a blueprint that is taken; None where it is not."""
+        refused, facts = self._asked(blueprint)
+        if refused or facts is None:
+            self._tally.refused[refused] += 1
+            return None
+        self._ids.add(blueprint.id)
+        self._seen.update((blueprint.computation, self._room.computation(blueprint.task("small"))))
+        self._savings.add(facts.saving)
+        return facts.grade
+
+    def _asked(self, blueprint: Blueprint) -> tuple[str, TaskFacts | None]:
+        """Why a blueprint is not taken, or its facts. The cheapest question is asked first."""
         refused = self._known(blueprint) or self._of_the_other_split(blueprint)
         if refused:
-            return self._refuse(refused)
+            return refused, None
         task = blueprint.task("small")
-        key = self._room.computation(task)
-        if self._seen[key] >= self._allowed(blueprint):
-            return self._refuse("the same computation again")
+        if self._seen[self._room.computation(task)] >= self._allowed(blueprint):
+            return "the same computation again", None
         if self._room.tested(task):
-            return self._refuse("tested on")
+            return "tested on", None
         facts = self._room.facts(blueprint.task("full"))
         if facts is None:
-            return self._refuse("not traceable")
+            return "not traceable", None
         if not self._savings.open(facts.saving, self._tally.drawn):
-            return self._refuse("outside the savings asked for")
+            return "outside the savings asked for", None
         reason = self._room.unfit(task)
         if reason:
             self._tally.reasons[reason] += 1
-            return self._refuse("unfit")
-        self._ids.add(blueprint.id)
-        self._seen.update((blueprint.computation, key))
-        self._savings.add(facts.saving)
-        return facts.grade
+            return "unfit", None
+        return "", facts
 
     def _known(self, blueprint: Blueprint) -> str:
         if blueprint.id in self._ids:
@@ -139,9 +146,6 @@ class _Sieve:
     def _of_the_other_split(self, blueprint: Blueprint) -> str:
         held_out = blueprint.pattern == COMPOSED and int(blueprint.computation[:8], 16) % HELD_OUT_SHARE == 0
         return "" if held_out == (self._split == "held_out") else "of the other split"
-
-    def _refuse(self, what: str) -> None:
-        self._tally.refused[what] += 1
 
 
 class _Shares:
