@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tritonrl_core.bench.machine.frame import PROGRAM, Frame, merged, updated
+from tritonrl_core.bench.machine.frame import PROGRAM, Frame, merged, taken, updated
 from tritonrl_core.bench.machine.text import Block, Function, Operation
 from tritonrl_core.bench.machine.values import Array
 
@@ -174,11 +174,10 @@ class Control:
 
 
 def _taken(index: Array, carried: list[Any], select: Array) -> tuple[Array, list[Any]]:
-    from tritonrl_core.bench.machine.frame import taken
-
     return taken(index, select), [taken(value, select) for value in carried]
 
 
 def _trips(first: Array, last: Array, step: Array) -> Array:
     wide = [part.astype(np.int64) for part in (first, last, step)]
-    return np.maximum(0, -((wide[0] - wide[1]) // np.maximum(wide[2], 1)))
+    turns: Array = np.maximum(0, -((wide[0] - wide[1]) // np.maximum(wide[2], 1)))
+    return turns

@@ -33,8 +33,8 @@ def _floored(a: Array, b: Array) -> Array:
 def _high_half(a: Array, b: Array) -> Array:
     """The upper half of the product of two unsigned integers."""
     if a.dtype.itemsize == 8:
-        wide = unsigned(a).astype(object) * unsigned(b).astype(object)
-        return (wide >> 64).astype(np.uint64).view(np.int64)
+        whole: Array = unsigned(a).astype(object) * unsigned(b).astype(object)
+        return np.right_shift(whole, 64).astype(np.uint64).view(np.int64)
     return ((unsigned(a).astype(np.uint64) * unsigned(b).astype(np.uint64)) >> 32).astype(np.uint32).view(np.int32)
 
 

@@ -198,12 +198,13 @@ class Memory:
         return parts
 
     def _places(self, segment: Segment, address: Array, raw: Any) -> Array:
-        offset = address - segment.low
+        offset: Array = address - segment.low
         if raw.itemsize == 1:
             return offset
         if (offset & (raw.itemsize - 1)).any() or segment.low & (raw.itemsize - 1):
             raise OutOfBoundsError(f"kernel {self.kernel} reads or writes at an address that is not aligned")
-        return offset >> (raw.itemsize.bit_length() - 1)
+        places: Array = offset >> (raw.itemsize.bit_length() - 1)
+        return places
 
     def _outside(self, address: int, lanes: int) -> str:
         def distance(segment: Segment) -> int:

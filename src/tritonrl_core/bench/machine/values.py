@@ -63,7 +63,7 @@ def size_of(element: str) -> int:
 def decode(raw: Array, element: str) -> Array:
     """What memory holds, as values."""
     if element == "i1":
-        return raw != 0
+        return np.not_equal(raw, 0)
     if element == "bf16":
         return (raw.astype(np.uint32) << 16).view(np.float32)
     if element in EIGHT_BIT:
@@ -119,7 +119,7 @@ def to_integer(value: Array, element: str, *, signed: bool = True) -> Array:
     """Floats as integers: towards zero, saturating, NaN as zero, as the device converts."""
     kept = np.dtype(dtype_of(element))
     if kept.kind == "b":
-        return value != 0
+        return np.not_equal(value, 0)
     info = np.iinfo(kept if signed else np.dtype(f"u{kept.itemsize}"))
     wide = np.nan_to_num(np.trunc(value.astype(np.float64)), nan=0.0, posinf=np.inf, neginf=-np.inf)
     low, high = wide <= info.min, wide >= float(info.max)
