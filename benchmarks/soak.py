@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--preset", default="all_extensions")
     parser.add_argument("--timeout", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ordinary", type=int, default=1000, help="how many different ordinary candidates")
     args = parser.parse_args()
     line = soak(args)
     print(json.dumps(line))
@@ -163,6 +164,10 @@ def main() -> None:
 def soak(args: argparse.Namespace) -> dict[str, object]:
     """One soak; the line that is printed."""
     known = samples(args.device)
+    rng = random.Random(args.seed)
+    ordinary = [name for name, (_, _, what) in known.items() if what == "ordinary"]
+    for name in rng.sample(ordinary, max(0, len(ordinary) - args.ordinary)):
+        del known[name]
     names: dict[str, list[str]] = {}
     for name, (_, _, what) in known.items():
         names.setdefault(what, []).append(name)
@@ -174,7 +179,7 @@ def soak(args: argparse.Namespace) -> dict[str, object]:
         before, began = in_use(args.device), time.monotonic()
         statuses: Counter[str] = Counter()
         differ: list[str] = []
-        order, done = mixed(names, args.count, random.Random(args.seed)), 0
+        order, done = mixed(names, args.count, rng), 0
         size = 32 * args.workers
         for start in range(0, len(order), size):
             if time.monotonic() > until:
