@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from verify_throughput import cpu_seconds
+from verify_throughput import cpu_seconds, renamed
 
 from tritonrl_core.preset import Preset
 from tritonrl_core.tasks.suite import builtin_tasks
@@ -99,9 +99,13 @@ def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]]) -> 
 
 
 def warm_up(jobs: Sequence[Job]) -> list[Job]:
-    """A copy of one candidate for each worker, and each task once: references are prepared once, as in training."""
+    """One right candidate of each task, with kernels of other names: references are prepared once, as in training, and
+    nothing that is measured is compiled before."""
     last = {job.task.id: job for job in jobs if job.kind == "right"}
-    return [Job(job.kind, job.task, Candidate.from_code(f"{job.candidate.code}\n# warm\n")) for job in last.values()]
+    return [
+        Job(job.kind, job.task, Candidate.from_code(renamed(job.candidate.code, 10**6 + number)))
+        for number, job in enumerate(last.values())
+    ]
 
 
 def tasks_by_id(size: str = "small") -> dict[str, Task]:
