@@ -60,7 +60,7 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        line = json.dumps(_plain(row), separators=(",", ":"), allow_nan=False) + "\n"
+        line = json.dumps(plain(row), separators=(",", ":"), allow_nan=False) + "\n"
         os.write(self._file, line.encode())
 
     def sync(self) -> None:
@@ -169,8 +169,8 @@ class Run:
         if subfolders:
             paths.tensorboard.mkdir(exist_ok=True)
             paths.checkpoints("").mkdir(exist_ok=True)
-        paths.lock.write_text(json.dumps(_plain(lock), indent=2) + "\n")
-        _write_whole(paths.preset, yaml.safe_dump(_plain(preset), sort_keys=False, allow_unicode=True))
+        paths.lock.write_text(json.dumps(plain(lock), indent=2) + "\n")
+        _write_whole(paths.preset, yaml.safe_dump(plain(preset), sort_keys=False, allow_unicode=True))
         return cls(root, verification_key(preset, lock))
 
     @classmethod
@@ -342,13 +342,13 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain JSON: nan and the infinities, which JSON has not, become strings that `float()` takes back."""
     match value:
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case bool() | int() | None:
             return value
         case float():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tritonrl_core import __version__
-from tritonrl_core.cli import doctor, eval, export, plugins, presets, report, reverify, tasks, train, verify
+from tritonrl_core.cli import doctor, eval, export, plugins, presets, report, reverify, serve, tasks, train, verify
 
 app = typer.Typer(
     name="tritonrl",
@@ -47,4 +47,5 @@ app.command("export")(export.export)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(presets.app, name="presets")
 app.add_typer(plugins.app, name="plugins")
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)

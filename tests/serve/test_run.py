@@ -1,0 +1,48 @@
+"""Whether to listen: beyond loopback only with a token and a sandbox; and the store is of one verification."""
+
+from __future__ import annotations
+
+import pytest
+
+from tritonrl_core.errors import UsageError
+from tritonrl_core.serve.run import Where, check, open_store
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("where", "sandbox", "words"),
+    [
+        (Where("0.0.0.0"), "A: all", "no token"),
+        (Where("10.0.0.1", token="short"), "A: all", "no token"),
+        (Where("::", token=TOKEN), "none", "sandbox 'none'"),
+        (Where("verifier.example", token=TOKEN), "C: landlock", "sandbox 'C"),
+    ],
+)
+def test_it_does_not_listen_to_the_world_unguarded(where: Where, sandbox: str, words: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        check(where, sandbox)
+    assert words in refusal.value.message
+    assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("where", "sandbox"),
+    [
+        (Where(), "none"),
+        (Where("::1"), "none"),
+        (Where("localhost"), "none"),
+        (Where("0.0.0.0", token=TOKEN), "B: landlock"),
+    ],
+)
+def test_it_listens_to_this_machine_and_to_the_world_when_guarded(where: Where, sandbox: str) -> None:
+    check(where, sandbox)
+
+
+def test_a_store_of_another_verification_is_refused(tmp_path) -> None:
+    folder = tmp_path / "store"
+    one, other = {"name": "p", "seed": 0}, {"name": "p", "seed": 1}
+    open_store(folder, one, {}).close()
+    open_store(folder, one, {}).close()
+    with pytest.raises(UsageError, match="another preset"):
+        open_store(folder, other, {})
