@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tritonrl_core.bench.machine.frame import PROGRAM, Frame, merged, taken, updated
-from tritonrl_core.bench.machine.text import Block, Function, Operation
+from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError
 from tritonrl_core.bench.machine.values import Array
 
 Carry = Callable[[Frame, Operation], tuple[Any, ...]]
@@ -64,6 +64,8 @@ class Control:
                 if operation.targets:
                     break
                 self._one(frame, operation)
+            else:
+                raise UnknownTextError(f"block {block.label} leads nowhere")
             ways = operation.targets
             if len(ways) == 1:
                 block = self._enter(frame, blocks, ways[0])
