@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import Run, new_run_folder, read_metrics, read_run
+from tritonrl_core.runs import Run, read_metrics, read_run
 from tritonrl_core.train.faults import FaultLimit
+from tritonrl_core.train.opening import check, open_run, open_verifier, quiet_libraries
 from tritonrl_core.train.progress import Progress, Silent
 from tritonrl_core.types import Score, Task
 
@@ -76,7 +77,7 @@ def train(
     if stage not in STAGES:
         raise UsageError(f"There is no stage {stage!r}.", remedy=f"Use one of {', '.join(STAGES)}.")
     began = time.perf_counter()
-    training = _Training.start(preset, model, out, resume, progress or Silent(), open_scorer or _open_verifier)
+    training = _Training.start(preset, model, out, resume, progress or Silent(), open_scorer or open_verifier)
     try:
         if stage in ("sft", "all"):
             training.cold_start()
@@ -141,10 +142,10 @@ class _Training:
             raise UsageError("Neither a preset nor a run to resume was named.", remedy="Name a preset: --preset NAME.")
         if model is not None and resume is None:
             preset = preset.model_copy(update={"train": preset.train.model_copy(update={"model": model})})
-        _quiet_libraries()
-        _check(preset)
+        quiet_libraries()
+        check(preset)
         session = Session.open(preset)
-        run = _open_run(preset, session, out, resume)
+        run = open_run(preset, session, out, resume)
         progress.say(f"run folder: {run.paths.root}")
         if resume is not None:
             for difference in session.lock_differences(read_run(resume)[1]):
@@ -330,48 +331,3 @@ class _Training:
             policy.tokenizer.save_pretrained(half)
             half.replace(self.model_folder)
         self._ranks.wait_for_everyone()
-
-
-def _check(preset: Preset) -> None:
-    """What the preset asks for and this machine has not is said before a folder is made or a model loaded."""
-    from tritonrl_core.bench.resolve import resolve_spec
-    from tritonrl_core.evaluate import tasks_to_judge_by
-    from tritonrl_core.models import resolve_model
-    from tritonrl_core.train.config import check_trainer_options
-
-    check_trainer_options(preset)
-    resolve_model(preset.train.model)
-    resolve_spec(preset)
-    tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
-
-
-def _open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Scorer:
-    from tritonrl_core.verifier import Verifier
-
-    return Verifier(preset, session, known=known)
-
-
-def _open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:
-    """The run's folder, made or opened by the main process first, so that all ranks name the same one."""
-    from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
-
-    ranks = PartialState()
-    folder = [resume or out or new_run_folder(preset.name)]
-    broadcast_object_list(folder)
-    with ranks.main_process_first():
-        if resume is None and ranks.is_main_process:
-            return Run.create(folder[0], preset.dump(), session.lock())
-        return Run.open(folder[0], repair=ranks.is_main_process)
-
-
-def _quiet_libraries() -> None:
-    """No progress bars of the libraries' own across ours, and nothing about what TRL and transformers rename."""
-    import warnings
-
-    import datasets
-    import transformers
-
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
