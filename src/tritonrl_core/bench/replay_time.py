@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ OTHER_SEED = 0x5EED
 DRIFT_RUNS = 12
 """Runs of a baseline whose times are known from before, to see whether they still hold."""
 
-WALL_RUNS = 10
+WALL_RUNS = 15
 
 MOST_MEMORY = 0.8
 """Share of the free memory that captures at several places may take."""
@@ -100,7 +101,10 @@ class _Heat:
         if self.protocol.baselines[0] not in found:
             raise InfraError(f"there is nothing to compare with: {'; '.join(self.notes)}")
         candidate = tracks["candidate"]
-        wall = _wall_us(runners[0]) if "eager" in measured else None
+        wall = None
+        if "eager" in measured:
+            with self.bench.alone():
+                wall = _wall_us(runners[0])
         self.facts |= {
             "floor_us": self._floor_us(), "eager_wall_us": wall, "trials": candidate.count, "warmup": candidate.warmup,
             "captures": len(mine) if self.graphs else 0, "process": os.getpid(),
@@ -262,11 +266,13 @@ def _rounded(lanes: Samples) -> Samples:
 
 
 def _wall_us(runner: Runner) -> float:
-    """Mean time of the reference run eagerly, from call to end, by the host's clock: what a caller waits."""
+    """Median time of the reference run eagerly, from call to end, by the host's clock: what a caller waits."""
     runner()
     torch.cuda.synchronize()
-    began = time.perf_counter()
+    times = []
     for _ in range(WALL_RUNS):
+        began = time.perf_counter()
         runner()
         torch.cuda.synchronize()
-    return round((time.perf_counter() - began) / WALL_RUNS * 1e6, 3)
+        times.append(time.perf_counter() - began)
+    return round(median(times) * 1e6, 3)
