@@ -218,10 +218,13 @@ def _run(evaluation: Evaluation) -> tuple[EvalReport, dict[str, str]]:
 
 
 class _Watch:
-    """Tells the live view how an evaluation goes."""
+    """Tells the live view how an evaluation goes, and stops one in which nothing can be judged."""
 
     def __init__(self, progress: Progress) -> None:
+        from tritonrl_core.train.faults import FaultLimit
+
         self._progress = progress
+        self._faults = FaultLimit()
         self._right = self._counted = 0
         self.begin, self.say = progress.begin, progress.say
 
@@ -230,6 +233,7 @@ class _Watch:
 
         self._counted += score.reward.correctness is not None
         self._right += score.verdict.correct is True
+        self._faults(score)
         self._progress.judged(score)
         self._progress.update(
             StepReport(
@@ -237,7 +241,7 @@ class _Watch:
                 step=done,
                 total=total,
                 correct_rate=self._right / self._counted if self._counted else None,
-                seconds_left=seconds / done * (total - done),
+                seconds_left=seconds / (done - 1) * (total - done) if done > 1 else 0.0,
             )
         )
 

@@ -92,7 +92,7 @@ class LiveProgress:
             )
 
     def _line(self) -> str:
-        left = f"{seconds_text(self._left)} left" if self._step < self._total and self._step else ""
+        left = f"{seconds_text(self._left)} left" if self._left > 0 and self._step < self._total else ""
         return " · ".join(part for part in (self._figures, left) if part)
 
     def _end_stage(self) -> None:

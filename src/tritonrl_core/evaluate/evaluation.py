@@ -49,7 +49,9 @@ class Question:
 
 
 class Watcher(Protocol):
-    """Who watches an evaluation; called from one thread at a time."""
+    """Who watches an evaluation; called from one thread at a time. `seconds` are those since the first verdict: what
+    went before it (loading, generating) says nothing of the pace.
+    """
 
     def begin(self, stage: str, total: int) -> None: ...
 
@@ -116,16 +118,17 @@ class Evaluation:
         run: Run,
         watcher: Watcher,
     ) -> None:
-        total, began, done = sum(map(len, places)), time.monotonic(), 0
+        total, first, done = sum(map(len, places)), 0.0, 0
         watcher.begin("eval", total)
 
         def keep(batch: int, index: int, score: Score) -> None:
-            nonlocal done
+            nonlocal done, first
             done += 1
+            first = first or time.monotonic()
             place = places[batch][index]
             placed = score.at(step=place.sample, group=place.task.id)
             run.append_score(placed, stage="eval")
-            watcher.scored(placed, done, total, time.monotonic() - began)
+            watcher.scored(placed, done, total, time.monotonic() - first)
 
         judge_as_they_come(batches, scorer, keep)
 

@@ -84,7 +84,7 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)
-    done, began = 0, time.monotonic()
+    done, first = 0, 0.0
     faults = FaultLimit()
 
     def take(score: Score) -> None:
@@ -93,8 +93,10 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
 
     def report(samples: int, temperature: float) -> EvalReport:
         def tell(count: int) -> None:
+            nonlocal first
+            first = first or time.monotonic()  # what went before the first verdict says nothing of the pace
             judged = done + count
-            left = (time.monotonic() - began) / judged * (total - judged)
+            left = (time.monotonic() - first) / (judged - 1) * (total - judged) if judged > 1 else 0.0
             progress.update(StepReport(stage=name, step=judged, total=total, seconds_left=left))
 
         return evaluate_policy(
