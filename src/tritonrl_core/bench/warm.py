@@ -1,7 +1,7 @@
 """The worker's side of the fork server: a warm process that forks dispatchers, each of which forks one child a job.
 
-A warm process (one per kind, because Triton decides at import whether it interprets) has torch and Triton imported and
-exercised, one thread, and no secret: no reference, no expected value, no seed of the run. Its parent is the verifier's
+A warm process (one per kind: what records, compiles or replays) has imported what its children need and
+exercised it, one thread, and no secret: no reference, no expected value, no seed of the run. Its parent is the verifier's
 process; when that is gone it ends, and with it everything below.
 """
 

@@ -1,6 +1,6 @@
 """What each profile may do: its syscalls and the files it may read, write and execute. Data and how it is found.
 
-`record` and `interpret` run a candidate's Python: they read installed software and nothing else, write nothing, start
+`record` runs a candidate's Python, `interpret` its launch plan: they read installed software only, write nothing, start
 no process (threads only, as the C library needs them). `compile` runs no candidate Python: it reads less, but starts
 `ptxas` and has a scratch folder.
 """

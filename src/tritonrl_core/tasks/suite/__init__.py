@@ -1,6 +1,6 @@
 """The built-in suite: level-1 operators and level-2 fusions, each at a small and a full size.
 
-Small is for an interpreter (well under a second, sizes neither square nor multiples of a block), full fills a GPU.
+Small is for a CPU (well under a second, sizes neither square nor multiples of a block), full fills a GPU.
 The modules beside this one describe the operators; `template` writes their references. No torch here.
 """
 
