@@ -4,7 +4,8 @@
 
 Each run is `tritonrl train` in a process of its own, without a GPU, on two cores of its own (as many at a time as there
 are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the plugin left out: the preset's mix) or
-`even_odds`. One JSON line a run goes to stdout as it ends, and to DIR/results.jsonl.
+`even_odds`. One JSON line a run goes to stdout as it ends, and to DIR/results.jsonl; the
+table of all of them goes to the page by benchmarks/tables.py.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Queue
 from typing import Any
+
+from tables import Table, save
 
 from tritonrl_core.runs import read_metrics
 
@@ -49,12 +54,13 @@ def trained(arm: str, seed: int, place: int, out: Path, given: argparse.Namespac
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(CORES)}
     began = time.monotonic()
     with (out / f"{arm}-{seed}.log").open("w") as log:
-        try:
-            done = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=given.limit_s)
-            ended = done.returncode == 0
-        except subprocess.TimeoutExpired:
-            ended = False
-    return {"ended": ended, "wall_s": round(time.monotonic() - began, 1), **summary(folder)}
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        limit = threading.Timer(given.limit_s, process.kill)
+        limit.start()
+        _, status, usage = os.wait4(process.pid, 0)  # with what its own children used
+        limit.cancel()
+    cpu_s = round(usage.ru_utime + usage.ru_stime, 1)
+    return {"ended": status == 0, "wall_s": round(time.monotonic() - began, 1), "cpu_s": cpu_s, **summary(folder)}
 
 
 def summary(folder: Path) -> dict[str, Any]:
@@ -74,6 +80,30 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
+def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Table:
+    """One row a run that ended."""
+    columns = ["curriculum", "seed", "before, T = 1", "after, T = 1", "before, greedy", "after, greedy",
+               "points a minute", "minutes", "of CPU"]  # fmt: skip
+    rows = []
+    for one in sorted(found, key=lambda one: (one["arm"], one["seed"])):
+        if {"before", "after"} <= one["held_out"].keys():
+            before, after = one["held_out"]["before"], one["held_out"]["after"]
+            gain = 100 * (after["sampled/correct"] - before["sampled/correct"])
+            rows.append(
+                [one["arm"], one["seed"], _share(before, "sampled"), _share(after, "sampled"), _share(before, "greedy"),
+                 _share(after, "greedy"), f"{60 * gain / one['train_s']:+.1f}", f"{one['wall_s'] / 60:.1f}",
+                 f"{one['cpu_s'] / 60:.1f}"]
+            )  # fmt: skip
+    notes = ["Held-out tasks, with 95 % intervals; points a minute are of training alone, at temperature 1"]
+    name = "nano-gain" if preset == "all_extensions" else f"nano-{preset}"
+    return Table(name, columns, rows, command, notes)
+
+
+def _share(figures: dict[str, float], kind: str) -> str:
+    share, low, high = (100 * figures[f"{kind}/{name}"] for name in ("correct", "correct_low", "correct_high"))
+    return f"{share:.1f} % ({low:.1f}–{high:.1f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", required=True, help="ARM:SEED, separated by commas")
@@ -87,15 +117,20 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = [(arm, int(seed)) for arm, seed in (entry.split(":") for entry in options.runs.split(","))]
     free: Queue[int] = Queue()
-    for pair in range(options.pairs or len(wanted)):
+    pairs = options.pairs or len(wanted)
+    for pair in range(pairs):
         free.put(options.first_core + CORES * pair)
     with ThreadPoolExecutor(free.qsize()) as pool, (options.out / "results.jsonl").open("a") as results:
         running = [pool.submit(run, arm, seed, free, options.out, options) for arm, seed in wanted]
+        found = []
         for future in as_completed(running):
-            line = json.dumps(future.result())
+            found.append(future.result())
+            line = json.dumps(found[-1])
             for file in (results, sys.stdout):
                 file.write(line + "\n")
                 file.flush()
+    command = f"python benchmarks/nano_gain.py --preset {options.preset} --runs {options.runs} --pairs {pairs}"
+    save(table_of(options.preset, found, command))
 
 
 if __name__ == "__main__":
