@@ -50,7 +50,7 @@ def _bench() -> list[tuple[str, str, str]]:
     spec = resolve_spec(load_preset("baseline"))
     has_gpu = spec.device == "cuda"
     return [
-        ("device", spec.device, "" if has_gpu else "no NVIDIA driver: plans are replayed on the CPU, speed is estimated"),
+        ("device", spec.device, "" if has_gpu else "no NVIDIA driver: the CPU replays plans, speed is estimated"),
         ("compile target", spec.target, "this GPU's capability" if has_gpu else "the default where there is no GPU"),
         ("workers", str(spec.cpu_workers), "CPU cores given to recording, compiling and replaying"),
     ]
