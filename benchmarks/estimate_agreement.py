@@ -5,8 +5,9 @@
     python benchmarks/estimate_agreement.py table       # joins both, for `benchmarks/tables.py`
 
 Tasks lie between the suite's two sizes, so that the CPU can replay them and a GPU has something to do. Each part goes
-on where it stopped, and stops after `--seconds`. The figure is Spearman's rank correlation of estimated with measured
-speedups over the eager reference, of all kernels of a family that pass.
+on where it stopped, and stops after `--seconds`. The first figure is Spearman's rank correlation of estimated with
+measured speedups over the eager reference, of all kernels of a family that pass; the second its mean over the family's
+tasks, each by itself: what a group of completions for one task would see.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,9 @@ def judge(found: Sequence[Kernel], device: str, path: Path, seconds: float) -> N
         if result.status is not Status.PASSED:
             return row
         timing = program.time(PROTOCOL)
-        return {**row, "speedup": timing.speedup, "us": sorted(timing.candidate_us)[len(timing.candidate_us) // 2]}
+        work = {"launches": result.facts["launches"]} if device == "cpu" else {}
+        median = sorted(timing.candidate_us)[len(timing.candidate_us) // 2]
+        return {**row, "speedup": timing.speedup, "us": median, **work}
 
     with ThreadPoolExecutor(spec.cpu_workers) as pool, path.open("a") as file:
         for future in as_completed([pool.submit(one, kernel) for kernel in left]):
@@ -147,14 +151,22 @@ def table(folder: Path) -> Table:
         families[measured[name]["family"]].append(name)
     lines: list[list[Any]] = []
     for family, names in [*sorted(families.items()), ("all", [name for part in families.values() for name in part])]:
-        mine, theirs = ([source[name]["speedup"] for name in names] for source in (estimated, measured))
-        rank = spearman(mine, theirs) if len(names) >= FEWEST else None
-        lines.append([family, len(names), rank, None if rank is None else "yes" if rank >= ENOUGH else "no"])
+        rank = agreement(names, estimated, measured) if len(names) >= FEWEST else None
+        by_task = groupby(names, lambda name: name.partition(":")[0])
+        each = [agreement(list(part), estimated, measured) for _, part in by_task]
+        verdict = None if rank is None else "yes" if rank >= ENOUGH else "no"
+        lines.append([family, len(names), rank, verdict, sum(each) / len(each)])
     command = "python benchmarks/estimate_agreement.py measure|estimate|table"
-    columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}"]
+    columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}", "mean within a task"]
     where = folder / "measured.machine.json"
     machine = {"machine": load_machine(where)} if where.exists() else {}
     return Table("estimate-agreement", columns, lines, command, **machine)
+
+
+def agreement(names: Sequence[str], estimated: Mapping[str, Any], measured: Mapping[str, Any]) -> float:
+    """Rank correlation of the two speedups of some kernels."""
+    mine, theirs = ([source[name]["speedup"] for name in names] for source in (estimated, measured))
+    return spearman(mine, theirs)
 
 
 def load_machine(path: Path) -> Machine:
