@@ -65,8 +65,6 @@ def test_running_a_reference_leaves_the_generators_as_they_were():
     references = References()
     before = torch.get_rng_state()
     prepared = references.prepare(TASK, case(4))
-    constructed = references.prepare(TASK, case(4), constructed=True)
     assert dict(prepared.after) == {}
     assert prepared.eager_work
-    assert constructed is not prepared
     assert torch.equal(torch.get_rng_state(), before)
