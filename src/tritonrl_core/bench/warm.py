@@ -1,8 +1,8 @@
 """The worker's side of the fork server: a warm process that forks dispatchers, each of which forks one child a job.
 
 A warm process (one per kind: what records, compiles or replays) has imported what its children need and exercised it;
-it has one thread and no secret: no reference, no expected value, no seed of the run. Its parent is the verifier's process;
-when that is gone it ends, and with it everything below.
+it has one thread and no secret: no reference, no expected value, no seed of the run. Its parent is the verifier's
+process; when that is gone it ends, and with it everything below.
 """
 
 from __future__ import annotations
