@@ -4,6 +4,9 @@
     python benchmarks/estimate_agreement.py estimate    # anywhere: build/estimate_agreement/estimated.jsonl
     python benchmarks/estimate_agreement.py table       # joins both, for `benchmarks/tables.py`
 
+Where nothing was measured here, `table` takes what was measured on an H200 (`agreement_h200/`), so that the estimate
+may be worked on without one: `estimate --tasks 3`, then `table`.
+
 Tasks lie between the suite's two sizes, so that the CPU can replay them and a GPU has something to do. Each part goes
 on where it stopped, and stops after `--seconds`. The first figure is Spearman's rank correlation of estimated with
 measured speedups over the eager reference, of all kernels of a family that pass; the second its mean over the family's
@@ -37,6 +40,7 @@ from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import Candidate, CaseRequest, Status, Task, TimingProtocol
 
 FOLDER = RESULTS.parent / "estimate_agreement"
+MEASURED = Path(__file__).resolve().parent / "agreement_h200"
 PROTOCOL = TimingProtocol(method="published", warmup=5, trials=30, captures=1)
 ENOUGH = 0.6
 """The agreement from which on an estimate may enter a reward."""
@@ -119,7 +123,8 @@ def judge(found: Sequence[Kernel], device: str, path: Path, seconds: float) -> N
         if result.status is not Status.PASSED:
             return row
         timing = program.time(PROTOCOL)
-        work = {"launches": result.facts["launches"]} if device == "cpu" else {}
+        kept = ("launches", "registers", "spill_bytes", "shared_bytes", "occupancy")
+        work = {name: result.facts[name] for name in kept} if device == "cpu" else {}
         median = sorted(timing.candidate_us)[len(timing.candidate_us) // 2]
         return {**row, "speedup": timing.speedup, "us": median, **work}
 
@@ -144,7 +149,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def table(folder: Path) -> Table:
     """Agreement by family, and of all together."""
-    measured = {row["name"]: row for row in rows(folder / "measured.jsonl") if "speedup" in row}
+    source = folder if (folder / "measured.jsonl").exists() else MEASURED
+    measured = {row["name"]: row for row in rows(source / "measured.jsonl") if "speedup" in row}
     estimated = {row["name"]: row for row in rows(folder / "estimated.jsonl") if "speedup" in row}
     families: dict[str, list[str]] = defaultdict(list)
     for name in sorted(measured.keys() & estimated.keys()):
@@ -158,7 +164,7 @@ def table(folder: Path) -> Table:
         lines.append([family, len(names), rank, verdict, sum(each) / len(each)])
     command = "python benchmarks/estimate_agreement.py measure|estimate|table"
     columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}", "mean within a task"]
-    where = folder / "measured.machine.json"
+    where = source / "measured.machine.json"
     machine = {"machine": load_machine(where)} if where.exists() else {}
     return Table("estimate-agreement", columns, lines, command, **machine)
 

@@ -78,3 +78,13 @@ def test_tasks_lie_between_the_two_sizes():
     for kernel in agreement.kernels(1)[::7]:
         assert kernel.task.vary == {}
         assert " = " in kernel.task.source
+
+
+def test_what_was_measured_elsewhere_stands_in_for_what_was_not_measured_here(tmp_path):
+    measured = agreement.rows(agreement.MEASURED / "measured.jsonl")
+    assert len(measured) > 200
+    lines = [f'{{"name": "{row["name"]}", "speedup": {row["speedup"] ** 2}}}\n' for row in measured]
+    (tmp_path / "estimated.jsonl").write_text("".join(lines))
+    table = agreement.table(tmp_path)
+    assert table.machine.gpu == "NVIDIA H200"
+    assert [row[2] for row in table.rows if row[0] == "all"] == [pytest.approx(1.0, abs=1e-3)]
