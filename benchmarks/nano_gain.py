@@ -72,7 +72,7 @@ def summary(folder: Path) -> dict[str, Any]:
     shown = [f"{kind}/{figure}" for kind in ("sampled", "greedy") for figure in figures]
     parts = ("step_time", "time/generation_s", "time/verification_s")
     return {
-        "held_out": {when: {name: round(row[name], 4) for name in shown} for when, row in held_out.items()},
+        "held_out": {when: {name: round(float(row[name]), 4) for name in shown} for when, row in held_out.items()},
         "train_s": round(sum(row["step_time"] for row in steps), 1),
         "mean_s": {part: round(sum(row[part] for row in steps) / max(len(steps), 1), 2) for part in parts},
         "correct": [round(row["correct_rate"], 3) for row in steps],
