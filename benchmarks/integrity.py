@@ -191,7 +191,7 @@ def summary(rows: Iterable[Row]) -> Row:
         "no_gain": len({r["id"] for r in cheats if r["outcome"] == Outcome.NO_GAIN}),
         "by_stage": dict(by_stage), "through": _ids(cheats, Outcome.THROUGH),
         "undecided_cheats": _ids(cheats, Outcome.UNDECIDED), "other_reason": _ids(cheats, Outcome.STOPPED),
-        "honest": len({r["id"] for r in honest}), "runs": len({r["seed"] for r in honest}), "verdicts": len(honest),
+        "honest": len({r["id"] for r in honest}), "runs": f"{len(honest) / max(1, len({r['id'] for r in honest})):.3g}", "verdicts": len(honest),
         "refused": _ids(honest, Outcome.REFUSED), "undecided": _ids(honest, Outcome.UNDECIDED),
         "refusals": sum(r["outcome"] == Outcome.REFUSED for r in honest),
     }  # fmt: skip
