@@ -180,6 +180,7 @@ def summary(rows: Iterable[Row]) -> Row:
     """The figures of one preset."""
     rows = list(rows)
     cheats, honest = [r for r in rows if not r["honest"]], [r for r in rows if r["honest"]]
+    kernels = {r["id"] for r in honest}
     worst: dict[str, dict[str, bool]] = defaultdict(dict)
     for row in cheats:
         caught = row["outcome"] in Outcome.ALL_CAUGHT
@@ -191,7 +192,7 @@ def summary(rows: Iterable[Row]) -> Row:
         "no_gain": len({r["id"] for r in cheats if r["outcome"] == Outcome.NO_GAIN}),
         "by_stage": dict(by_stage), "through": _ids(cheats, Outcome.THROUGH),
         "undecided_cheats": _ids(cheats, Outcome.UNDECIDED), "other_reason": _ids(cheats, Outcome.STOPPED),
-        "honest": len({r["id"] for r in honest}), "runs": f"{len(honest) / max(1, len({r['id'] for r in honest})):.3g}", "verdicts": len(honest),
+        "honest": len(kernels), "runs": f"{len(honest) / max(1, len(kernels)):.3g}", "verdicts": len(honest),
         "refused": _ids(honest, Outcome.REFUSED), "undecided": _ids(honest, Outcome.UNDECIDED),
         "refusals": sum(r["outcome"] == Outcome.REFUSED for r in honest),
     }  # fmt: skip
