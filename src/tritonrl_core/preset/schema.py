@@ -76,7 +76,8 @@ class TaskSettings(_Section):
 class VerifierSettings(_Section):
     """Where and how candidates are judged. `timeout_s` is the wall time of one stage of one candidate, in seconds.
 
-    `gpu_memory` is a byte count (`40GiB` is read too); `gpus` are device indices.
+    `gpu_memory` is a byte count (`40GiB` is read too); `gpus` are device indices. With `url`, training asks the service
+    there (`tritonrl serve`) and everything else here describes what that one should be.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -87,6 +88,7 @@ class VerifierSettings(_Section):
     timeout_s: Annotated[Number, Field(gt=0)] = 30.0
     delegation: Literal["none", "layout_only", "reported"] = "layout_only"
     precision: Literal["ieee", "tf32", "half"] = "ieee"
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")] | None = None
 
 
 class SpeedReward(_Section):

@@ -5,17 +5,23 @@ Loads no model and trains nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, new_run_folder
 from tritonrl_core.types import Score
 
 if TYPE_CHECKING:
+    from tritonrl_core.serve.client import RemoteVerifier
     from tritonrl_core.session import Session
     from tritonrl_core.verifier import Verifier
+
+log = logging.getLogger(__name__)
 
 
 def check(preset: Preset) -> None:
@@ -27,15 +33,39 @@ def check(preset: Preset) -> None:
 
     check_trainer_options(preset)
     resolve_model(preset.train.model)
-    resolve_spec(preset)
+    if preset.verifier.url is None:
+        resolve_spec(preset)
+    else:
+        check_service(preset)
     tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
 
 
-def open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Verifier:
-    """What judges, unless the caller brings something else."""
+def open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Verifier | RemoteVerifier:
+    """What judges, unless the caller brings something else: here, or a service (which knows what it judged)."""
+    if preset.verifier.url is not None:
+        from tritonrl_core.serve.client import RemoteVerifier
+
+        return RemoteVerifier(preset.verifier.url, reward=preset.reward)
     from tritonrl_core.verifier import Verifier
 
     return Verifier(preset, session, known=known)
+
+
+def check_service(preset: Preset) -> None:
+    """Raise `UsageError` where there is no service at `verifier.url`, or its client cannot be loaded."""
+    if find_spec("httpx") is None:
+        raise UsageError("verifier.url needs httpx", remedy="pip install 'tritonrl-core[serve]'")
+    from tritonrl_core.serve.client import RemoteVerifier
+
+    with RemoteVerifier(preset.verifier.url or "") as service:
+        try:
+            found = service.health()
+        except InfraError as error:
+            raise UsageError(f"verifier.url: {error.message}", remedy=error.remedy) from error
+    if found.get("preset") != preset.name:
+        log.warning(
+            "verifier.url: the service judges under preset %s, this run is of %s", found.get("preset"), preset.name
+        )
 
 
 def open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:
