@@ -45,7 +45,7 @@ def test_defaults_are_those_of_the_design():
     assert preset.on_hook_failure == "infra"
     assert preset.verifier.model_dump() == {
         "device": "auto", "target": "auto", "cpu_workers": "auto", "gpus": "auto", "gpu_memory": "auto",
-        "timeout_s": 30.0, "delegation": "layout_only", "precision": "ieee",
+        "timeout_s": 30.0, "delegation": "layout_only", "precision": "ieee", "url": None,
     }  # fmt: skip
     assert preset.reward.alpha == 0.1
     assert (preset.reward.speed.kind, preset.reward.speed.cap) == ("capped", 3.0)
