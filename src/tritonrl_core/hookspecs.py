@@ -80,7 +80,11 @@ def generate_tasks(split: str, seed: int) -> Iterable[Task] | None:
 
 @hookspec(firstresult=True)
 def sample_level(stats: Mapping[int, LevelStats], step: int, rng: Random) -> int | None:
-    """Choose the level of the next task. `rng` is the same on every rank; draw from it and from nothing else."""
+    """Choose the level of the next task. `rng` is the same on every rank; draw from it and from nothing else.
+
+    `step`: optimiser steps that were finished when the task is drawn. Tasks are drawn ahead of their step, by one
+    generation batch or two, so the first calls all say 0. Asked once a prompt; a resumed run asks on where it was.
+    """
 
 
 @hookspec(firstresult=True)

@@ -19,7 +19,7 @@ MISTAKES = {
     "out of range": ("levels: {1: -2}\n", ":1: levels.1 is -2: must be greater than or equal to 0", ""),
     "no level": ("levels: {1: 0}\n", ":1: levels must map levels", "presets show baseline"),
     "not a number": ("reward: {alpha: .nan}\n", ":1: reward.alpha is nan: must be a finite number", ""),
-    "section is a scalar": ("train: nano\n", ":1: train is 'nano': must be a valid dictionary", ""),
+    "section is a scalar": ("train: nano\n", ":1: train is 'nano': must be a mapping", ""),
     "bad size": ("verifier: {gpu_memory: lots}\n", ":1: verifier.gpu_memory is 'lots': must be auto or a size", ""),
     "newer schema": ("schema: 2\n", ":1: schema is 2: this tritonrl-core reads schema 1", ""),
     "said twice": ("seed: 1\nname: a\nseed: 2\n", ":3: 'seed' was said on line 1 already", "Keep one."),

@@ -70,8 +70,19 @@ def test_an_unknown_plugin_gives_the_nearest_name_and_line(tmp_path):
     path.write_text("plugins:\n  - multi_inputs\n")
     error = failure(load_preset(path))
     assert "mine.yaml:2: there is no plugin 'multi_inputs'" in error.message
-    assert "Did you mean 'multi_input'?" in error.remedy
-    assert "pip install tritonrl-plugin-multi-inputs" in error.remedy
+    assert error.remedy == "Did you mean 'multi_input'?"  # and no line that installs what a typo names
+
+
+def test_a_plugin_of_a_third_party_gives_the_line_that_installs_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("plugins:\n  - zebra_stripes\n")
+    assert "pip install tritonrl-plugin-zebra-stripes" in failure(load_preset(path)).remedy
+
+
+def test_a_distributions_name_gives_the_presets(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("plugins:\n  - multi-input\n")
+    assert "underscores: 'multi_input'" in failure(load_preset(path)).remedy
 
 
 def test_two_distributions_with_one_plugin_name_are_both_named(install):
@@ -91,7 +102,7 @@ BROKEN = {
     "a class that is not there": ("", "does not import: AttributeError"),
     "something that is no plugin": ("class Mine: pass", "acme_mine:Mine is not a plugin class"),
     "another name": (GOOD.replace('"mine"', '"other"'), "its class calls itself 'other'"),
-    "no name": (GOOD.replace('    name = "mine"\n', ""), "its class calls itself None"),
+    "no name": (GOOD.replace('    name = "mine"\n', ""), "its class has no `name`"),
     "options of another kind": ("class Mine(Plugin):\n    name = 'mine'\n    Options = dict", "its Options are no"),
     "a newer hook API": (GOOD + "    hook_api = '>=2'", "is made for hook API >=2; this core has 1.0"),
     "an older hook API": (GOOD + "    hook_api = '<1.0'", "is made for hook API <1.0; this core has 1.0"),
@@ -100,9 +111,12 @@ BROKEN = {
     "an unknown hook": (
         HOOK + "def check_corectness(self, task):\n        ...",
         "implements 'check_corectness', which is no hook"),
+    "a wrapper without its mark": (
+        HOOK + "def check_correctness(self, task):\n        return (yield)",
+        "check_correctness() has a `yield`, but is not marked as a wrapper"),
     "a hook without its mark": (
         GOOD + "    def check_correctness(self, task):\n        ...",
-        "check_correctness() is a hook, but is not marked"),
+        "check_correctness() is a hook, but has no @hookimpl above it"),
     "a wrong argument": (
         HOOK + "def measure_speed(self, task, programm):\n        ...",
         "measure_speed() takes an argument 'programm' that the hook does not have"),

@@ -140,6 +140,13 @@ def test_two_owners_of_one_hook_stop_the_start_with_both_names(install):
     assert "owners: {check_correctness: second}" in caught.value.remedy
 
 
+def test_a_wrapper_needs_no_owner():
+    preset = Preset.from_data({"owners": {"check_correctness": "wrap"}})
+    with pytest.raises(PresetError, match=r"'wrap' wraps check_correctness\(\) and needs no owner"):
+        session_with(turning(lambda verdict: verdict), preset=preset)
+
+
+
 @pytest.mark.parametrize("pick", ["one", "two", "base"])
 def test_owners_picks_one(pick):
     plugins = [judging("one", RIGHT), judging("two", RIGHT)]
@@ -360,7 +367,7 @@ LOWEST_FIRST = [Status.CHEATED, Status.WRONG, Status.INFRA, Status.PASSED]
 )
 def test_a_wrapper_may_not_raise_a_verdict(before, after):
     session = session_with(turning(lambda v: replace(v, status=after)))
-    with pytest.raises(HookFailure, match=f"plugin 'wrap'.*raised {before} to {after}") as caught:
+    with pytest.raises(HookFailure, match=f"plugin 'wrap'.*turned {before} into {after}") as caught:
         judge(session, FakeProgram.ending(before))
     assert "never raise it" in caught.value.remedy
 
@@ -368,6 +375,7 @@ def test_a_wrapper_may_not_raise_a_verdict(before, after):
 @pytest.mark.parametrize(("into", "what"), [
     (lambda v: None, "returned None instead of the answer"),
     (lambda v: "fine", "answered str 'fine'"),
+    (lambda v: replace(v, status="REJECTED"), "answered with status str 'REJECTED'"),
     (lambda v: replace(v, compiled=True), "made compiled true"),
     (lambda v: 1 / 0, "raised ZeroDivisionError"),
 ])  # fmt: skip

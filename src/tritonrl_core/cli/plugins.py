@@ -73,9 +73,10 @@ def explain_plugins(
 def new(
     name: Annotated[str, typer.Argument(help="Name in presets, as in memory_use.")],
     hook: Annotated[
-        list[str] | None, typer.Option("--hook", metavar="HOOK", help="A hook to implement; may be given again.")
+        list[str] | None,
+        typer.Option("--hook", metavar="HOOK", help="A hook to implement; needed once, and again for each more."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write; by default the distribution's name, here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder to write. [default: the distribution's name]")] = None,
 ) -> None:
     """Write a package that installs, is listed and passes its own tests, to be changed from there."""
     from tritonrl_core.scaffold import new_plugin

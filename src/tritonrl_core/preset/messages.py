@@ -64,6 +64,8 @@ def _what(found: Any) -> str:
             return f"must be {found['ctx']['expected']}"
         case "value_error":
             return str(found["ctx"]["error"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be a mapping, such as {key: value}"
         case _:
             message: str = found["msg"]
             return re.sub(r"^(Input|String|Value) should", "must", message)

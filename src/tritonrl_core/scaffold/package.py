@@ -15,6 +15,8 @@ from tritonrl_core.hookspecs import HOOK_API, RULES, Kind
 from tritonrl_core.scaffold.hooks import STARTERS, TESTING, Starter
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+LONGEST_NAME = 50
+
 ImportedName = tuple[str, str]
 
 
@@ -37,19 +39,27 @@ def new_plugin(name: str, hooks: Sequence[str], folder: Path, taken: Iterable[st
 
 
 def _check_name(name: str, taken: Iterable[str]) -> None:
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise UsageError(
-            f"{name!r} is no name for a plugin",
-            remedy="Lower-case words joined by single underscores, as in memory_use.",
+            f"{_short(name)!r} is no name for a plugin",
+            remedy=f"Lower-case words joined by single underscores, as in memory_use; {LONGEST_NAME} letters at most.",
         )
+    if keyword.iskeyword(name) or name in ("test", "tests"):
+        raise UsageError(f"{name!r} is a word of Python's or of pytest's", remedy="Choose another, as in memory_use.")
     if name in {*taken, "base"}:
         raise UsageError(f"there is a plugin {name!r} already", remedy="Choose a name that presets do not know yet.")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _check_hooks(hooks: Sequence[str]) -> list[str]:
     if not hooks:
         raise UsageError("a plugin needs a hook", remedy=f"Name one or more with --hook: {', '.join(RULES)}.")
     for hook in hooks:
+        if "," in hook:
+            raise UsageError(f"{hook!r} is not one hook", remedy="Say --hook once for each.")
         if hook not in RULES:
             raise UsageError(f"there is no hook {hook!r}", remedy=did_you_mean(hook, RULES))
     return [hook for hook in RULES if hook in hooks]

@@ -82,7 +82,15 @@ def check_owners(preset: Preset, owners: Sequence[Owner]) -> None:
             if found.hook in wanted and owner.name != BASE and not found.wrapper:
                 wanted[found.hook].append(owner)
     for hook, pick in preset.owners.items():
-        _check_pick(hook, pick, wanted, preset.where("owners", hook) or f"preset {preset.name}")
+        place = preset.where("owners", hook) or f"preset {preset.name}"
+        wraps = [owner.name for owner in owners if any(
+            found.hook == hook and found.wrapper for found in implementations(type(owner.plugin))
+        )]  # fmt: skip
+        if pick in wraps and pick not in [owner.name for owner in wanted.get(hook, [])]:
+            raise PresetError(
+                f"{place}: owners: {pick!r} wraps {hook}() and needs no owner", remedy="Take the line out."
+            )
+        _check_pick(hook, pick, wanted, place)
     for hook, claims in wanted.items():
         if len(claims) > 1 and hook not in preset.owners:
             raise PluginError(

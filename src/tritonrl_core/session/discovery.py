@@ -63,10 +63,11 @@ def find_plugin(name: str, place: str = "") -> InstalledPlugin:
     if name in SHIPPED:
         raise PluginError(f"{at}plugin {name!r} is not installed", remedy=pip_hint(name))
     hint = did_you_mean(name, {*installed_plugins(), *SHIPPED})
-    raise PluginError(
-        f"{at}there is no plugin {name!r} among the installed ones",
-        remedy=f"{hint} If it is a third party's: {pip_hint(name)}",
-    )
+    if name != name.replace("-", "_"):
+        hint = f"Names in presets have underscores: {name.replace('-', '_')!r}."
+    elif not hint.startswith("Did you mean"):  # a near name is a typo: nobody should install what a typo names
+        hint = f"{hint} If it is a third party's: {pip_hint(name)}"
+    raise PluginError(f"{at}there is no plugin {name!r} among the installed ones", remedy=hint)
 
 
 def missing_plugins(preset: Preset) -> list[str]:
@@ -110,8 +111,9 @@ def check_plugin_class(loaded: object, item: InstalledPlugin) -> None:
             f"{item}: {item.target} is not a plugin class", remedy="Derive it from tritonrl_core.plugin.Plugin."
         )
     if getattr(loaded, "name", None) != item.name:
+        says = getattr(loaded, "name", None)
         raise PluginError(
-            f"{item}: its class calls itself {getattr(loaded, 'name', None)!r}",
+            f"{item}: its class has no `name`" if says is None else f"{item}: its class calls itself {says!r}",
             remedy=f"Set `name = {item.name!r}` in the class, or rename the entry point.",
         )
     if not issubclass(loaded.Options, PluginOptions):

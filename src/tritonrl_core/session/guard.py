@@ -25,6 +25,8 @@ from tritonrl_core.types import (
     Credit,
     Objection,
     SandboxResult,
+    Stage,
+    Status,
     Task,
     Timing,
     Verdict,
@@ -102,7 +104,8 @@ def guarded_wrapper(owner: Owner, hook: str, method: Callable[..., Any], tell: T
         after = checked(owner, hook, result[0])
         fault = what_was_raised(before, after)
         if fault:
-            raise owner.failure(hook, f"is a wrapper that {fault}", "A wrapper may lower an answer, never raise it.")
+            forgot, lowers = "End it with `return answer`.", "A wrapper may lower an answer, never raise it."
+            raise owner.failure(hook, f"is a wrapper that {fault}", forgot if result[0] is None else lowers)
         if after == before:
             return before
         tell(hook, owner.name)
@@ -171,6 +174,12 @@ def checked(owner: Owner, hook: str, answer: Any) -> Any:
     wanted, name = _ANSWERS[hook]
     if not isinstance(answer, wanted) or isinstance(answer, bool) or not _contents_fit(hook, answer):
         raise owner.failure(hook, f"answered {_short(answer)}", f"It answers {name}, or None to decline.")
+    for part, kind in (("status", Status), ("stage", Stage)):
+        value = getattr(answer, part, None)
+        if isinstance(answer, Verdict | Objection | Timing) and value is not None and not isinstance(value, kind):
+            raise owner.failure(
+                hook, f"answered with {part} {_short(value)}", f"Use a member of tritonrl_core.types.{kind.__name__}."
+            )
     return answer
 
 
@@ -198,7 +207,7 @@ def what_was_raised(before: Any, after: Any) -> str:
         return "answered where all that it wraps declined"
     if isinstance(before, Objection | Verdict) and isinstance(after, Objection | Verdict):
         if VERDICT_RANK[after.status] > VERDICT_RANK[before.status]:
-            return f"raised {before.status} to {after.status}"
+            return f"turned {before.status} into {after.status}"
         for part in ("valid", "compiled"):
             if getattr(before, part) is False and getattr(after, part):
                 return f"made {part} true"

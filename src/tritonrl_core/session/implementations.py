@@ -52,7 +52,7 @@ def check_implementations(plugin: type[Plugin], who: str) -> None:
     for name in RULES:
         if name not in marked and callable(getattr(plugin, name, None)):
             raise PluginError(
-                f"{who}: {name}() is a hook, but is not marked as one", remedy="Put `@hookimpl` above it."
+                f"{who}: {name}() is a hook, but has no @hookimpl above it", remedy="Put `@hookimpl` above it."
             )
     for method, options in marked.items():
         hook = options.get("specname") or method
@@ -88,6 +88,11 @@ def _check_function(hook: str, function: object, wrapper: bool, who: str) -> Non
         raise PluginError(
             f"{who}: {hook}() is `async def`, but hooks are synchronous",
             remedy="Write a plain `def`; it is called from many threads and may block.",
+        )
+    if inspect.isgeneratorfunction(function) and not wrapper and RULES[hook].kind is not Kind.COLLECT:
+        raise PluginError(
+            f"{who}: {hook}() has a `yield`, but is not marked as a wrapper",
+            remedy="Write `@hookimpl(wrapper=True)` above it, or return the answer.",
         )
     if wrapper and not inspect.isgeneratorfunction(function):
         raise PluginError(

@@ -6,6 +6,7 @@ say it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Set
 from dataclasses import fields
 from importlib.util import find_spec
@@ -60,9 +61,11 @@ def check_trainer_options(preset: Preset) -> None:
 
     Imports TRL; touches no file.
     """
-    sft_config(preset, Path("unused"))
-    grpo_config(preset, Path("unused"))
-    lora_config(preset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what TRL and transformers rename between themselves
+        sft_config(preset, Path("unused"))
+        grpo_config(preset, Path("unused"))
+        lora_config(preset)
 
 
 def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
@@ -75,7 +78,7 @@ def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
     if not isinstance(given.get("max_steps"), int) or given["max_steps"] < 1:
         raise PresetError(
             "train.grpo.max_steps is needed: the stream of tasks has no end.",
-            remedy="Set it in the preset, or say --set train.grpo.max_steps=40.",
+            remedy="Set it in the preset (`extends: baseline` has one), or say --set train.grpo.max_steps=40.",
         )
     config = _build(
         "train.grpo",
