@@ -405,6 +405,12 @@ def test_doing_less_after_some_calls_is_found(recorded):
     assert "do not do the same" in failure.reason
 
 
+def test_a_lazily_negated_view_is_unsupported_and_not_taken_for_its_memory(recorded):
+    code = SCALE + FORWARD.replace("return out", "return torch._neg_view(out)")
+    failure = failure_of(recorded(code, X), Status.UNSUPPORTED)
+    assert "negates" in failure.reason
+
+
 def test_a_value_that_decides_is_unsupported_with_its_line(recorded):
     code = SCALE + FORWARD.replace("n = x.numel()", "n = int(x.max().item())")
     failure = failure_of(recorded(code, X), Status.UNSUPPORTED)

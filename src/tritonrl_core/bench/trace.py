@@ -124,9 +124,13 @@ class Trace:
         return tensor.untyped_storage()._cdata in self._numbers
 
     def ref(self, tensor: torch.Tensor) -> TensorRef:
-        """Where a tensor lies. Raises `UnsupportedCallError` for a sparse or nested one."""
+        """Where a tensor lies. Raises `UnsupportedCallError` for a sparse or nested one, and for one that is negated or
+        conjugated when it is read: its memory holds other values than it shows.
+        """
         if tensor.layout is not torch.strided:
             raise UnsupportedCallError(f"a tensor with layout {tensor.layout} cannot be recorded")
+        if tensor.is_neg() or tensor.is_conj():
+            raise UnsupportedCallError("a view that negates or conjugates lazily cannot be recorded; resolve it first")
         storage = self.storage(tensor)
         shape, stride = tuple(map(int, tensor.shape)), tuple(map(int, tensor.stride()))
         return TensorRef(storage.number, shape, stride, int(tensor.storage_offset()), dtype_name(tensor.dtype))
