@@ -105,7 +105,7 @@ class Verifier:
             if known is None:
                 waiting.setdefault(key, []).append(index)
             else:
-                scores[index] = _as_repeat(known, *jobs[index])
+                scores[index] = as_repeat(known, *jobs[index])
                 ready.append(index)
         for index in ready:
             _tell(on_score, index, scores[index])
@@ -119,7 +119,7 @@ class Verifier:
                 self._remember(score)
                 scores[first] = score
                 for index in others:
-                    scores[index] = _as_repeat(score, *jobs[index])
+                    scores[index] = as_repeat(score, *jobs[index])
                 for index in (first, *others):
                     _tell(on_score, index, scores[index])
         finally:
@@ -236,7 +236,7 @@ def _lowered(verdict: Verdict, timing: Timing) -> Verdict:
     return replace(lower, valid=False, compiled=None) if timing.status is Status.CHEATED else lower
 
 
-def _as_repeat(score: Score, task: Task, candidate: Candidate) -> Score:
+def as_repeat(score: Score, task: Task, candidate: Candidate) -> Score:
     """The known score of the same code, under this completion's own text, task name and level."""
     return replace(
         score, candidate=candidate, task_id=task.id, level=task.level, family=task.family, cached=True, seconds=0.0

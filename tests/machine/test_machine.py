@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tritonrl_core.bench.machine.frame import NotCarriedOutError
 from tritonrl_core.bench.machine.memory import OutOfBoundsError
-from tritonrl_core.bench.machine.operations import KernelStopError, NotCarriedOutError
+from tritonrl_core.bench.machine.operations import KernelStopError
 
 X = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(8)[:, None]

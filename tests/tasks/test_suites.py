@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tritonrl_core.errors import UsageError
-from tritonrl_core.evaluate import tasks_to_judge_by
 from tritonrl_core.preset import load_preset
 from tritonrl_core.session import generate_tasks
-from tritonrl_core.tasks.suites import suite_name, suite_tasks
+from tritonrl_core.tasks.suites import named_tasks, suite_name, suite_tasks
 
 
 def test_auto_is_the_bundled_models_own_suite_and_builtin_for_all_others() -> None:
@@ -37,6 +36,6 @@ def test_no_suite_gives_no_tasks_and_an_unknown_one_a_hint() -> None:
 def test_presets_name_suites_for_training_and_for_judging() -> None:
     preset = load_preset("baseline", ["tasks.suite=builtin"])
     assert {task.origin for task in generate_tasks(preset)} == {"builtin:small"}
-    assert {task.split for task in tasks_to_judge_by("builtin")} == {"held_out"}
-    assert {task.split for task in tasks_to_judge_by("builtin:train")} == {"train"}
-    assert tasks_to_judge_by("auto", "nano") == suite_tasks("nano", "held_out")
+    assert {task.split for task in named_tasks("builtin")} == {"held_out"}
+    assert {task.split for task in named_tasks("builtin:train")} == {"train"}
+    assert named_tasks("auto", "nano") == suite_tasks("nano", "held_out")

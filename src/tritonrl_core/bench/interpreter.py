@@ -18,8 +18,9 @@ import torch
 
 from tritonrl_core.bench import wire
 from tritonrl_core.bench.machine import launch as machine
+from tritonrl_core.bench.machine.frame import NotCarriedOutError
 from tritonrl_core.bench.machine.memory import OutOfBoundsError, Segment, facts
-from tritonrl_core.bench.machine.operations import KernelStopError, NotCarriedOutError
+from tritonrl_core.bench.machine.operations import KernelStopError
 from tritonrl_core.bench.machine.text import UnknownTextError
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.memory import Shared

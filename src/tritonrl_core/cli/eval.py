@@ -166,15 +166,15 @@ def _question(
 
 def _create(preset: Preset, question: Question, out: Path | None) -> Evaluation:
     """The folder of a new evaluation; what cannot work is refused before there is one."""
-    from tritonrl_core.evaluate import tasks_to_judge_by
     from tritonrl_core.evaluate.completions import are_completions, read_completions
     from tritonrl_core.evaluate.evaluation import Evaluation
     from tritonrl_core.models import resolve_model
     from tritonrl_core.runs import new_run_folder
     from tritonrl_core.session import Session
+    from tritonrl_core.tasks.suites import named_tasks
 
     lock = Session.open(preset).lock()
-    tasks = tasks_to_judge_by(question.suite, preset.train.model, preset.tasks.size)
+    tasks = named_tasks(question.suite, preset.train.model, preset.tasks.size)
     if are_completions(question.model):
         read_completions(question.model, tasks)
     else:

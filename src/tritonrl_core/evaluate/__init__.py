@@ -15,7 +15,6 @@ from tritonrl_core.evaluate.figures import (
     report,
 )
 from tritonrl_core.evaluate.sampling import Sampler, Scorer, evaluate_policy
-from tritonrl_core.evaluate.suites import tasks_to_judge_by
 
 __all__ = [
     "FAST_P",
@@ -29,5 +28,4 @@ __all__ = [
     "fast_p",
     "pass_at_k",
     "report",
-    "tasks_to_judge_by",
 ]

@@ -21,10 +21,10 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.evaluate.completions import are_completions, read_completions
 from tritonrl_core.evaluate.figures import EvalReport, report
 from tritonrl_core.evaluate.sampling import BATCH, Job, Sampler, Scorer, judge_as_they_come
-from tritonrl_core.evaluate.suites import tasks_to_judge_by
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import EVAL_FILE, Journal, Run, read_journal, read_run, read_scores
 from tritonrl_core.spans import parse_completion
+from tritonrl_core.tasks.suites import named_tasks
 from tritonrl_core.types import Score, Task
 
 CRITERIA = ("default", "kernelbench")
@@ -98,7 +98,7 @@ class Evaluation:
         began = time.perf_counter()
         run = Run.open(self.folder)
         try:
-            tasks = tasks_to_judge_by(self.question.suite, self.preset.train.model, self.preset.tasks.size)
+            tasks = named_tasks(self.question.suite, self.preset.train.model, self.preset.tasks.size)
             known = {(score.group, score.step) for score in run.known_scores()}
             if are_completions(self.question.model):
                 places, batches = self._given(tasks, known, watcher)

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from tritonrl_core.evaluate.evaluation import last_scores, read_question
 from tritonrl_core.evaluate.sampling import Scorer
-from tritonrl_core.evaluate.suites import tasks_to_judge_by
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import EVAL_FILE, read_scores
+from tritonrl_core.tasks.suites import named_tasks
 from tritonrl_core.types import Score, Status, Task
 
 
@@ -48,7 +48,7 @@ class Reverified:
 def run_tasks(root: Path, preset: Preset, session: TaskSource) -> dict[str, Task]:
     """The tasks that a run was made of, by content key: of its training, or of the suite of an evaluation."""
     if (root / EVAL_FILE).is_file():
-        tasks = tasks_to_judge_by(read_question(root).suite, preset.train.model, preset.tasks.size)
+        tasks = named_tasks(read_question(root).suite, preset.train.model, preset.tasks.size)
     else:
         tasks = session.generate_tasks("train")
     return {task.key: task for task in tasks}

@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tritonrl_core.runs import Run
 from tritonrl_core.types import Candidate, Score, Status, Task
+from tritonrl_core.verifier import as_repeat
 
 Key = tuple[str, str]
 Job = tuple[Task, Candidate]
@@ -89,7 +90,7 @@ class Desk:
         known = self._done.get(key)
         if known is not None:
             done: Future[Score] = Future()
-            done.set_result(_repeated(known, job))
+            done.set_result(as_repeat(known, *job))
             return done
         if key not in self._open:
             self._open[key] = self._pool.submit(self._work, key, job)
@@ -134,11 +135,3 @@ class Desk:
         self.drain()
         self._pool.shutdown(wait=True)
         self._run.close()
-
-
-def _repeated(score: Score, job: Job) -> Score:
-    """A known score under this job's own task name and text."""
-    task, candidate = job
-    return replace(
-        score, candidate=candidate, task_id=task.id, level=task.level, family=task.family, cached=True, seconds=0.0
-    )

@@ -64,7 +64,7 @@ def check(where: Where, sandbox: str) -> None:
 
 def open_store(folder: Path, preset: dict[str, Any], lock: dict[str, Any]) -> Run:
     """The folder in which verdicts are kept: a new one, or one that this very verification made."""
-    if not (folder / "scores.jsonl").exists() and not folder.exists():
+    if not folder.exists():
         return Run.create(folder, preset, lock, subfolders=False)
     if verification_key(*read_run(folder)) != verification_key(preset, lock):
         raise UsageError(

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from math import isnan
 from typing import Any
 
-from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy, tasks_to_judge_by
+from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy
 from tritonrl_core.preset import Preset
+from tritonrl_core.tasks.suites import named_tasks
 from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.model import Policy
 from tritonrl_core.train.progress import Progress, StepReport
@@ -80,7 +81,7 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
 
     Raises `UsageError` for an unknown suite, `InfraError` where nothing can be judged.
     """
-    tasks = tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
+    tasks = named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 def check(preset: Preset) -> None:
     """Raise `UsageError` or its kin for what the preset asks for and this machine has not."""
     from tritonrl_core.bench.resolve import resolve_spec
-    from tritonrl_core.evaluate import tasks_to_judge_by
     from tritonrl_core.models import resolve_model
+    from tritonrl_core.tasks.suites import named_tasks
     from tritonrl_core.train.config import check_trainer_options
 
     check_trainer_options(preset)
@@ -37,7 +37,7 @@ def check(preset: Preset) -> None:
         resolve_spec(preset)
     else:
         check_service(preset)
-    tasks_to_judge_by(preset.eval.suite, preset.train.model, preset.tasks.size)
+    named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
 
 
 def open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> Verifier | RemoteVerifier:

@@ -9,6 +9,10 @@ import numpy as np
 
 from tritonrl_core.bench.machine.values import Array
 
+
+class NotCarriedOutError(Exception):
+    """Something that is right on a GPU and that the machine does not have."""
+
 PROGRAM = (-1, -2, -3)
 """Slots of a program's place in the grid, by axis."""
 
@@ -68,7 +72,7 @@ def taken(value: Any, select: Array) -> Any:
 def merged(count: int, parts: list[tuple[Array, Any]]) -> Any:
     """One value from those of disjoint selections that together are all programs."""
     if any(isinstance(value, TensorDescriptor) for _, value in parts):
-        raise NotImplementedError("a tensor descriptor that differs between programs")
+        raise NotCarriedOutError("a tensor descriptor that differs between programs")
     dims = np.broadcast_shapes(*(value.shape[1:] for _, value in parts))
     whole = np.empty((count, *dims), dtype=parts[0][1].dtype)
     for select, value in parts:
@@ -79,7 +83,7 @@ def merged(count: int, parts: list[tuple[Array, Any]]) -> Any:
 def updated(whole: Any, count: int, select: Array, value: Any) -> Any:
     """A value with that of some of the programs replaced."""
     if isinstance(whole, TensorDescriptor):
-        raise NotImplementedError("a tensor descriptor that differs between programs")
+        raise NotCarriedOutError("a tensor descriptor that differs between programs")
     dims = np.broadcast_shapes(whole.shape[1:], value.shape[1:])
     new = np.array(np.broadcast_to(whole, (count, *dims)))
     new[select] = value

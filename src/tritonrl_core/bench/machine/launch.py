@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tritonrl_core.bench.machine import values
-from tritonrl_core.bench.machine.frame import PROGRAM, Frame, TensorDescriptor
+from tritonrl_core.bench.machine.frame import PROGRAM, Frame, NotCarriedOutError, TensorDescriptor
 from tritonrl_core.bench.machine.memory import Memory, OutOfBoundsError, Segment, Traffic
-from tritonrl_core.bench.machine.operations import KernelStopError, NotCarriedOutError, Operations
+from tritonrl_core.bench.machine.operations import KernelStopError, Operations
 from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError, read
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.plan import Descriptor, Kernel, LaunchArg, TensorRef

@@ -17,16 +17,12 @@ import torch
 
 from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.control import Control
-from tritonrl_core.bench.machine.frame import PROGRAM, Frame, TensorDescriptor
+from tritonrl_core.bench.machine.frame import PROGRAM, Frame, NotCarriedOutError, TensorDescriptor
 from tritonrl_core.bench.machine.functions import ATOMICS, FLOAT_TESTS, FOLDS, FUNCTIONS, INTEGER_TESTS
 from tritonrl_core.bench.machine.libdevice import function_for
 from tritonrl_core.bench.machine.memory import Memory
 from tritonrl_core.bench.machine.text import Function, Operation, Type
 from tritonrl_core.bench.machine.values import NARROW, Array
-
-
-class NotCarriedOutError(Exception):
-    """Something that is right on a GPU and that the machine does not have."""
 
 
 class KernelStopError(Exception):

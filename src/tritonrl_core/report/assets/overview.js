@@ -19,7 +19,7 @@ function hero() {
   const before = h.held_out.before, after = h.held_out.after;
   const q = digest.question;
   const made = [digest.kind === "training" ? "training run" : "evaluation", digest.preset.name, "model " + shortName(q ? q.model : digest.preset.model),
-    digest.made.clock === "estimated" ? "no GPU: kernels interpreted, speed estimated" : digest.made.device].filter(Boolean);
+    digest.made.clock === "estimated" ? "no GPU: kernels carried out on the CPU, speed estimated" : digest.made.device].filter(Boolean);
   const tiles = el("div.tiles",
     tile(whole(h.candidates), "kernels judged", whole(h.different) + " different"),
     tile(`${whole(h.solved)} of ${whole(h.tasks)}`, "tasks solved", "at least one kernel right"),
