@@ -70,9 +70,15 @@ def test_held_out_dtypes_are_new_for_their_composition() -> None:
     assert not halves("train") & halves("dtype")
 
 
-def test_each_way_of_holding_out_is_a_third_of_the_suite() -> None:
-    origins = [task.origin for task in nano_tasks("held_out", 90)]
-    assert [origins.count(f"nano:{way}") for way in HELD_OUT] == [30, 30, 30]
+def test_level_two_is_held_out_by_composition_and_level_one_by_shape_and_dtype() -> None:
+    tasks = nano_tasks("held_out", 80)
+    ways = [(task.level, task.origin) for task in tasks]
+    assert {way: ways.count(way) for way in set(ways)} == {
+        (2, "nano:composition"): 40,
+        (1, "nano:shape"): 20,
+        (1, "nano:dtype"): 20,
+    }
+    assert {way.removeprefix("nano:") for _, way in ways} == set(HELD_OUT)
 
 
 def test_an_unknown_split_is_named() -> None:

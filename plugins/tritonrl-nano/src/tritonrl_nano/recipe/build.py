@@ -49,12 +49,13 @@ def build(out: Path, recipe: Recipe = Recipe(), processes: int | None = None) ->
     from tritonrl_nano.recipe.tokenizer import train_tokenizer
 
     began = time.perf_counter()
-    corpus = examples(recipe.examples, recipe.seed, recipe.mixture, processes or os.cpu_count() or 1)
+    processes = processes or len(os.sched_getaffinity(0))
+    corpus = examples(recipe.examples, recipe.seed, recipe.mixture, processes)
     tokenizer = train_tokenizer(texts(corpus[:TOKENIZER_EXAMPLES]))
     made = time.perf_counter()
     log.info("corpus of %d examples and tokenizer: %.0f s", len(corpus), made - began)
     model = new_model(tokenizer)
-    loss = _fine_tune(model, tokenizer, corpus, recipe, processes or os.cpu_count() or 1)
+    loss = _fine_tune(model, tokenizer, corpus, recipe, processes)
     trained = time.perf_counter()
     log.info("training: %.0f s", trained - made)
     _save(model, tokenizer, out)
@@ -158,6 +159,6 @@ def _machine() -> dict[str, str]:
     import transformers
     import trl
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{len(os.sched_getaffinity(0))} CPU cores"
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__}
     return {"device": device, "python": platform.python_version(), **versions}

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tritonrl_nano.recipe.suite import SEEDS
 from tritonrl_nano.recipe.tasks import nano_tasks
 
 MAX_NEW_TOKENS = 256
@@ -16,7 +17,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Two reports, `sampled` (`tasks` × `samples` at temperature 1), `greedy` (one a task), as plain data.
 
-    Tasks are `nano_tasks("held_out", tasks)`; `seed` seeds the sampling. Intervals: 95 %, by bootstrap over tasks.
+    Tasks are those of the shipped draw, the shipped ones first; `seed` seeds the sampling. Intervals: 95 %, by
+    bootstrap over tasks.
     """
     from tritonrl_core.evaluate import evaluate_policy
     from tritonrl_core.preset import load_preset
@@ -24,7 +26,7 @@ def evaluate(
     from tritonrl_core.verifier import Verifier
 
     policy = load_policy(model)
-    suite = nano_tasks("held_out", tasks)
+    suite = nano_tasks("held_out", tasks, SEEDS["held_out"])
     with Verifier(load_preset(preset)) as verifier:
         common: dict[str, Any] = {"max_new_tokens": MAX_NEW_TOKENS, "seed": seed}
         sampled = evaluate_policy(policy, suite, verifier, samples=samples, temperature=1.0, **common)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 COUNTS = {"train": 512, "held_out": 64}
 """Tasks of each split; a run of 40 steps of 8 prompts meets each training task at most once."""
 
+SEEDS = {"train": 0, "held_out": 2}
+"""Which draw of each split is shipped. Draw 0 of the held-out tasks was looked at while the recipe and its number of
+steps were chosen; this one was first drawn when both were fixed."""
+
 FOLDER = Path(__file__).parents[1] / "suite"
 """Where the shipped files lie."""
 
@@ -32,7 +36,8 @@ def write_suite(folder: Path = FOLDER) -> dict[str, int]:
 
 def suite_text(split: str) -> str:
     """A split as JSON lines, one task each, fields at their default left out."""
-    return "".join(json.dumps(_plain(task), sort_keys=True) + "\n" for task in nano_tasks(split, COUNTS[split]))
+    tasks = nano_tasks(split, COUNTS[split], SEEDS[split])
+    return "".join(json.dumps(_plain(task), sort_keys=True) + "\n" for task in tasks)
 
 
 def _plain(task: Task) -> dict[str, Any]:
