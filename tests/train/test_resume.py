@@ -123,9 +123,9 @@ def test_an_evaluation_before_and_after_changes_no_score_and_is_the_result(
     assert evaluated[1]["sampled/correct"] == summary.after.sampled.correct
 
 
-def stages_of(kit: Any, *arguments: Any, **options: Any) -> list[str]:
+def stages_of(kit: Any, *arguments: Any, evaluate: bool | None = True, **options: Any) -> list[str]:
     listener = Listener()
-    kit.run(*arguments, evaluate=True, progress=listener, **options)
+    kit.run(*arguments, evaluate=evaluate, progress=listener, **options)
     return listener.stages
 
 
@@ -142,6 +142,17 @@ def test_an_evaluation_that_is_done_is_not_repeated(
     rows = [(row["when"], row["step"]) for row in read_metrics(run) if row["stage"] == "eval"]
     assert rows == [("before", 0), ("step 4", 4), ("after", 6)]
     assert stages_of(kit, tiny_policy, log, task_folder, resume=run) == []
+
+
+@pytest.mark.parametrize("evaluate", [True, False])
+def test_a_resumed_run_evaluates_if_it_began_so_where_nobody_says(
+    kit: Any, tiny_policy: Path, task_folder: Path, tmp_path: Path, evaluate: bool
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    with pytest.raises(KeyboardInterrupt):
+        stages_of(kit, tiny_policy, log, task_folder, out=run, die_after=28, evaluate=evaluate)
+    stages = stages_of(kit, tiny_policy, log, task_folder, resume=run, evaluate=None)
+    assert stages == ["rl 6", *(["held out, after 9"] if evaluate else [])]
 
 
 def test_a_run_that_was_killed_in_its_last_evaluation_makes_it_when_resumed(

@@ -30,8 +30,13 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run's folder. [default: runs/<preset>-<time>]")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed: its folder.")] = None,
     evaluate: Annotated[
-        bool, typer.Option("--eval/--no-eval", help="Judge the model on held-out tasks before and after.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--eval/--no-eval",
+            help="Judge the model on held-out tasks before and after. [default: yes; with --resume as the run began]",
+            show_default=False,
+        ),
+    ] = None,
     stage: Annotated[Stage, typer.Option(help="Supervised cold start, reinforcement learning, or both.")] = Stage.ALL,
 ) -> None:
     """Train a model with a preset, from supervised cold start to reinforcement learning."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import Run, read_metrics, read_run
+from tritonrl_core.runs import Run, read_metrics, read_run, read_scores
 from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.opening import check, open_run, open_verifier, quiet_libraries
 from tritonrl_core.train.progress import Progress, Silent
@@ -64,12 +64,13 @@ def train(
     out: Path | None = None,
     resume: Path | None = None,
     stage: str = "all",
-    evaluate: bool = False,
+    evaluate: bool | None = False,
     progress: Progress | None = None,
     open_scorer: OpenScorer | None = None,
 ) -> RunSummary:
     """Train `model` (the preset's, if None) as the preset says. With `resume`, the run in that folder goes on instead,
-    under the preset that it was started with. `evaluate` measures the held-out suite before and after reinforcement.
+    under the preset that it was started with. `evaluate` measures the held-out suite before and after reinforcement;
+    None: yes, but a resumed run as it began.
 
     `open_scorer` puts something else in the verifier's place (a service, say); it is closed at the end if it can be.
     Raises `UsageError` and its kin for what the user can mend.
@@ -82,7 +83,7 @@ def train(
         if stage in ("sft", "all"):
             training.cold_start()
         if stage in ("rl", "all"):
-            training.reinforce(evaluate)
+            training.reinforce(training.evaluates() if evaluate is None else evaluate)
     finally:
         training.close()
     return RunSummary(
@@ -267,6 +268,12 @@ class _Training:
         if held_out is not None:
             self.held_out[when] = held_out
         self._ranks.wait_for_everyone()
+
+    def evaluates(self) -> bool:
+        """Whether to evaluate where nobody said: yes, unless this run is resumed and has judged completions without."""
+        root = self.run.paths.root
+        begun = self.resumed and next(iter(read_scores(root, superseded=True)), None) is not None
+        return not begun or any(row["stage"] == "eval" for row in read_metrics(root))
 
     def _evaluated(self) -> dict[str, HeldOut]:
         """What a resumed run has measured already, by when."""

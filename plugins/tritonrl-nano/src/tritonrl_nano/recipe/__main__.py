@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--examples", type=int, default=Recipe().examples)
     made.add_argument("--steps", type=int, default=Recipe().steps)
     made.add_argument("--rates", default="{}", help='JSON: habits with another rate, such as {"no epsilon": 0.5}')
-    made.add_argument("--processes", type=int, default=None, help="default: as many as the cores that this process may use")
+    made.add_argument("--processes", type=int, default=None, help="default: one for each core it may use")
     suite = commands.add_parser("suite", help="write the tasks that are shipped beside the weights")
     suite.add_argument("--out", type=Path, required=True, help="folder to write train.jsonl and held_out.jsonl to")
     judged = commands.add_parser("evaluate", help="share of right kernels on held-out tasks, at T = 1 and greedy")
