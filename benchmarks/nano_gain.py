@@ -2,10 +2,10 @@
 
     python benchmarks/nano_gain.py --runs published:0,published:1,fixed:0,even_odds:0 --out DIR [--pairs 4]
 
-Each run is `tritonrl train` in a process of its own, without a GPU, on two cores of its own (as many at a time as there
-are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the plugin left out: the preset's mix) or
-`even_odds`. One JSON line a run goes to stdout as it ends, and to DIR/results.jsonl; the
-table of all of them goes to the page by benchmarks/tables.py.
+Each run is `tritonrl train` in a process of its own, without a GPU, on two cores of its own, of those that this process
+may use (as many runs at a time as there are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the
+plugin left out: the preset's mix), `half` (the same with both levels alike) or `even_odds`. One JSON line a run goes to
+stdout as it ends, and to DIR/results.jsonl; the table of all of them goes to the page by benchmarks/tables.py.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from tritonrl_core.runs import read_metrics
 ARMS = {
     "published": [],
     "fixed": ["without=[curriculum]"],
+    "half": ["without=[curriculum]", "levels.1=0.5", "levels.2=0.5"],
     "even_odds": ["plugins.curriculum.mode=even_odds"],
 }
 CORES = 2
 
 
-def run(arm: str, seed: int, free: Queue[int], out: Path, given: argparse.Namespace) -> dict[str, Any]:
+def run(arm: str, seed: int, free: Queue[list[int]], out: Path, given: argparse.Namespace) -> dict[str, Any]:
     """One training run on two cores of its own, and what came of it; `ended` is false where it ran out of time."""
     place = free.get()
     try:
@@ -44,11 +45,11 @@ def run(arm: str, seed: int, free: Queue[int], out: Path, given: argparse.Namesp
         free.put(place)
 
 
-def trained(arm: str, seed: int, place: int, out: Path, given: argparse.Namespace) -> dict[str, Any]:
+def trained(arm: str, seed: int, place: Sequence[int], out: Path, given: argparse.Namespace) -> dict[str, Any]:
     folder = out / f"{arm}-{seed}"
     changes = [*ARMS[arm], f"seed={seed}", *given.set]
     program = "from tritonrl_core.cli import main; main()"
-    command = ["taskset", "-c", f"{place}-{place + CORES - 1}", sys.executable, "-c", program, "train"]
+    command = ["taskset", "-c", ",".join(map(str, place)), sys.executable, "-c", program, "train"]
     command += ["--preset", given.preset, "--out", str(folder)]
     command += [part for change in changes for part in ("--set", change)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(CORES)}
@@ -80,6 +81,11 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
+def pairs_of_cores(cores: Sequence[int]) -> list[list[int]]:
+    """The cores in twos, one of which is left over where their number is odd."""
+    return [list(cores[first : first + CORES]) for first in range(0, len(cores) - CORES + 1, CORES)]
+
+
 def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Table:
     """One row a run that ended."""
     columns = ["curriculum", "seed", "before, T = 1", "after, T = 1", "before, greedy", "after, greedy",
@@ -109,17 +115,20 @@ def main() -> None:
     parser.add_argument("--runs", required=True, help="ARM:SEED, separated by commas")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--preset", default="all_extensions", help="one with the curriculum in it")
-    parser.add_argument("--first-core", type=int, default=0)
-    parser.add_argument("--pairs", type=int, help="runs at a time, each on two cores [default: all]")
+    parser.add_argument("--first-core", type=int, default=0, help="leave out the cores before this one")
+    parser.add_argument("--pairs", type=int, help="runs at a time, each on two cores [default: what there is room for]")
     parser.add_argument("--limit-s", type=float, default=900.0, help="seconds after which a run is ended")
     parser.add_argument("--set", action="append", default=[], help="as of `tritonrl train`")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = [(arm, int(seed)) for arm, seed in (entry.split(":") for entry in options.runs.split(","))]
-    free: Queue[int] = Queue()
-    pairs = options.pairs or len(wanted)
-    for pair in range(pairs):
-        free.put(options.first_core + CORES * pair)
+    places = pairs_of_cores([core for core in sorted(os.sched_getaffinity(0)) if core >= options.first_core])
+    pairs = min(options.pairs or len(wanted), len(places))
+    if not pairs:
+        parser.error(f"a run takes {CORES} cores, and there are fewer")
+    free: Queue[list[int]] = Queue()
+    for place in places[:pairs]:
+        free.put(place)
     with ThreadPoolExecutor(free.qsize()) as pool, (options.out / "results.jsonl").open("a") as results:
         running = [pool.submit(run, arm, seed, free, options.out, options) for arm, seed in wanted]
         found = []
