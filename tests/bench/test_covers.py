@@ -183,6 +183,15 @@ def test_a_batch_norm_in_training_changes_its_own_buffers(judge):
     assert judge(worse, BATCH_NORM, mode="train", mutated_buffers=buffers).status is Status.WRONG
 
 
+def test_what_the_reference_changes_is_changed_likewise_or_left_alone(judge):
+    buffers = ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
+    biased = NORM.replace("s / (N - 1) * momentum", "s / N * momentum * 0.5")
+    found = judge(biased, BATCH_NORM, mode="train", mutated_buffers=buffers)
+    assert (found.status, "parameter norm.running_var, which it changes" in found.reason) == (Status.WRONG, True)
+    forgets = "\n".join(line for line in NORM.splitlines() if "tl.store(var + c" not in line)
+    assert judge(forgets, BATCH_NORM, mode="train", mutated_buffers=buffers).status is Status.PASSED
+
+
 TUNED = (
     HEAD
     + KERNEL.replace(

@@ -78,8 +78,17 @@ def test_a_changed_parameter_is_named(pool):
     answer = check(pool, replace(PLAN, steps=(*STEPS, spoil)))
     assert answer.data["status"] == Status.WRONG
     assert "parameter w" in answer.data["reason"]
-    allowed = check(pool, replace(PLAN, steps=(*STEPS, spoil)), task=replace(TASK, mutated_buffers=("w",)))
-    assert allowed.data["status"] == Status.PASSED
+
+
+def test_a_parameter_that_the_reference_changes_is_changed_likewise_or_left_alone(pool):
+    counts = replace(TASK, source=SOURCE.replace("return x * 2.0 + self.w", "y = x * 2.0 + self.w\n        "
+                     "self.w.zero_()\n        return y"), mutated_buffers=("w",))  # fmt: skip
+    zero, double = (AtenCall(name, args, {}, (W,)) for name, args in
+                    (("aten.zero_.default", (W,)), ("aten.mul_.Tensor", (W, 2.0))))  # fmt: skip
+    for steps in (STEPS, (*STEPS, zero)):
+        assert check(pool, replace(PLAN, steps=steps), task=counts).data["status"] == Status.PASSED
+    wrong = check(pool, replace(PLAN, steps=(*STEPS, double)), task=counts).data
+    assert (wrong["status"], "parameter w, which it changes" in wrong["reason"]) == (Status.WRONG, True)
 
 
 IN_PLACE = replace(TASK, source=SOURCE.replace("return x * 2.0 + self.w", "x.mul_(2.0)\n        return x + self.w"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +146,7 @@ def _compared(job: Job, arena: Arena) -> Comparison:
     if wrong:
         names = ", ".join(wrong).replace("input ", "its input ", 1)
         return Comparison(False, None, reason=f"changed {names}, which the reference leaves alone")
-    left = _left_behind(job, now)
+    left = _left_behind(job, now, changed)
     if not left.ok:
         return left
     got = [arena.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in job.plan.outputs]
@@ -168,20 +168,22 @@ def _tensors(job: Job, arena: Arena) -> tuple[dict[str, torch.Tensor], dict[str,
     now = {name: arena.tensor(ref) for name, ref in zip(named, job.plan.inputs, strict=True)}
     before = dict(named)
     for name, ref in job.plan.parameters.items():
-        if name not in job.task.mutated_buffers:
-            now[f"parameter {name}"] = arena.tensor(ref)
-            before[f"parameter {name}"] = state[name].to(now[f"parameter {name}"].dtype)
+        now[f"parameter {name}"] = arena.tensor(ref)
+        before[f"parameter {name}"] = state[name].to(now[f"parameter {name}"].dtype)
     return now, before
 
 
-def _left_behind(job: Job, now: Mapping[str, torch.Tensor]) -> Comparison:
-    """Whether inputs that the reference changes are left as it leaves them."""
-    after = {name: value for name, value in job.prepared.after.items() if name in now and name.startswith("input")}
-    if not after:
-        return Comparison(True, 0.0)
-    got, expected = [now[name] for name in after], list(after.values())
-    compared = compare(got, expected, expected, precision=job.precision)
-    return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
+def _left_behind(job: Job, now: Mapping[str, torch.Tensor], changed: Sequence[str]) -> Comparison:
+    """Whether what the reference changes is left as it leaves it; a parameter may also be left alone."""
+    after = {name: value for name, value in job.prepared.after.items() if name in now}
+    for name, value in after.items():
+        if name.startswith("input") or name in changed:
+            left = [value.to(now[name].dtype)]
+            compared = compare([now[name]], left, left, precision=job.precision)
+            if not compared.ok:
+                what = "the input it changes" if name.startswith("input") else f"{name}, which it changes"
+                return replace(compared, reason=f"{what}: {compared.reason}")
+    return Comparison(True, 0.0)
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:

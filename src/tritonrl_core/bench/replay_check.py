@@ -207,10 +207,14 @@ def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
             changed.append(name)
     for name, ref in job.plan.parameters.items():
         owner, now, before = f"parameter {name}", placed.tensor(ref), answers.state[name]
-        if name in job.task.mutated_buffers or same_bits(now, before.to(now.dtype)):
+        if same_bits(now, before.to(now.dtype)):
             continue
-        if owner not in answers.after or not _compare_left([now], [answers.after[owner]], job.precision).ok:
+        if owner not in answers.after:
             changed.append(owner)
+            continue
+        compared = _compare_left([now], [answers.after[owner].to(now.dtype)], job.precision)
+        if not compared.ok:
+            return replace(compared, reason=f"{owner}, which it changes: {compared.reason}")
     if changed:
         names = ", ".join(changed).replace("input ", "its input ", 1)
         return Comparison(False, None, reason=f"changed {names}, which the reference leaves alone")
