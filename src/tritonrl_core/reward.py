@@ -97,10 +97,12 @@ class CreditRules:
     `speed_from`: speed counts only in groups with at least this share of correct completions.
     `merge_noise`: where no two correct completions of a group differ in speed by more than the noise, all of them count
     as equally fast, so that a group that differs by timing noise alone teaches nothing.
+    `uniform`: what the split is compared with. All tokens learn from one reward, r_correct + alpha * r_speed.
     """
 
     speed_from: float = 0.0
     merge_noise: bool = False
+    uniform: bool = False
 
 
 def group_credit(scores: Sequence[Score], alpha: float, rules: CreditRules | None = None) -> list[Credit]:
@@ -112,8 +114,18 @@ def group_credit(scores: Sequence[Score], alpha: float, rules: CreditRules | Non
         speeds = _merge_noise(scores, speeds)
     known = [value for value in correctness if value is not None]
     counts = bool(known) and sum(known) / len(known) >= rules.speed_from
+    if rules.uniform:
+        whole = [_whole(c, s, alpha if counts else 0.0) for c, s in zip(correctness, speeds, strict=True)]
+        return [Credit(plan=advantage, code=advantage) for advantage in normalised(whole)]
     plan = normalised(speeds) if counts else [0.0] * len(scores)
     return [Credit(plan=alpha * p, code=c) for p, c in zip(plan, normalised(correctness), strict=True)]
+
+
+def _whole(correctness: float | None, speed: float | None, alpha: float) -> float | None:
+    """One reward of both parts; None where a part that counts is not known."""
+    if correctness is None or (speed is None and alpha > 0):
+        return None
+    return correctness + alpha * (speed or 0.0)
 
 
 def normalised(rewards: Sequence[float | None]) -> list[float]:

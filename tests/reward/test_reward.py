@@ -104,6 +104,16 @@ def test_credit_is_the_published_formula() -> None:
         assert got.plan == pytest.approx(0.1 * (s - fmean(speed)) / (stdev(speed) + EPSILON))
 
 
+def test_one_reward_for_all_tokens_is_correctness_and_alpha_times_speed() -> None:
+    rules = CreditRules(uniform=True)
+    group = [score(1.0, 2.0), score(1.0, 1.0), score(0.0, 0.0)]
+    expected = normalised([1.2, 1.1, 0.0])
+    assert group_credit(group, 0.1, rules) == [Credit(pytest.approx(a), pytest.approx(a)) for a in expected]
+    assert group_credit(group, 0.0, rules)[0] == group_credit(group, 0.0, rules)[1]
+    # Where the clock failed, there is no reward to compare, and no penalty either.
+    assert group_credit([*group, score(1.0, None)], 0.1, rules) == [*group_credit(group, 0.1, rules), Credit(0.0, 0.0)]
+
+
 def test_infra_moves_no_mean_and_gets_nothing() -> None:
     whole = group_credit([score(1.0, 1.0), score(0.0, 0.0)], 0.1)
     with_infra = group_credit([score(1.0, 1.0), score(None, None), score(0.0, 0.0)], 0.1)

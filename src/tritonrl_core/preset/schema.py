@@ -109,6 +109,7 @@ class RewardSettings(_Section):
     speed: SpeedReward = SpeedReward()
     speed_from: Annotated[Number, Field(ge=0, le=1)] = 0.0
     merge_noise: bool = False
+    uniform: bool = False
 
 
 class TrainSettings(_Section):
