@@ -15,6 +15,7 @@ from typing import Any
 
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.facts import plan_facts
+from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
@@ -108,6 +109,7 @@ class GpuProgram:
         self._facts: dict[int, dict[str, Any]] = {}
         self._alternatives: dict[int, CaseResult | None] = {}
         self._results: dict[str, CaseResult] = {}
+        self._large = LargeCases()
         self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
@@ -215,7 +217,10 @@ class GpuProgram:
                 protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None,
                 pick: int = -1) -> Answer:  # fmt: skip
         sent = self._sent(prepared)
-        job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known, pick)
+        name = content_key(case.signature, case.distribution, case.seed)
+        with self._lock:
+            large = self._large.how(name, prepared.plan)
+        job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known, pick, large)
         # What is timed for one task is timed by one worker: the clocks of two processes differ by some tenths of a µs.
         timed = do == "time"
         began = time.perf_counter()
@@ -228,6 +233,8 @@ class GpuProgram:
         if answer.outcome == "died" or answer.data.get("fault") == "ours":
             # A worker that dies without a word may be the machine's fault: once more, on the spare.
             answer = self._pool.run(job, self._spec.timeout_s)
+        with self._lock:
+            self._large.learn(name, answer.data)
         return answer
 
     def _sent(self, prepared: Ready) -> PlanBytes:

@@ -25,6 +25,7 @@ class Traffic:
         # Opened anew: a lock belongs to the open file, and an inherited one is shared by all.
         self._door, self._room = (os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC) for fd in inherited)
         self._waiting = waiting
+        self._have_it_alone = False
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -37,12 +38,17 @@ class Traffic:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Inside `shared`: nobody else uses the GPU meanwhile."""
+        """Inside `shared`: nobody else uses the GPU meanwhile. May be entered again inside itself."""
+        if self._have_it_alone:
+            yield
+            return
         fcntl.flock(self._room, fcntl.LOCK_UN)
         self._enter(fcntl.LOCK_EX)
+        self._have_it_alone = True
         try:
             yield
         finally:
+            self._have_it_alone = False
             fcntl.flock(self._room, fcntl.LOCK_UN)
             self._enter(fcntl.LOCK_SH)
 

@@ -78,10 +78,13 @@ class Cases:
         kept = self._known(task, case)
         return kept.given() if kept else given_by(self.materials(task, case))
 
-    def answers(self, task: Task, case: InputCase) -> Answers:
-        """What a run must have left, on the device. To be asked for only when the candidate's kernels have ended."""
+    def answers(self, task: Task, case: InputCase, *, double: bool = True) -> Answers:
+        """What a run must have left, on the device. To be asked for only when the candidate's kernels have ended.
+
+        Without `double` the reference runs in its working dtype only, and `exact` is `native`.
+        """
         kept = self._known(task, case)
-        return kept.answers(self.device) if kept else self._work_out(task, case)
+        return kept.answers(self.device) if kept else self._work_out(task, case, double)
 
     def clear(self) -> None:
         """Give all free memory back to the driver: a pointer into it is a fault from then on."""
@@ -122,14 +125,15 @@ class Cases:
         if len(self._changed) > MOST_KNOWN:
             self._changed.popitem(last=False)
 
-    def _work_out(self, task: Task, case: InputCase) -> Answers:
+    def _work_out(self, task: Task, case: InputCase, double: bool) -> Answers:
         key = content_key(task.key, case.signature, case.distribution, case.seed)
-        return _answers(self.materials(task, case), self._changed.get(key))
+        return _answers(self.materials(task, case), self._changed.get(key), double)
 
 
-def _answers(materials: Materials, changed: frozenset[str] | None) -> Answers:
+def _answers(materials: Materials, changed: frozenset[str] | None, double: bool = True) -> Answers:
     """`changed` is what the reference is known to change; None where that is not known."""
-    exact, native = materials.expected("fp64"), materials.expected("native")
+    native = materials.expected("native")
+    exact = materials.expected("fp64") if double else native
     after = _after(materials) if changed is None or changed else {}
     return Answers(exact, native, named_inputs(materials.inputs), materials.state, after)
 

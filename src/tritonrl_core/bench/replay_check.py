@@ -26,7 +26,7 @@ from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.replay_cases import Answers, Cases, same_bits
 from tritonrl_core.bench.replay_job import Job
 from tritonrl_core.bench.replayer import Placed, Replay
-from tritonrl_core.bench.tolerance import Comparison, compare
+from tritonrl_core.bench.tolerance import Comparison, compare, own_error
 from tritonrl_core.bench.walk import given_by, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Stage, Status, Task
@@ -71,7 +71,9 @@ class Bench:
         del given
         self.cases.clear()
         clock.mark("place")
+        used = Used(self.device, outside=self.flush.numel())
         self._run(job, placed)
+        running = used.most()
         clock.mark("run")
         got = [output.clone() for output in placed.outputs()]
         guards = placed.arena.guards_hold()
@@ -80,7 +82,8 @@ class Bench:
         if answer["status"] == Status.PASSED and not right_only_by_launches(job.plan):
             answer["withheld_right"] = self._right_without_launches(job, placed)
             clock.mark("withheld")
-        answer["facts"] = facts(replay)
+        answer["facts"] = {**facts(replay), **placed.arena.room(), "bytes_while_running": running,
+                           "bytes_at_most": used.most()}  # fmt: skip
         wipe(got)
         if not self.resident_intact():
             answer |= {"status": Status.CHEATED, "reason": "a kernel wrote to memory that it was not given"}
@@ -132,7 +135,7 @@ class Bench:
             outside = "a kernel stored outside its tensors: memory beside them was written to; is a mask missing?"
             return {**_answer(Comparison(False, None, reason=outside)), "status": Status.RUNTIME_ERROR}
         clock = clock or Clock()
-        answers = self.cases.answers(job.task, job.case)
+        answers = self.cases.answers(job.task, job.case, double=job.large is None or job.large.double)
         others: list[list[torch.Tensor]] = []
 
         def nearby() -> list[list[torch.Tensor]]:
@@ -149,8 +152,10 @@ class Bench:
             compared = compare(
                 got, answers.exact, answers.native, job.task, job.case,
                 criterion=job.criterion, precision=job.precision, nearby=nearby,
+                elsewhere=job.large.elsewhere if job.large else (),
             )  # fmt: skip
-            return _answer(compared)
+            own = [own_error(*pair) for pair in zip(answers.exact, answers.native, strict=True)] if job.large else []
+            return {**_answer(compared), "own_error": own}
         finally:
             answers.wipe()
             wipe([tensor for outputs in others for tensor in outputs])
@@ -242,6 +247,19 @@ class fault_boundary:  # noqa: N801 - a context that reads as a phrase
 
 def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+class Used:
+    """How much memory of the device is in use at most, from now on, beside `outside`; 0 where nobody counts."""
+
+    def __init__(self, device: torch.device, outside: int) -> None:
+        self._device, self._outside = device, outside
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def most(self) -> int:
+        """Bytes so far."""
+        return torch.cuda.max_memory_allocated(self._device) - self._outside if self._device.type == "cuda" else 0
 
 
 class Clock:

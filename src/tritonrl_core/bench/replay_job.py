@@ -31,6 +31,15 @@ class PlanBytes:
     built: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A case beyond `large_cases.LARGE` bytes. `double`: the reference runs in double precision. Else what its error
+    was on other cases (`tolerance.OwnError`, by output) stands for its own."""
+
+    double: bool
+    elsewhere: tuple[tuple[float, float] | None, ...] = ()
+
+
 @dataclass(frozen=True)
 class Job:
     """One plan for one case, with binaries in the order of its kernels. `key` is the plan's and the binaries' own."""
@@ -45,6 +54,9 @@ class Job:
     pick: int = -1
     """Which alternative of every tuning group to run; -1 leaves it to the clock."""
 
+    large: Large | None = None
+    """How a large case is compared; None where the case is not large."""
+
 
 def plan_bytes(plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> PlanBytes:
     """Encode a plan and its binaries."""
@@ -55,12 +67,12 @@ def plan_bytes(plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> Plan
 
 def job_bytes(do: str, task: Task, case: InputCase, plan: PlanBytes, criterion: str, precision: str,
               protocol: TimingProtocol | None = None, known: Mapping[str, Any] | None = None,
-              pick: int = -1) -> bytes:  # fmt: skip
+              pick: int = -1, large: Large | None = None) -> bytes:  # fmt: skip
     """A job for the worker: `do` is `check` or `time`; `known` are the samples of baselines measured before."""
     header = {
         "do": do, "task": asdict(task), "case": asdict(case), "key": plan.key, "criterion": criterion,
         "precision": precision, "protocol": None if protocol is None else asdict(protocol),
-        "known": dict(known or {}), "pick": pick,
+        "known": dict(known or {}), "pick": pick, "large": None if large is None else asdict(large),
     }  # fmt: skip
     return _framed(json.dumps(header).encode(), plan.plan, plan.built)
 
@@ -87,6 +99,13 @@ class Message:
         return InputCase(**self.header["case"])
 
     @property
+    def large(self) -> Large | None:
+        data = self.header.get("large")
+        return None if data is None else Large(
+            data["double"], tuple(None if own is None else (own[0], own[1]) for own in data["elsewhere"])
+        )
+
+    @property
     def protocol(self) -> TimingProtocol:
         data = self.header["protocol"]
         return TimingProtocol(**{**data, "baselines": tuple(data["baselines"])})
@@ -106,7 +125,7 @@ class Message:
         """The job with a plan that is known already."""
         header = self.header
         how = header["criterion"], header["precision"], header["key"], header["pick"]
-        return Job(self.task, self.case, plan, built, *how)
+        return Job(self.task, self.case, plan, built, *how, large=self.large)
 
 
 def read(data: bytes) -> Message:

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 from tritonrl_core.bench import wire
@@ -47,8 +48,12 @@ def main(arguments: list[str]) -> int:
         began = time.perf_counter()
         data = wire.content(fds[0])
         os.close(fds[0])
-        with traffic.shared():
-            answer = _do(bench, read(data))
+        message = read(data)
+        # A large case takes most of the device's memory: nobody else works beside it, and none of it is kept.
+        with traffic.shared(), traffic.alone() if message.large else nullcontext():
+            answer = _do(bench, message)
+            if message.large:
+                bench.cases.clear()
         answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])

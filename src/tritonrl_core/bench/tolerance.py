@@ -32,7 +32,10 @@ expected; none is below half the dtype's smallest positive number, because a res
 by everyone.
 
 Where the reference has no double-precision form (`e` comes in the working dtype), its own error is not known and `r·s`
-alone stands for another order of summation.
+alone stands for another order of summation. Of a case that is too large to be worked out in double precision each time
+(`bench.large_cases`), `e` is in the working dtype too, and what the reference's error was on other cases of the task
+(`own_error`, relative to the output's scale) stands for its own: 16 times that mean error for `q`, because other values
+may be worse conditioned, and the largest for `M`.
 
 The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
 stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly.
@@ -71,6 +74,7 @@ LOWERED = {"tf32": 4 * 2.0**-10, "half": 4 * 2.0**-8}
 SUMMATION = 256.0
 OWN_ERROR = 4.0
 WORST_ERROR = 8.0
+ELSEWHERE = 16.0
 SHARE = 0.125
 EXPLAINED = 0.25
 ZERO = 8.0
@@ -86,6 +90,9 @@ KERNELBENCH = {torch.float32: 1e-4, torch.float64: 1e-4}
 
 
 Nearby = Callable[[], Sequence[Sequence[Tensor]]]
+
+OwnError = tuple[float, float]
+"""Mean (root mean square) and largest error of a reference in its working dtype, by the scale of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +116,12 @@ def compare(
     criterion: str = "default",
     precision: str = "ieee",
     nearby: Nearby | None = None,
+    elsewhere: Sequence[OwnError | None] = (),
 ) -> Comparison:
     """Compare a candidate's outputs with the reference's, in order; the worst of them is the answer.
 
-    `expected64` may hold outputs in the working dtype, where the reference has no other.
+    `expected64` may hold outputs in the working dtype, where the reference has no other; `elsewhere` is what its error
+    was on other cases, by output.
 
     `nearby` gives the reference's outputs in double precision for inputs that are a little off (above); it is called
     where it can matter.
@@ -129,14 +138,31 @@ def compare(
         return Comparison(False, None, reason=mismatch, facts=facts)
     tolerance = task.tolerance if task else None
     results = [
-        _compare_one(index, _real(mine), _real(exact), _real(native), tolerance, criterion, precision, nearby)
+        _compare_one(
+            index, _real(mine), _real(exact), _real(native), tolerance, criterion, precision, nearby,
+            elsewhere[index] if index < len(elsewhere) else None,
+        )
         for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
     ]
     worst = max(results, key=lambda result: result.error or 0.0, default=Comparison(True, 0.0))
     return worst if worst.ok else replace(worst, reason=_story(worst.worst, len(got)))
 
 
-def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee") -> Tensor:
+def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
+    """A reference's error on one output, for cases without `exact`; None where it is not known.
+
+    `exact` is in double precision. Non-finite elements do not count.
+    """
+    if exact.dtype == native.dtype or not native.dtype.is_floating_point or not native.numel():
+        return None
+    own = (native.to(torch.float64) - exact).abs()
+    own[~torch.isfinite(own)] = 0
+    whole = float(_row_rms(_finite(exact).flatten()))
+    return (float(_row_rms(own.flatten())) / whole, float(own.amax()) / whole) if whole else None
+
+
+def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee",
+              elsewhere: OwnError | None = None) -> Tensor:  # fmt: skip
     """How far each element may be from `exact`, by the default criterion. Non-finite elements count as 0.
 
     `exact` must have elements, and is float64 unless the reference has only one precision.
@@ -157,6 +183,10 @@ def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, pre
         q = torch.maximum(_row_rms(own), _row_rms(unexplained.flatten()))
         summation = torch.minimum(summation, SUMMATION * q)
     noise = torch.maximum(OWN_ERROR * _row_max(own), WORST_ERROR * unexplained.amax())
+    if elsewhere and not own_known and not lowered and not tolerance:
+        mean, most = elsewhere
+        summation = torch.minimum(summation, SUMMATION * ELSEWHERE * mean * whole)
+        noise = torch.maximum(noise, WORST_ERROR * most * whole)
     allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, noise)
     return torch.clamp(allowed, max=MOST * float(e.abs().max())).clamp(min=_half_step(native.dtype))
 
@@ -169,7 +199,7 @@ def _half_step(dtype: torch.dtype) -> float:
 
 def _compare_one(
     index: int, got: Tensor, exact: Tensor, native: Tensor, tolerance: float | None, criterion: str, precision: str,
-    nearby: Nearby | None,
+    nearby: Nearby | None, elsewhere: OwnError | None = None,
 ) -> Comparison:  # fmt: skip
     if got.numel() == 0:
         return Comparison(True, 0.0)
@@ -186,7 +216,7 @@ def _compare_one(
         accepted = [torch.where(torch.isnan(target), 0.0, target)]  # as `allclose`: NaN equals nothing
     else:
         target = exact.to(torch.float64)
-        allowed = allowance(exact, native, tolerance, precision)
+        allowed = allowance(exact, native, tolerance, precision, elsewhere)
         # In half precision the exact result may round to infinity, and a candidate may do better than the reference.
         accepted = [target.to(native.dtype).to(torch.float64), native.to(torch.float64)]
     mine = got.to(torch.float64)

@@ -1,0 +1,67 @@
+"""Large cases: two of a candidate's are compared in double precision, the others with what was learned there."""
+
+import pytest
+import torch
+
+from tritonrl_core.bench.large_cases import LARGE, LargeCases
+from tritonrl_core.bench.plan import Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.tolerance import allowance, compare, own_error
+
+
+def plan(nbytes: int) -> LaunchPlan:
+    ref = TensorRef(0, (nbytes // 4,), (1,), 0, "float32")
+    buffers = (Buffer(nbytes, "input", index=0),)
+    return LaunchPlan("sm_90", "3.6.0", (), buffers, (ref,), {}, (), (), (ref,), ())
+
+
+def test_small_cases_are_not_counted():
+    cases = LargeCases()
+    assert cases.how("a", plan(LARGE)) is None
+    assert cases.how("b", plan(LARGE + 4)).double
+
+
+def test_the_first_two_are_in_double_precision_and_stay_so():
+    cases, large = LargeCases(), plan(LARGE + 4)
+    assert [cases.how(key, large).double for key in "abcab"] == [True, True, False, True, True]
+
+
+def test_the_others_get_the_larger_of_what_was_measured():
+    cases, large = LargeCases(), plan(LARGE + 4)
+    for key, own in (("a", [[1e-7, 1e-5], None]), ("b", [[2e-7, 1e-6], None]), ("c", [[1.0, 1.0], None])):
+        cases.how(key, large)
+        cases.learn(key, {"own_error": own})
+    assert cases.how("c", large).elsewhere == ((2e-7, 1e-5), None)
+
+
+@pytest.fixture
+def product() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    a, b = torch.randn(64, 512), torch.randn(512, 96)
+    return a.double() @ b.double(), a @ b
+
+
+def test_what_another_order_of_summation_gives_is_right_without_double_precision(product):
+    exact, native = product
+    own = own_error(exact, native)
+    assert own is not None
+    assert 0 < own[0] < own[1] < 1e-5
+    assert compare([exact.float()], [native], [native], elsewhere=[own]).ok
+
+
+def test_lower_precision_is_wrong_without_double_precision_too(product):
+    exact, native = product
+    half = (native.half()).float()
+    assert not compare([half], [native], [native], elsewhere=[own_error(exact, native)]).ok
+
+
+def test_an_exact_operator_is_held_to_its_elements(product):
+    native = product[1].relu()
+    exact = native.double()
+    own = own_error(exact, native)
+    assert own == (0.0, 0.0)
+    zeros = native == 0
+    held, free = (float(allowance(native, native, elsewhere=e)[zeros].max()) for e in (own, None))
+    assert held < free / 10
+    leaky = torch.where(zeros, -1e-3, native)
+    assert not compare([leaky], [native], [native], elsewhere=[own]).ok
+    assert compare([native.clone()], [native], [native], elsewhere=[own]).ok
