@@ -61,10 +61,10 @@ class Arena:
             raise KeyError(buffer)
         return self.memory[slot.start : slot.start + slot.nbytes]
 
-    def room(self) -> dict[str, int]:
-        """Bytes of the buffers, and of what lies around them."""
-        own = sum(slot.nbytes for slot in self.slots if slot is not None)
-        return {"buffer_bytes": own, "guard_bytes": self.memory.numel() - own}
+    @property
+    def guards(self) -> int:
+        """Bytes that lie around the buffers."""
+        return self.memory.numel() - sum(slot.nbytes for slot in self.slots if slot is not None)
 
     def guards_hold(self) -> bool:
         """Whether every byte outside the buffers is as it was."""

@@ -82,7 +82,7 @@ class Bench:
         if answer["status"] == Status.PASSED and not right_only_by_launches(job.plan):
             answer["withheld_right"] = self._right_without_launches(job, placed)
             clock.mark("withheld")
-        answer["facts"] = {**facts(replay), **placed.arena.room(), "bytes_while_running": running,
+        answer["facts"] = {**facts(replay), **placed.room(), "bytes_while_running": running,
                            "bytes_at_most": used.most()}  # fmt: skip
         wipe(got)
         if not self.resident_intact():

@@ -51,7 +51,11 @@ def main(arguments: list[str]) -> int:
         message = read(data)
         # A large case takes most of the device's memory: nobody else works beside it, and none of it is kept.
         with traffic.shared(), traffic.alone() if message.large else nullcontext():
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
             answer = _do(bench, message)
+            if device.type == "cuda" and "candidate_us" in answer:
+                answer["facts"]["bytes_at_most"] = torch.cuda.max_memory_allocated(device)
             if message.large:
                 bench.cases.clear()
         answer["worker_seconds"] = time.perf_counter() - began

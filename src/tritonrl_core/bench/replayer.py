@@ -134,6 +134,10 @@ class Placed(Walk):
         self.arena.repoison(poison)
         self.fill(given)
 
+    def room(self) -> dict[str, int]:
+        """Bytes of the plan's buffers, and of the guard zones around those that lie in memory of ours."""
+        return {"buffer_bytes": sum(buffer.nbytes for buffer in self.plan.buffers), "guard_bytes": self.arena.guards}
+
     def tensor(self, ref: TensorRef) -> torch.Tensor:
         """The tensor that a reference means now."""
         if self.replay._in_arena[ref.buffer]:
