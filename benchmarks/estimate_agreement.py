@@ -67,7 +67,8 @@ class Kernel:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("measure", "estimate", "table"))
-    parser.add_argument("--tasks", type=int, default=4, help="tasks of each family")
+    parser.add_argument("--tasks", type=int, default=3, help="tasks of each family")
+    parser.add_argument("--after", type=int, default=0, help="leave out so many tasks of each family: others than before")
     parser.add_argument("--seconds", type=float, default=500.0, help="stop after so long")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     chosen = parser.parse_args()
@@ -75,20 +76,26 @@ def main() -> None:
         save(table(chosen.folder))
         return
     device = "cuda" if chosen.part == "measure" else "cpu"
-    judge(kernels(chosen.tasks), device, chosen.folder / f"{chosen.part}d.jsonl", chosen.seconds)
+    judge(kernels(chosen.tasks, chosen.after), device, chosen.folder / f"{chosen.part}d.jsonl", chosen.seconds)
 
 
-def kernels(most: int) -> list[Kernel]:
-    """Golden solutions of at most so many tasks of each family, with their variants."""
-    small, full = ({task.id: task for task in builtin_tasks("train", size)} for size in ("small", "full"))
+def kernels(most: int, after: int = 0) -> list[Kernel]:
+    """Golden solutions of at most so many tasks of each family, with their variants, those of the first ones left out.
+
+    The training split's come first, then the held-out one's.
+    """
+    small, full = (
+        {task.id: task for split in ("train", "held_out") for task in builtin_tasks(split, size)}
+        for size in ("small", "full")
+    )
     code = {solution.task_id: solution.code for solution in golden_solutions()}
     taken: dict[str, list[Task]] = defaultdict(list)
     for name, task in small.items():
-        if name in code and len(taken[task.family]) < most:
+        if name in code and len(taken[task.family]) < after + most:
             taken[task.family].append(between(task, full[name]))
     return [
         Kernel(task, variant, text)
-        for tasks in taken.values() for task in tasks for variant, text in variants(code[task.id]).items()
+        for tasks in taken.values() for task in tasks[after:] for variant, text in variants(code[task.id]).items()
     ]  # fmt: skip
 
 
