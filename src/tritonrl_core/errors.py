@@ -76,3 +76,7 @@ class HookFailure(PluginError):  # noqa: N818 - an event with someone to blame, 
 
 class InfraError(TritonRLError):
     """Our own fault or our machine's: a worker that died, memory of ours that ran out. Becomes status `INFRA`."""
+
+
+class PlaceLost(InfraError):  # noqa: N818 - an event of a place; named for what happened
+    """A place of a fleet is gone, and whatever it had in work with it: to be done again elsewhere."""

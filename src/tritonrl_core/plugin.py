@@ -25,7 +25,7 @@ import pluggy
 from pydantic import BaseModel, ConfigDict
 
 from tritonrl_core.hookspecs import PROJECT
-from tritonrl_core.types import Candidate, Task, TaskRoom
+from tritonrl_core.types import BenchRoom, Candidate, Task, TaskRoom
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -40,12 +40,14 @@ class PluginOptions(BaseModel):
 class PluginContext:
     """What a plugin may know of the run it is in. `preset` is the resolved preset as plain data; do not change it.
 
-    `tasks` answers for the tasks that a plugin makes; None where a plugin's object was made without a session.
+    `tasks` answers for the tasks that a plugin makes, `benches` is for one that opens a bench; None where a plugin's
+    object was made without a session.
     """
 
     seed: int = 0
     preset: Mapping[str, Any] = field(default_factory=dict)
     tasks: TaskRoom | None = None
+    benches: BenchRoom | None = None
 
 
 class Plugin:

@@ -565,6 +565,67 @@ class Bench(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class TakesMany(Protocol):
+    """A bench that can have more in work than this machine's workers: it says how many candidates at a time."""
+
+    at_once: int
+
+
+class BenchHost(Protocol):
+    """One of the places of a fleet, inside its own process: it does what it is asked. From many threads."""
+
+    def answer(self, call: Any) -> Any:
+        """What a call asks for. Calls and answers can be pickled and are nobody else's to look into.
+
+        Raises `TritonRLError`s as the bench does; each can be pickled.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class BenchPlace(Protocol):
+    """One of the places of a fleet, seen from outside. `name` stands in logs and messages."""
+
+    name: str
+
+    def ask(self, call: Any) -> Any:
+        """Have a `BenchHost` there answer. Raises `errors.PlaceLost` where it is gone before it has."""
+        ...
+
+    def back(self) -> bool:
+        """Whether a place that was lost can be asked again. Returns at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BenchRoom(Protocol):
+    """What the core gives a plugin that opens a bench elsewhere. Can be pickled, and so taken to another machine.
+
+    A fleet has hosts, which run programs whole or from where they are recorded and compiled on, and preparers, which
+    record and compile. The plugin brings them up, wherever it likes, and carries calls and answers.
+    """
+
+    def here(self, spec: BenchSpec) -> Bench:
+        """The bench of the machine that this is called on, as the base opens it."""
+        ...
+
+    def host(self, spec: BenchSpec, preparers: Sequence[BenchPlace] = ()) -> BenchHost:
+        """Programs on the machine that this is called on, recorded and compiled at the preparers, or here without."""
+        ...
+
+    def preparer(self, spec: BenchSpec, hosts: Sequence[BenchPlace] = ()) -> BenchHost:
+        """Records and compiles on the machine that this is called on; with a GPU, `hosts` make the values of cases."""
+        ...
+
+    def over(self, spec: BenchSpec, hosts: Sequence[BenchPlace], at_once: int, patience_s: float) -> Bench:
+        """One bench of many hosts, each task's programs at one of them. What a host had when it was lost is done at
+        another; where none comes back for `patience_s`, `InfraError`."""
+        ...
+
+
 def content_key(*parts: Any) -> str:
     """A hash of plain data that is the same in every process and on every machine."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)

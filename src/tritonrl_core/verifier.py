@@ -26,6 +26,7 @@ from tritonrl_core.types import (
     Score,
     Stage,
     Status,
+    TakesMany,
     Task,
     Timing,
     Verdict,
@@ -65,7 +66,8 @@ class Verifier:
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
         # Twice the worker count: while one thread compares in this process another one's candidate runs.
-        self._pool = ThreadPoolExecutor(max_workers=2 * self.spec.cpu_workers, thread_name_prefix="verify")
+        self.at_once = self.bench.at_once if isinstance(self.bench, TakesMany) else 2 * self.spec.cpu_workers
+        self._pool = ThreadPoolExecutor(max_workers=self.at_once, thread_name_prefix="verify")
         for score in known:
             self._remember(score)
 

@@ -17,7 +17,7 @@ from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folde
 from tritonrl_core.bench.facts import plan_facts
 from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Stop
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Stop
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.speed import timing_of, went_wrong
@@ -48,12 +48,16 @@ DOUBT_CASES = 4
 class GpuBench:
     """Programs on this machine's GPUs. Close it to end its workers."""
 
-    def __init__(self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = WORKERS_PER_GPU) -> None:
+    def __init__(
+        self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = WORKERS_PER_GPU,
+        elsewhere: Prepares | None = None,
+    ) -> None:  # fmt: skip
+        """`elsewhere` records and compiles in place of this machine."""
         self.spec = spec
         self._make_cases = make_cases
         self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu)
         self._baselines = Baselines(default_folder())
-        self._preparation = Preparation(spec, gpu_for(spec.target), make_cases, self._values)
+        self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
@@ -62,17 +66,18 @@ class GpuBench:
         )
 
     def describe(self) -> Mapping[str, str]:
-        """Device, target and versions. Waits until the first GPU is ready."""
+        """Device, target, sandbox and versions. Waits until the first GPU is ready."""
         said = self._pool.describe()
         return {
             "device": f"{said['name']} ({len(self.spec.gpus)})",
             "target": self.spec.target,
             "speed": "measured",
+            "sandbox": self._preparation.sandbox(),
             "workers": str(self.spec.cpu_workers),
             **versions(),
         }
 
-    def _values(self, task: Task, case: InputCase) -> bytes:
+    def values(self, task: Task, case: InputCase) -> bytes:
         """A case's values as the GPU makes them: another generator than the CPU's."""
         answer = self._pool.run(values_job(task, case), self.spec.timeout_s)
         if "task_error" in answer.data:
@@ -98,7 +103,7 @@ class GpuProgram:
     """One candidate for one task. Plans are kept by signature, results by case; safe to call from several threads."""
 
     def __init__(
-        self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Preparation, pool: ReplayPool,
+        self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Prepares, pool: ReplayPool,
         make_cases: MakeCases, baselines: Baselines,
     ) -> None:  # fmt: skip
         self._baselines = baselines

@@ -12,23 +12,31 @@ from tritonrl_core.bench import wire
 from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
 from tritonrl_core.bench.memory import Arena
 from tritonrl_core.bench.plan import LaunchPlan, encode
-from tritonrl_core.bench.prepare import MakeCases, Preparation, memory_for
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, memory_for
 from tritonrl_core.bench.program import LocalProgram, Resources
 from tritonrl_core.bench.references import References
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.errors import InfraError
+from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Limits, Task
 
 RECORD_BYTES = 16 << 20
 
 
-def open_local_bench(spec: BenchSpec, make_cases: MakeCases) -> Bench:
-    """Open the bench that a resolved spec describes, with the machine's GPUs or without. Workers start at once."""
+def open_local_bench(spec: BenchSpec, make_cases: MakeCases, elsewhere: Prepares | None = None) -> Bench:
+    """Open the bench that a resolved spec describes, with the machine's GPUs or without. Workers start at once.
+
+    `elsewhere` records and compiles in place of this machine. Raises `UsageError` for a GPU bench without a GPU.
+    """
     if spec.device == "cuda":
         from tritonrl_core.bench.gpu_program import GpuBench
 
-        return GpuBench(spec, make_cases)
-    return LocalBench(spec, make_cases)
+        if not spec.gpus:
+            raise UsageError(
+                "verifier.gpus is empty, and nothing opens a bench that has its GPUs elsewhere",
+                remedy="Enable a plugin that does (`ray`), or give `verifier.gpus` indices.",
+            )
+        return GpuBench(spec, make_cases, elsewhere=elsewhere)
+    return LocalBench(spec, make_cases, elsewhere)
 
 
 class LocalBench:
@@ -36,14 +44,14 @@ class LocalBench:
     and then replayed here. Close it to end its workers.
     """
 
-    def __init__(self, spec: BenchSpec, make_cases: MakeCases) -> None:
+    def __init__(self, spec: BenchSpec, make_cases: MakeCases, elsewhere: Prepares | None = None) -> None:
         self.spec = spec
         limits = Limits(
             wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=memory_for(spec.cpu_workers),
             output_bytes=RECORD_BYTES,
         )  # fmt: skip
         self._lock = threading.Lock()
-        self._preparation: Preparation | None = None
+        self._preparation: Prepares | None = elsewhere
         self._resources = Resources(
             spec, gpu_for(spec.target), limits, ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset),
             References(), make_cases, self._prepare,
@@ -85,8 +93,8 @@ class LocalBench:
             if self._preparation is not None:
                 self._preparation.close()
 
-    def _prepare(self) -> Preparation:
-        """Recorder and compiler: two more kinds of warm process."""
+    def _prepare(self) -> Prepares:
+        """Recorder and compiler: two more kinds of warm process, if they are here."""
         with self._lock:
             if self._preparation is None:
                 self._preparation = Preparation(self.spec, self._resources.gpu, self._resources.make_cases)

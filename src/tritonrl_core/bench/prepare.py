@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -81,6 +81,20 @@ class Ready:
         return any(note.kind == "readback" for note in self.plan.notes)
 
 
+class Prepares(Protocol):
+    """What a bench asks of whoever records and compiles for it: `Preparation`, or one that is elsewhere."""
+
+    def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop: ...
+
+    def record(self, task: Task, candidate: Candidate, case: InputCase) -> Recorded | Stop: ...
+
+    def build(self, recorded: Recorded) -> Ready | Stop: ...
+
+    def sandbox(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
 class Preparation:
     """Recorders and compilers of one bench. Safe to use from many threads; close it to end its workers."""
 
@@ -144,6 +158,10 @@ class Preparation:
             return None
         reason = "recorded again from its text, the candidate's launch plan is another"
         return Stop(Status.CHEATED, Stage.RECORD, reason, again.sandbox)
+
+    def sandbox(self) -> str:
+        """The isolation that candidates are recorded under."""
+        return self._recordings.sandbox()
 
     def close(self) -> None:
         self._recordings.close()

@@ -16,7 +16,7 @@ from tritonrl_core.bench.cpu_replay import Job, Outcome
 from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.forkserver import ForkServer
 from tritonrl_core.bench.plan import LaunchPlan, Tune, as_data, encode
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Ready, Recorded, Stop
+from tritonrl_core.bench.prepare import MakeCases, Prepares, Ready, Recorded, Stop
 from tritonrl_core.bench.references import Prepared, References
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError
@@ -55,7 +55,7 @@ class Resources:
     server: ForkServer
     references: References
     make_cases: MakeCases
-    preparation: Callable[[], Preparation]
+    preparation: Callable[[], Prepares]
 
 
 @dataclass(frozen=True)

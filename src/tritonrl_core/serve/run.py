@@ -96,7 +96,7 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
         bench = dict(verifier.bench.describe())
         check(where, bench.get("sandbox", "none"))
         run = open_store(store, preset.dump(), verifier.session.lock())
-        desk = Desk(verifier.verify, run, capacity=where.capacity, workers=2 * verifier.spec.cpu_workers)
+        desk = Desk(verifier.verify, run, capacity=where.capacity, workers=verifier.at_once)
         served = Served(
             desk, all_tasks(preset), preset.name, run.verification, bench, where.token, where.accept_references
         )

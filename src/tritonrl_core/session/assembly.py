@@ -11,6 +11,7 @@ from tritonrl_core.hookspecs import RULES, Kind
 from tritonrl_core.plugin import Plugin, PluginContext
 from tritonrl_core.preset import Preset
 from tritonrl_core.preset.messages import Path, describe_errors
+from tritonrl_core.session.benches import Benches
 from tritonrl_core.session.discovery import (
     BASE,
     InstalledPlugin,
@@ -57,7 +58,7 @@ def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, obj
         }
         message, remedy = describe_errors(error, plugin.Options, origins, label, prefix=("plugins", item.name))
         raise PluginError(message, remedy=remedy or f"The README of {item.distribution} has its options.") from None
-    context = PluginContext(seed=preset.seed, preset=preset.dump(), tasks=room_of(preset))
+    context = PluginContext(seed=preset.seed, preset=preset.dump(), tasks=room_of(preset), benches=Benches())
     with boundary(lambda error: PluginError(f"{item} does not start: {shown(error)}", remedy=_remedy(error, item))):
         made = plugin(checked, context)
     return Owner(made, item.name, item.distribution, item.version)
