@@ -1,4 +1,4 @@
-"""Python text to syntax trees, from many threads.
+"""Python text to syntax trees, from many threads, and all nodes of a tree.
 
 CPython keeps one recursion counter of its parser for all threads (3.11.7: "AST constructor recursion depth mismatch"),
 so all trees of the project are built here, one at a time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import threading
+from functools import lru_cache
 from types import CodeType
 
 _lock = threading.Lock()
@@ -17,6 +18,50 @@ def parse(source: str, filename: str = "<unknown>") -> ast.Module:
     """`ast.parse`, from any thread. Raises what that raises: `SyntaxError`, `ValueError`, `RecursionError`."""
     with _lock:
         return ast.parse(source, filename)
+
+
+@lru_cache(maxsize=128)
+def shared_tree(source: str, filename: str = "<unknown>") -> ast.Module:
+    """As `parse`, for those who only read: rules that look at one candidate after another get the same tree."""
+    return parse(source, filename)
+
+
+def walk(node: ast.AST) -> list[ast.AST]:
+    """As `ast.walk`, without contexts and operators; in a third of its time, and once for a whole tree.
+
+    Give it no module that is changed afterwards.
+    """
+    return _module_nodes(node) if isinstance(node, ast.Module) else _nodes(node)
+
+
+@lru_cache(maxsize=128)
+def _module_nodes(tree: ast.Module) -> list[ast.AST]:
+    return _nodes(tree)
+
+
+_LEAVES = (ast.Name, ast.Constant)
+_BARE = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop)
+
+
+def _nodes(root: ast.AST) -> list[ast.AST]:
+    found = [root]
+    for node in found:  # which grows meanwhile
+        found += children(node)
+    return found
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """As `ast.iter_child_nodes`, without contexts and operators."""
+    if isinstance(node, _LEAVES):
+        return []
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST) and not isinstance(part, _BARE)]
+        elif isinstance(value, ast.AST) and not isinstance(value, _BARE):
+            found.append(value)
+    return found
 
 
 def compile_tree(tree: ast.Module, filename: str) -> CodeType:

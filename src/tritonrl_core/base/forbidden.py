@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
+from tritonrl_core.syntax import walk
+
 
 def forbidden_builtin(tree: ast.Module, names: Collection[str]) -> str:
     """Which of these functions of `triton.language` the source uses, with its line; "" for none."""
     modules = set(_triton_modules(tree)) if names else set()
-    for node in ast.walk(tree) if names else ():
+    for node in walk(tree) if names else ():
         if isinstance(node, ast.ImportFrom) and _is_triton(node.module):
             used = next((alias.name for alias in node.names if alias.name in names), "")
         elif isinstance(node, ast.Attribute) and node.attr in names and _root(node.value) in modules:
@@ -27,7 +29,7 @@ def forbidden_builtin(tree: ast.Module, names: Collection[str]) -> str:
 
 def _triton_modules(tree: ast.Module) -> Iterator[str]:
     """Names that triton, its language and what else is in it go by."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.asname or "triton" for alias in node.names if _is_triton(alias.name))
         elif isinstance(node, ast.ImportFrom) and _is_triton(node.module):

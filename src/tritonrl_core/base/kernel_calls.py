@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
+from tritonrl_core.syntax import walk
+
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Binding = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 
@@ -18,7 +20,7 @@ _BASES = {"Module", "object"}
 
 def is_dynamic(tree: ast.Module) -> bool:
     """Whether the source reaches things by other means than their names, so that names say nothing."""
-    return any(isinstance(node, ast.Name) and node.id in _DYNAMIC for node in ast.walk(tree))
+    return any(isinstance(node, ast.Name) and node.id in _DYNAMIC for node in walk(tree))
 
 
 def defines(tree: ast.Module, name: str) -> bool:
@@ -28,33 +30,33 @@ def defines(tree: ast.Module, name: str) -> bool:
             return True
         if isinstance(node, ast.Import | ast.ImportFrom) and {name, "*"} & {a.asname or a.name for a in node.names}:
             return True
-        if not isinstance(node, Scope) and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node)):
+        if not isinstance(node, Scope) and any(isinstance(n, ast.Name) and n.id == name for n in walk(node)):
             return True
     return False
 
 
 def has_method(tree: ast.Module, class_name: str, method: str) -> bool:
     """Whether a class may have a method: its own, one of a base that is not plain `Module`, or one set from outside."""
-    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    classes = {node.name: node for node in walk(tree) if isinstance(node, ast.ClassDef)}
     waiting, seen = [class_name], set()
     while waiting:
         name = waiting.pop()
         node = classes.get(name)
         if node is None:
             return True  # a class from elsewhere, or none at all: unknown
-        if node.decorator_list or node.keywords or any(_binds(inner, method) for inner in ast.walk(node)):
+        if node.decorator_list or node.keywords or any(_binds(inner, method) for inner in walk(node)):
             return True
         seen.add(name)
         bases = [(_dotted(base) or [""])[-1] for base in node.bases]
         waiting += [base for base in bases if base not in seen | _BASES]
-    return any(isinstance(node, ast.Attribute) and node.attr == method and _is_stored(node) for node in ast.walk(tree))
+    return any(isinstance(node, ast.Attribute) and node.attr == method and _is_stored(node) for node in walk(tree))
 
 
 def find_kernels(tree: ast.Module) -> set[str]:
     """Names of functions that `triton.jit` (or one like it) decorates or is called on."""
     modules, jit = _triton_names(tree)
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.FunctionDef) and any(_is_jit(item, modules, jit) for item in node.decorator_list):
             found.add(node.name)
         if isinstance(node, Binding) and _mentions_jit(node.value, modules, jit):
@@ -63,7 +65,7 @@ def find_kernels(tree: ast.Module) -> set[str]:
 
 
 def _mentions_jit(value: ast.expr | None, modules: Collection[str], jit: Collection[str]) -> bool:
-    return value is not None and any(_is_jit(node, modules, jit) for node in ast.walk(value))
+    return value is not None and any(_is_jit(node, modules, jit) for node in walk(value))
 
 
 def find_launches(tree: ast.Module, kernels: Collection[str]) -> list[ast.AST]:
@@ -71,7 +73,7 @@ def find_launches(tree: ast.Module, kernels: Collection[str]) -> list[ast.AST]:
     carriers = _carriers(tree, kernels)
     passed = carriers | _parameters(tree)
     found: list[ast.AST] = []
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Subscript) and _names_in(node.value) & carriers:
             found.append(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript | ast.Attribute):
@@ -86,7 +88,7 @@ def reachable_from(tree: ast.Module, class_name: str, wanted: Collection[ast.AST
     """Whether a class, or what the module does when it is imported, can get to one of these expressions."""
     ids = set(map(id, wanted))
     scopes: dict[str, list[ast.AST]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, Scope):
             scopes.setdefault(node.name, []).append(node)
     if class_name not in scopes:
@@ -95,7 +97,7 @@ def reachable_from(tree: ast.Module, class_name: str, wanted: Collection[ast.AST
     seen: set[int] = set()
     while waiting:
         here = waiting.pop()
-        for node in ast.walk(here) if id(here) not in seen else ():
+        for node in walk(here) if id(here) not in seen else ():
             if id(node) in ids:
                 return True
             seen.add(id(node))
@@ -119,7 +121,7 @@ def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
 def _triton_names(tree: ast.Module) -> tuple[set[str], set[str]]:
     """Names that triton and what is in it go by, and names that `triton.jit` itself goes by."""
     modules, jit = {"triton"}, set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.asname or "triton" for alias in node.names if alias.name.split(".")[0] == "triton"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "triton":
@@ -141,7 +143,7 @@ def _is_jit(node: ast.AST, modules: Collection[str], jit: Collection[str]) -> bo
 def _carriers(tree: ast.Module, kernels: Collection[str]) -> set[str]:
     """Names that may hold a kernel: its own, and whatever is bound to something in which a carrier is mentioned."""
     flows: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, Binding) and node.value is not None:
             sources, targets = _names_in(node.value), _targets(node)
         elif isinstance(node, ast.For | ast.comprehension):
@@ -154,7 +156,7 @@ def _carriers(tree: ast.Module, kernels: Collection[str]) -> set[str]:
             flows.setdefault(source, set()).update(targets)
     if _flood(flows, kernels) & {"<returned>"}:
         # Some function gives a kernel back: what any function of this source gives back may be one.
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, ast.FunctionDef):
                 flows.setdefault("<returned>", set()).add(node.name)
     return _flood(flows, kernels)
@@ -170,7 +172,7 @@ def _flood(flows: dict[str, set[str]], start: Collection[str]) -> set[str]:
 
 
 def _parameters(tree: ast.Module) -> set[str]:
-    return {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return {node.arg for node in walk(tree) if isinstance(node, ast.arg)}
 
 
 def _targets(node: Binding) -> set[str]:
@@ -180,7 +182,7 @@ def _targets(node: Binding) -> set[str]:
 
 def _names_in(node: ast.AST) -> set[str]:
     """Names and attribute names that an expression mentions, but for `self`."""
-    return {name for inner in ast.walk(node) for name in _mentions(inner)} - {"self"}
+    return {name for inner in walk(node) for name in _mentions(inner)} - {"self"}
 
 
 def _mentions(node: ast.AST) -> tuple[str, ...]:

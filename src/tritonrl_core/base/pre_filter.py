@@ -18,7 +18,7 @@ from tritonrl_core.base.kernel_calls import (
     is_dynamic,
     reachable_from,
 )
-from tritonrl_core.syntax import parse
+from tritonrl_core.syntax import shared_tree
 from tritonrl_core.types import Candidate, Objection, Stage, Status, Task
 
 MODEL = "ModelNew"
@@ -44,7 +44,7 @@ def pre_filter(candidate: Candidate, task: Task | None = None) -> Objection | No
     if len(code) > MAX_CHARACTERS:
         return _reject(f"the code has {len(code)} characters; at most {MAX_CHARACTERS} are read")
     try:
-        tree = parse(code, FILENAME)
+        tree = shared_tree(code, FILENAME)
     except SyntaxError as error:
         return _reject(f"not valid Python: {error.msg} (line {error.lineno}){_excerpt(code, error.lineno)}")
     except (ValueError, RecursionError, MemoryError) as error:

@@ -53,6 +53,11 @@ def launch_problem(call: ast.Call, kernel: ast.FunctionDef) -> str:
     return f"the launch of {kernel.name} lacks {', '.join(lacking)}" if lacking else ""
 
 
+def language_tensor() -> object:
+    """Triton's class of tensors; None where there is none."""
+    return getattr(_module("triton.language"), "tensor", None)
+
+
 @cache
 def _module(name: str) -> ModuleType | None:
     try:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+
+from tritonrl_core.syntax import children, walk
 
 DYNAMIC = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "__import__", "import_module"})
 """With one of these in the source, names say nothing for certain."""
@@ -17,31 +19,36 @@ _MODULE_NAMES = frozenset(dir(builtins)) | {"__file__", "__builtins__", "__class
 _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match)
 _WITHS = (ast.With, ast.AsyncWith)
+_ALL_CHILDREN = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.BinOp, ast.Assign, ast.Expr, ast.keyword)
+"""The most frequent nodes, all of whose children run where they do."""
+_BIND_NOTHING = (ast.Constant, ast.Call, ast.BinOp, ast.Assign, ast.Expr, ast.Subscript, ast.Tuple, ast.keyword)
 
 
-def certain_nodes(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
-    """Statements and expressions that are evaluated when these statements are run, unless something raises before."""
-    for statement in _straight(statements):
-        yield from _certain(statement)
+def certain_nodes(statements: Sequence[ast.stmt]) -> list[ast.AST]:
+    """Statements and expressions that are evaluated when these statements are run, unless something raises before; in
+    the order of the text."""
+    found: list[ast.AST] = []
+    waiting: list[ast.AST] = _straight(statements)[::-1]  # type: ignore[assignment]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        waiting += _children(node)[::-1]
+    return found
 
 
 def _straight(statements: Sequence[ast.stmt]) -> list[ast.stmt]:
     """The statements up to the first that leaves, or may leave."""
     for index, statement in enumerate(statements):
-        inside = ast.walk(statement) if isinstance(statement, _BRANCHES + _WITHS) else [statement]
+        inside = walk(statement) if isinstance(statement, _BRANCHES + _WITHS) else [statement]
         if any(isinstance(node, _LEAVES) for node in inside):
             return list(statements[: index + 1])
     return list(statements)
 
 
-def _certain(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in _children(node):
-        yield from _certain(child)
-
-
 def _children(node: ast.AST) -> list[ast.AST]:
     """The children of a node that are certain to run where the node is."""
+    if isinstance(node, _ALL_CHILDREN):
+        return children(node)
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
@@ -66,13 +73,15 @@ def _children(node: ast.AST) -> list[ast.AST]:
         case ast.With() | ast.AsyncWith():
             # A context manager may swallow what the body raises, so only its own expression is certain to matter.
             return [item.context_expr for item in node.items]
-    return list(ast.iter_child_nodes(node))
+    return children(node)
 
 
 def bound_names(nodes: Iterable[ast.AST]) -> frozenset[str] | None:
     """Every name that any of a source's nodes may bind, builtins included; None where that can't be told."""
     found = set(_MODULE_NAMES)
     for node in nodes:
+        if isinstance(node, _BIND_NOTHING):
+            continue
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if name in DYNAMIC:
                 return None
@@ -102,6 +111,8 @@ def aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     rebound: set[str] = set()
     for node in nodes:
+        if isinstance(node, _BIND_NOTHING):
+            continue
         match node:
             case ast.Import():
                 for alias in node.names:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 
-from tritonrl_core.syntax import parse
+from tritonrl_core.syntax import parse, shared_tree, walk
 from tritonrl_core.types import Objection, Stage, Status, Task
 from tritonrl_plugin_funnel.api import launch_problem, missing_name
+from tritonrl_plugin_funnel.certain import certain_nodes
 from tritonrl_plugin_funnel.source import Source, launched_name
+from tritonrl_plugin_funnel.tensors import missing_of_tensors
 from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, NOT_ITS_OWN, reason_for
+
+FILENAME = "<candidate>"
+"""As the baseline calls it: then both read the same tree."""
 
 
 def source_objection(task: Task, code: str) -> Objection | None:
     """The first certain mistake in a candidate's source; None where there is none, or it is no Python at all."""
     try:
-        source = Source(parse(code))
+        source = Source(shared_tree(code, FILENAME))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return (
@@ -28,6 +33,7 @@ def source_objection(task: Task, code: str) -> Objection | None:
         or unbound_name(source)
         or wrong_launch(source)
         or unknown_api(source)
+        or asked_of_a_tensor(source)
     )
 
 
@@ -110,6 +116,15 @@ def unknown_api(source: Source) -> Objection | None:
     return None
 
 
+def asked_of_a_tensor(source: Source) -> Objection | None:
+    """An operator or attribute that tensors do not have, used on one in a kernel."""
+    for kernel in source.kernels:
+        node, reason = missing_of_tensors(source, kernel, certain_nodes(kernel.body))
+        if reason:
+            return _mistake(Status.BUILD_ERROR, node, reason)
+    return None
+
+
 def _mistake(status: Status, node: ast.AST, reason: str) -> Objection:
     compiled = False if status is Status.BUILD_ERROR else None
     return Objection(status, Stage.AST, f"line {_line(node)}: {reason}", compiled=compiled)
@@ -137,7 +152,7 @@ def _returned_counts(source: str) -> dict[str, int]:
         return {}
     found = {}
     for function in [node for node in body if isinstance(node, ast.FunctionDef)]:
-        returns = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+        returns = [node for node in walk(function) if isinstance(node, ast.Return)]
         if len(returns) == 1 and isinstance(returns[0].value, ast.List | ast.Tuple):
             values = returns[0].value.elts
             if not any(isinstance(value, ast.Starred) for value in values):

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from functools import cached_property
 
+from tritonrl_core.syntax import walk
 from tritonrl_plugin_funnel.certain import aliases, bound_names, certain_nodes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -19,7 +20,7 @@ class Source:
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+        return walk(self.tree)
 
     @cached_property
     def executed(self) -> list[ast.AST]:
@@ -73,8 +74,12 @@ class Source:
         if model is None:
             return None
         same = [node for node in model.body if isinstance(node, Function) and node.name == name]
-        assigned = any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(model))
-        return same[0] if len(same) == 1 and not same[0].decorator_list and not assigned else None
+        mentioned = name in self._names_in_model
+        return same[0] if len(same) == 1 and not same[0].decorator_list and not mentioned else None
+
+    @cached_property
+    def _names_in_model(self) -> set[str]:
+        return {node.id for node in walk(self._model) if isinstance(node, ast.Name)} if self._model else set()
 
     @cached_property
     def _model(self) -> ast.ClassDef | None:
