@@ -1,0 +1,229 @@
+"""The commands as a user gives them, one after the other on this machine: do they work, and how long do they take?
+
+    python benchmarks/front_door.py --out DIR [--steps 30] [--device cuda] [--minutes 8]
+
+Trains nano under `all_extensions`, evaluates it beside the bundled one and compares the two, verifies a good, a wrong,
+a hanging and a cheating file, writes the report, judges the run's best kernels again, exports one and runs its test.
+What a step leaves in DIR is not made again. `tritonrl` is the one on PATH, or this Python's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tables import Table, save
+
+from tritonrl_core.runs import Journal, read_journal, read_scores
+from tritonrl_core.types import Status
+
+REFERENCE = '''"""Softplus of each element, then the row's largest."""
+import torch
+import torch.nn as nn
+
+ROWS = 2048
+COLS = 3000
+
+
+class Model(nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.softplus(x).amax(dim=-1)
+
+
+def get_inputs():
+    return [torch.randn(ROWS, COLS)]
+
+
+def get_init_inputs():
+    return []
+'''
+GOOD = """import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def softplus_max_kernel(x_ptr, out_ptr, cols, stride, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    best = tl.full((BLOCK,), float("-inf"), tl.float32)
+    for start in range(0, cols, BLOCK):
+        i = start + tl.arange(0, BLOCK)
+        best = tl.maximum(best, tl.load(x_ptr + row * stride + i, mask=i < cols, other=float("-inf")))
+    most = tl.max(best, axis=0)
+    tl.store(out_ptr + row, tl.where(most > 20.0, most, tl.log(1.0 + tl.exp(most))))
+
+
+class ModelNew(torch.nn.Module):
+    def forward(self, x):
+        x = x.contiguous()
+        out = torch.empty(x.shape[0], dtype=x.dtype, device=x.device)
+        softplus_max_kernel[(x.shape[0],)](x, out, x.shape[1], x.stride(0), BLOCK=1024)
+        return out
+"""
+FILES = {
+    "good.py": GOOD,
+    "wrong.py": GOOD.replace("1.0 + tl.exp", "2.0 + tl.exp"),
+    "hanging.py": GOOD.replace(
+        "    tl.store(", "    while tl.load(out_ptr + row) != 12345.0:\n        tl.debug_barrier()\n    tl.store("
+    ),
+    "cheating.py": GOOD.replace(
+        "        return out", "        return torch.nn.functional.softplus(x).amax(dim=-1) + 0 * out"
+    ),
+}
+VERDICTS = {"good.py": ("PASSED",), "wrong.py": ("WRONG",), "hanging.py": ("TIMEOUT",),
+            "cheating.py": ("REJECTED", "CHEATED")}  # fmt: skip
+MOST_REPORT = 15e6
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command: what it is for, its arguments, the exit status it must have, and what it must leave (a sentence of
+    what came; raises `AssertionError` naming what is wrong)."""
+
+    name: str
+    arguments: Sequence[str]
+    status: int
+    found: Callable[[str], str]
+
+
+def steps(out: Path, count: int, device: str) -> Iterator[Step]:
+    """All commands in order; later ones use what earlier ones left."""
+    run, setting = out / "run", ("--set", f"verifier.device={device}")
+    yield Step("doctor", ["doctor"], 0, lambda text: text.strip().splitlines()[0][:80])
+    yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
+                         "--out", str(run)], 0, lambda text: trained(run, count))  # fmt: skip
+    model = run / "checkpoints/rl/final"
+    for name, source in (("eval-trained", str(model)), ("eval-bundled", "nano")):
+        yield Step(name, ["eval", "--preset", "all_extensions", *setting, "--model", source, "--samples", "2",
+                          "--out", str(out / name)], 0, lambda text, folder=out / name: evaluated(folder))  # fmt: skip
+    yield Step("compare", ["eval", "compare", str(out / "eval-bundled"), str(out / "eval-trained")], 0, compared)
+    files = [str(out / name) for name in FILES]
+    how = ["--preset", "all_extensions", "--device", device, "--set", "verifier.timeout_s=8", "--json"]
+    yield Step("verify", ["verify", str(out / "reference.py"), *files, *how], 1, judged)
+    yield Step("verify, the good one", ["verify", str(out / "reference.py"), files[0], *how], 0, speed_of)
+    yield Step("report", ["report", str(run)], 0, lambda text: page(run / "report.html"))
+    yield Step("reverify", ["reverify", str(run), "--status", "PASSED", "--limit", "100", "--json"], 0,
+               lambda text: f"{len(json.loads(text))} judged differently")  # fmt: skip
+    task = best_task(run) if (run / "scores.jsonl").exists() else ""
+    yield Step("export", ["export", str(run), "--task", task, "--out", str(out / "exported")], 0,
+               lambda text: f"{task}: {tested(out / 'exported')}")  # fmt: skip
+
+
+def trained(run: Path, count: int) -> str:
+    scores = list(read_scores(run))
+    assert (run / "checkpoints/rl/final/model.safetensors").exists(), "no trained model"
+    assert list((run / "tensorboard").rglob("events.*")), "no TensorBoard events"
+    infra = sum(score.verdict.status is Status.INFRA for score in scores)
+    measured = sum(score.timing is not None and not score.timing.estimated for score in scores)
+    evals = [row for row in read_journal(run / "metrics.jsonl") if row["stage"] == "eval"]
+    rates = ", ".join(f"{row['when']} {row.get('pass@1', row.get('correct', float('nan'))):.1%}" for row in evals)
+    return f"{count} steps, {len(scores)} completions, {infra} INFRA, {measured} measured speeds; held out: {rates}"
+
+
+def evaluated(folder: Path) -> str:
+    result = json.loads((folder / "result.json").read_text())
+    assert (folder / "report.html").exists(), "no report"
+    return f"{result.get('completions', len(list(read_scores(folder))))} completions judged"
+
+
+def compared(text: str) -> str:
+    assert "pass@1" in text, "no pass@1 in the comparison"
+    return next(line for line in text.splitlines() if "pass@1" in line).strip(" │|")[:100]
+
+
+def judged(text: str) -> str:
+    found = {Path(row["candidate"]).name: row["status"] for row in json.loads(text)}
+    wrong = {name: status for name, status in found.items() if status not in VERDICTS[name]}
+    assert not wrong, f"judged wrongly: {wrong}"
+    return ", ".join(f"{name.removesuffix('.py')} {status}" for name, status in found.items())
+
+
+def speed_of(text: str) -> str:
+    row = json.loads(text)[0]
+    return f"{row['speedup']:.2f}× ({'estimated' if row['estimated'] else 'measured'})"
+
+
+def page(path: Path) -> str:
+    size = path.stat().st_size
+    assert size < MOST_REPORT, f"the report has {size / 1e6:.1f} MB"
+    return f"one page of {size / 1e6:.2f} MB"
+
+
+def best_task(run: Path) -> str:
+    """A task that the run solved: the one with the largest speedup."""
+    solved = [score for score in read_scores(run) if score.verdict.status is Status.PASSED]
+    return max(solved, key=lambda score: score.timing.speedup or 0.0 if score.timing else 0.0).task_id if solved else ""
+
+
+def tested(folder: Path) -> str:
+    """The exported kernel's own test, in a fresh Python."""
+    tests = sorted(folder.glob("test_*.py"))
+    assert tests, "no test was exported"
+    done = subprocess.run([sys.executable, str(tests[0])], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, f"its test failed: {done.stderr[-200:]}"
+    return "its own test passes"
+
+
+def take(step: Step, out: Path, seconds: float) -> dict[str, Any]:
+    """Run a command; what came of it."""
+    tool = shutil.which("tritonrl")
+    start = [tool] if tool else [sys.executable, "-c", "from tritonrl_core.cli import main; main()"]
+    began = time.monotonic()
+    row: dict[str, Any] = {"name": step.name, "ok": False, "wanted": step.status, "status": None, "found": ""}
+    try:
+        done = subprocess.run([*start, *step.arguments], capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return {**row, "seconds": time.monotonic() - began, "found": f"not done in {seconds:.0f} s"}
+    row |= {"status": done.returncode, "seconds": time.monotonic() - began}
+    stem = step.name.replace(",", "").replace(" ", "-")
+    (out / f"{stem}.out").write_text(done.stdout)
+    (out / f"{stem}.err").write_text(done.stderr)
+    try:
+        assert done.returncode == step.status, f"exit status {done.returncode}: {done.stderr.strip()[-200:]}"
+        row |= {"found": step.found(done.stdout), "ok": True}
+    except (AssertionError, OSError, ValueError, KeyError, StopIteration, subprocess.TimeoutExpired) as error:
+        row["found"] = f"WRONG: {error}"
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=30, help="of training")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--minutes", type=float, default=9.0, help="begin no command after so long")
+    chosen = parser.parse_args()
+    out, ends = chosen.out.resolve(), time.monotonic() + 60 * chosen.minutes
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in {**FILES, "reference.py": REFERENCE}.items():
+        (out / name).write_text(text)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    journal = Journal(out / "front-door.jsonl")
+    known = {row["name"]: row for row in read_journal(journal.path) if row["ok"]}
+    rows = []
+    for step in steps(out, chosen.steps, chosen.device):
+        left = ends - time.monotonic()
+        if step.name not in known and left > 0:
+            row = take(step, out, max(left, 30.0))
+            journal.append(row)
+            print(f"{step.name}: {row['seconds']:.1f} s, {row['found']}", flush=True)
+            known[step.name] = row
+        if step.name in known:
+            rows.append(known[step.name])
+    body = [[row["name"], row["status"], row["seconds"], row["found"]] for row in rows]
+    save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body,
+               f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"))  # fmt: skip
+    sys.exit(not all(row["ok"] for row in rows))
+
+
+if __name__ == "__main__":
+    main()
