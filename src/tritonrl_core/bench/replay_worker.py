@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
             answer = _do(bench, message)
             if device.type == "cuda" and "candidate_us" in answer:
                 answer["facts"]["bytes_at_most"] = torch.cuda.max_memory_allocated(device)
-            if message.large:
+            if message.large and "fault" not in answer:
                 bench.cases.clear()
         answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
@@ -88,7 +88,7 @@ def _do(bench: Any, message: Message) -> dict[str, Any]:
 
     from tritonrl_core.bench.replay_check import DeviceFaultError
     from tritonrl_core.bench.replay_time import measure
-    from tritonrl_core.bench.walk import MaterialsDifferError
+    from tritonrl_core.bench.walk import CallError, MaterialsDifferError
 
     try:
         if message.header["do"] == "values":
@@ -100,6 +100,8 @@ def _do(bench: Any, message: Message) -> dict[str, Any]:
         return dict(bench.check(job))
     except DeviceFaultError as error:
         return {"fault": str(error)}
+    except CallError as error:
+        return {"fault": f"{error.where}: {str(error).strip().partition(chr(10))[0]}"}
     except TaskError as error:
         return {"task_error": error.message, "remedy": error.remedy}
     except torch.OutOfMemoryError as error:
