@@ -1,7 +1,7 @@
 """The confusion matrix of the verdict: cheats caught and honest kernels refused, for each preset.
 
     python benchmarks/integrity.py run [--presets all_extensions,baseline] [--device cpu] [--runs 1] [--first-seed 0]
-                                       [--only cheats|honest] [--minutes M] --rows FILE
+                                       [--only cheats|honest|ours|liger] [--minutes M] --rows FILE
     python benchmarks/integrity.py table --rows FILE [--into docs/integrity.md]
 
 `run` appends one line of JSON for each verdict to FILE and skips what stands there already, so that it can be done in
@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import corpus
 
 from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.session import Session
 from tritonrl_core.types import Candidate, Score, Status
 from tritonrl_core.verifier import Verifier
 
@@ -95,7 +96,10 @@ def specimens(device: str, only: str) -> list[corpus.Specimen]:
     """What a run judges: cheats with their twins, or right kernels (twins among them), or all."""
     cheats = corpus.hacks(device)
     honest = [*corpus.twins(), *corpus.honest(device), *corpus.golden(), *corpus.liger()]
-    return {"cheats": [*cheats, *corpus.twins()], "honest": honest, "all": [*cheats, *honest]}[only]
+    liger = [one for one in honest if one.kind == "liger"]
+    ours = [one for one in honest if one.kind != "liger"]
+    chosen = {"cheats": [*cheats, *corpus.twins()], "ours": ours, "liger": liger, "honest": honest}
+    return chosen.get(only, [*cheats, *honest])
 
 
 def preset_for(name: str, device: str, workers: int, seed: int, **more: Any) -> Preset:
@@ -110,36 +114,33 @@ def run(args: argparse.Namespace) -> None:
     """Judge what is missing in the rows' file, until all is there or the time is up."""
     until = time.monotonic() + 60 * args.minutes
     for name in args.presets.split(","):
-        for seed in range(args.first_seed, args.first_seed + args.runs):
-            known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows(args.rows)}
-            left = [
-                one
-                for one in specimens(args.device, args.only)
-                if (name, args.device, seed, one.id) not in known and time.monotonic() < until
-            ]
-            # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts and values.
-            liger = [one for one in left if one.kind == "liger"]
-            for group, more in (
-                ([one for one in left if one.kind != "liger"], {}),
-                (liger, {"layouts": False, "values": False}),
-            ):
-                if group:
-                    _judge(group, name, seed, preset_for(name, args.device, args.workers, seed, **more), args, until)
+        # One verifier for all runs: what one has compiled, the next ones need not.
+        with Verifier(preset_for(name, args.device, args.workers, args.first_seed)) as verifier:
+            for seed in range(args.first_seed, args.first_seed + args.runs):
+                known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows(args.rows)}
+                left = [o for o in specimens(args.device, args.only) if (name, args.device, seed, o.id) not in known]
+                # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts, values.
+                for is_liger, more in ((False, {}), (True, {"layouts": False, "values": False})):
+                    group = [one for one in left if (one.kind == "liger") == is_liger]
+                    if group and time.monotonic() < until:
+                        verifier.session = Session.open(preset_for(name, args.device, args.workers, seed, **more))
+                        _judge(verifier, group, name, seed, args, until)
 
 
 def _judge(
-    left: Sequence[corpus.Specimen], name: str, seed: int, preset: Preset, args: argparse.Namespace, until: float
+    verifier: Verifier, left: Sequence[corpus.Specimen], name: str, seed: int, args: argparse.Namespace, until: float
 ) -> None:
     """Judge in batches, so that little is lost when the time is up."""
-    size = 8 * args.workers
-    with Verifier(preset) as verifier, args.rows.open("a") as file:
+    size = 16 * args.workers
+    with args.rows.open("a") as file:
         for start in range(0, len(left), size):
             if time.monotonic() > until:
                 print(f"{name} seed {seed}: {len(left) - start} left", flush=True)
                 return
             batch = left[start : start + size]
-            scores = verifier.verify_batch([(one.task, Candidate.from_code(one.code)) for one in batch])
-            for one, score in zip(batch, scores, strict=True):
+            # The comment makes a run's candidates other ones than the last run's, which would be remembered.
+            jobs = [(one.task, Candidate.from_code(f"{one.code}\n# {seed} {one.kind}\n")) for one in batch]
+            for one, score in zip(batch, verifier.verify_batch(jobs), strict=True):
                 row = row_of(one, score, name, seed, args.device)
                 file.write(json.dumps(row) + "\n")
                 if row["outcome"] in (Outcome.THROUGH, Outcome.REFUSED, Outcome.UNDECIDED):
@@ -274,7 +275,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--only", default="all", choices=["all", "cheats", "honest"])
+    parser.add_argument("--only", default="all", choices=["all", "cheats", "honest", "ours", "liger"])
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rows", type=Path, default=Path("integrity.jsonl"))

@@ -7,6 +7,9 @@ stand in a plan: the worker that replays it would run an operator nobody has loo
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 ALLOCATIONS = frozenset(["empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"])
 """Become a buffer, not a step."""
 
@@ -103,3 +106,20 @@ def kind(name: str) -> str:
     if base in _LAYOUT or full in _LAYOUT:
         return "layout"
     return "arithmetic" if base in _ARITHMETIC or full in _ARITHMETIC else "unlisted"
+
+
+@cache
+def operator(name: str) -> Any:
+    """PyTorch's operator of this full name. Raises `AttributeError` where it has none."""
+    import torch
+
+    _, base, overload = name.split(".")
+    return getattr(getattr(torch.ops.aten, base), overload)
+
+
+@cache
+def written_arguments(name: str) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Places and names of the arguments that an operator writes to, by PyTorch's own schema of it."""
+    arguments = enumerate(operator(name)._schema.arguments)
+    written = [(place, part.name) for place, part in arguments if part.alias_info and part.alias_info.is_write]
+    return tuple(place for place, _ in written), frozenset(word for _, word in written)

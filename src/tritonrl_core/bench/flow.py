@@ -64,13 +64,13 @@ def joined(parts: Iterable[Access]) -> Access:
 
 
 def written_by_aten(call: AtenCall) -> frozenset[int]:
-    """Buffers that a call writes: its outputs, `out=`, and the running statistics of a batch norm."""
-    written = {ref.buffer for ref in tensors_in(call.outputs)} | {
-        ref.buffer for ref in tensors_in(call.kwargs.get("out"))
-    }
+    """Buffers that a call writes: its outputs, the arguments that the operator itself changes (whatever a plan says of
+    them), and the running statistics of a batch norm."""
+    places, words = aten_ops.written_arguments(call.name)
+    changed = [*(call.args[place] for place in places if place < len(call.args)), *map(call.kwargs.get, words)]
     if "batch_norm" in call.name:
-        written |= {ref.buffer for ref in tensors_in(call.args[3:5])}
-    return frozenset(written)
+        changed += call.args[3:5]
+    return frozenset(ref.buffer for ref in tensors_in([call.outputs, changed]))
 
 
 def _aten_access(call: AtenCall) -> Access:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tritonrl_core.bench import aten_ops, aten_watch
-from tritonrl_core.bench.answers import computed_in_python, given
+from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
 from tritonrl_core.bench.flow import unearned_output
@@ -174,13 +174,18 @@ class Preparation:
         if not isinstance(recording.plan, LaunchPlan):
             return recording
         other = replace(case, seed=case.seed + 1)
-        again = self._recordings.record(task, candidate, other, values=self._values(task, other))
-        if isinstance(again.plan, LaunchPlan):
-            if constants_of(again.plan) != constants_of(recording.plan):
-                reason = "data written in Python depends on the values of the inputs"
-            else:
-                read = given(self._recordings.request(task, candidate, case), values)
-                reason = computed_in_python(recording.plan, again.plan, read)
+        request, others = self._recordings.request(task, candidate, case), self._values(task, other)
+        read = given(request, values)
+        runs = [(others, read.has_lengths)]
+        if read.has_lengths:
+            runs.append((with_other_values(request, values, others), False))
+        for others, lengths in runs:
+            again = self._recordings.record(task, candidate, other, values=others).plan
+            if not isinstance(again, LaunchPlan):
+                return replace(recording, plan=again)
+            reason = "data written in Python depends on the values of the inputs"
+            if constants_of(again) == constants_of(recording.plan):
+                reason = computed_in_python(recording.plan, again, read, lengths=lengths)
             if reason:
                 return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason))
         return recording

@@ -13,9 +13,18 @@ from typing import Any
 
 import torch
 
+from tritonrl_core.bench import aten_ops
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, TensorRef, Word
 from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.references import named_inputs
+
+
+class CallError(RuntimeError):
+    """An ATen call of a plan that PyTorch refuses, in PyTorch's words; `where` is the call's line and name."""
+
+    def __init__(self, call: AtenCall, error: Exception) -> None:
+        super().__init__(str(error))
+        self.where = f"line {call.line}: {call.name}"
 
 
 class MaterialsDifferError(Exception):
@@ -100,9 +109,15 @@ class Walk(ABC):
                 self.launch(step)
 
     def call(self, call: AtenCall, born: set[int]) -> None:
-        """Carry out an ATen call and keep its new results."""
+        """Carry out an ATen call and keep its new results. Raises `CallError` for arguments that PyTorch refuses."""
         args = [self.value(arg) for arg in call.args]
-        result = operator(call.name)(*args, **{key: self.value(arg) for key, arg in call.kwargs.items()})
+        words = {key: self.value(arg) for key, arg in call.kwargs.items()}
+        try:
+            result = aten_ops.operator(call.name)(*args, **words)
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
+                raise
+            raise CallError(call, error) from error
         results = list(result) if isinstance(result, list | tuple) else [result]
         for ref, out in zip(call.outputs, results, strict=False):
             if ref is None or self.plan.buffers[ref.buffer].role != "aten" or ref.buffer in born:
@@ -123,12 +138,6 @@ class Walk(ABC):
     def outputs(self) -> list[torch.Tensor]:
         """The outputs, where they lie; a number becomes a tensor."""
         return [self.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in self.plan.outputs]
-
-
-def operator(name: str) -> Any:
-    """The overload that `aten.add.Tensor` names."""
-    _, base, overload = name.split(".")
-    return getattr(getattr(torch.ops.aten, base), overload)
 
 
 @contextmanager
