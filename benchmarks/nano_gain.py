@@ -81,9 +81,9 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
-def pairs_of_cores(cores: Sequence[int]) -> list[list[int]]:
-    """The cores in twos, one of which is left over where their number is odd."""
-    return [list(cores[first : first + CORES]) for first in range(0, len(cores) - CORES + 1, CORES)]
+def some_cores(cores: Sequence[int], each: int) -> list[list[int]]:
+    """The cores in parts of `each`; what is left over belongs to none."""
+    return [list(cores[first : first + each]) for first in range(0, len(cores) - each + 1, each)]
 
 
 def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Table:
@@ -117,12 +117,14 @@ def main() -> None:
     parser.add_argument("--preset", default="all_extensions", help="one with the curriculum in it")
     parser.add_argument("--first-core", type=int, default=0, help="leave out the cores before this one")
     parser.add_argument("--pairs", type=int, help="runs at a time, each on two cores [default: what there is room for]")
+    parser.add_argument("--every", type=int, default=1, help="2: each second core, where two threads share one")
     parser.add_argument("--limit-s", type=float, default=900.0, help="seconds after which a run is ended")
     parser.add_argument("--set", action="append", default=[], help="as of `tritonrl train`")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = [(arm, int(seed)) for arm, seed in (entry.split(":") for entry in options.runs.split(","))]
-    places = pairs_of_cores([core for core in sorted(os.sched_getaffinity(0)) if core >= options.first_core])
+    cores = [core for core in sorted(os.sched_getaffinity(0)) if core >= options.first_core]
+    places = some_cores(cores[:: options.every], CORES)
     pairs = min(options.pairs or len(wanted), len(places))
     if not pairs:
         parser.error(f"a run takes {CORES} cores, and there are fewer")

@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=28)
     parser.add_argument("--hidden", type=int, default=1024)
     parser.add_argument("--vocabulary", type=int, default=QWEN3_VOCABULARY)
+    parser.add_argument("--out", type=Path, help="folder to keep the run in, figures of each step as they come")
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
     options = parser.parse_args()
 
@@ -146,8 +147,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         write_model(Path(scratch) / "model", options.layers, options.hidden, options.vocabulary)
         preset = preset_for(Path(scratch) / "model", options.tokens, options.steps, options.prompts, options.size)
-        train(preset, out=Path(scratch) / "run", open_scorer=open_scorer)
-        rows = list(read_metrics(Path(scratch) / "run"))
+        run = options.out or Path(scratch) / "run"
+        train(preset, out=run, open_scorer=open_scorer)
+        rows = list(read_metrics(run))
     for row in rows:
         sys.stderr.write(json.dumps({key: row.get(key) for key in ("step", *SHOWN)}) + "\n")
     sys.stdout.write(json.dumps(split(rows[1:] or rows) | {"statuses": dict(scorers[0].statuses)}) + "\n")

@@ -1,0 +1,299 @@
+"""What each part of the method is worth on nano: one cell is one arm with one seed, at most three minutes.
+
+    python benchmarks/ablations.py run --out DIR [--arms split_0.1,uniform_0.1,…] [--seeds 0,1,2] [--at-once 8]
+    python benchmarks/ablations.py table                        # from benchmarks/ablations/*.jsonl into the page
+
+A cell trains nano for a few steps under the arm's preset, then judges the trained model under the whole of
+`all_extensions`, on tasks that no arm trained on. Training computes on a few CPU cores; the verifier measures on a GPU,
+because estimated speeds enter no reward, and without a clock the plan would get no credit at all. A cell that is there
+is not run again: `--out benchmarks/ablations` goes on where the repo stands.
+
+`split` is TritonRL's credit (code by correctness, plan by alpha × speed), `uniform` one reward for all tokens with the
+same alpha; `no_X` is `split_0.1` without the extension X, which is otherwise on, as all six are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import numpy as np
+from nano_gain import some_cores
+from numpy.typing import NDArray
+from tables import Machine, Table, save, this_machine
+
+FOLDER = Path(__file__).parent / "ablations"
+STEPS = 14
+TASKS, SAMPLES, DRAW = 96, 4, 3
+"""Of the evaluation. No other draw: not the shipped held-out tasks, nor those that the recipe was chosen on."""
+
+EXTENSIONS = ("fusion", "multi_input", "curriculum", "sandbox", "timing", "funnel")
+ARMS: Mapping[str, Sequence[str]] = {
+    "split_0.1": (),
+    "uniform_0.1": ("reward.uniform=true",),
+    "split_1.0": ("reward.alpha=1.0",),
+    "uniform_1.0": ("reward.alpha=1.0", "reward.uniform=true"),
+    **{f"no_{name}": (f"without=[{name}]",) for name in EXTENSIONS},
+}
+PAIRS = (("split_0.1", "uniform_0.1"), ("split_1.0", "uniform_1.0"), *((f"no_{n}", "split_0.1") for n in EXTENSIONS))
+"""Arms to compare, the second being the standard."""
+
+MEASURES = {
+    "right": "right",
+    "greedy": "right, greedy",
+    "fast": "right and faster than 1.5× eager",
+    "speed": "speedup of right ones",
+}
+BOOTSTRAPS = 4000
+FEWEST_SEEDS = 3
+Matrix = NDArray[np.float64]
+
+
+def cell(arm: str, seed: int, device: str, steps: int) -> dict[str, Any]:
+    """Train and judge; what came of it as plain data, one entry a task."""
+    from tritonrl_nano.recipe.tasks import nano_tasks
+
+    from tritonrl_core.evaluate import evaluate_policy
+    from tritonrl_core.preset import load_preset
+    from tritonrl_core.runs import read_metrics
+    from tritonrl_core.train.model import load_policy
+    from tritonrl_core.train.run import train
+    from tritonrl_core.verifier import Verifier
+
+    verifier = (
+        [f"verifier.device={device}", "verifier.gpu_memory=8GiB"] if device == "cuda" else ["verifier.device=cpu"]
+    )
+    shared = [*verifier, "reward.speed.cap=10"]
+    here = [f"seed={seed}", f"train.grpo.max_steps={steps}", "train.grpo.use_cpu=true"]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        summary = train(load_preset("all_extensions", [*ARMS[arm], *shared, *here]), out=Path(scratch) / "run")
+        trained = time.monotonic()
+        rows = [row for row in read_metrics(summary.folder) if row["stage"] == "rl"]
+        policy = load_policy(summary.model)
+        tasks = nano_tasks("held_out", TASKS, DRAW)
+        with Verifier(load_preset("all_extensions", shared)) as judge:
+            common: dict[str, Any] = {"max_new_tokens": 224, "seed": 1_000 * (seed + 1)}
+            sampled = evaluate_policy(policy, tasks, judge, samples=SAMPLES, temperature=1.0, **common)
+            greedy = evaluate_policy(policy, tasks, judge, samples=1, temperature=0.0, **common)
+    return {
+        "arm": arm, "seed": seed, "changes": [*ARMS[arm], *shared], "steps": len(rows), "device": device,
+        "train_s": round(trained - began, 1), "eval_s": round(time.monotonic() - trained, 1),
+        "correct": [round(row["correct_rate"], 4) for row in rows],
+        "verification_s": [round(row["time/verification_s"], 2) for row in rows],
+        "infra": sampled.infra + greedy.infra, "by_level": {str(k): round(v, 4) for k, v in sampled.by_level.items()},
+        "tasks": tasks_of(sampled.scores, greedy.scores), "machine": asdict(this_machine()),
+    }  # fmt: skip
+
+
+def tasks_of(sampled: Sequence[Any], greedy: Sequence[Any]) -> list[dict[str, Any]]:
+    """By task: samples that were judged, how many were right, their speedups, and whether the greedy one was right."""
+    found: dict[str, dict[str, Any]] = {}
+    for score in sampled:
+        row = found.setdefault(
+            score.task_id, {"task": score.task_id, "of": 0, "right": 0, "speedups": [], "greedy": None}
+        )
+        if score.reward.correctness is None:
+            continue
+        row["of"] += 1
+        if score.reward.correctness:
+            row["right"] += 1
+            if score.timing is not None and not score.timing.estimated:
+                row["speedups"].append(round(score.timing.speedup, 3))
+    for score in greedy:
+        if score.reward.correctness is not None and score.task_id in found:
+            found[score.task_id]["greedy"] = int(score.reward.correctness)
+    return list(found.values())
+
+
+def missing(out: Path, arms: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Cells that are not there yet, seed by seed, so that what a shorter time gave can be compared."""
+    return [(arm, seed) for seed in seeds for arm in arms if not place_of(out, arm, seed).is_file()]
+
+
+def place_of(out: Path, arm: str, seed: int) -> Path:
+    return out / f"{arm}-{seed}.jsonl"
+
+
+def run(out: Path, wanted: Sequence[tuple[str, int]], given: argparse.Namespace) -> None:
+    """The cells, each in a process of its own on cores of its own; one that fails or is too slow is left out."""
+    out.mkdir(parents=True, exist_ok=True)
+    places = some_cores(sorted(os.sched_getaffinity(0)), given.cores)
+    free: Queue[list[int]] = Queue()
+    for place in places[: given.at_once or len(places)]:
+        free.put(place)
+    ends = time.monotonic() + given.limit_s
+
+    def one(arm: str, seed: int) -> None:
+        place = free.get()
+        try:
+            in_time = time.monotonic() + given.cell_s <= ends
+            told = process(out, arm, seed, place, given) if in_time else "no time left"
+            sys.stderr.write(f"{arm} {seed}: {told}\n")
+        finally:
+            free.put(place)
+
+    with ThreadPoolExecutor(free.qsize()) as pool:
+        for done in [pool.submit(one, arm, seed) for arm, seed in wanted]:
+            done.result()
+
+
+def process(out: Path, arm: str, seed: int, place: Sequence[int], given: argparse.Namespace) -> str:
+    """Run one cell; how it ended, in words."""
+    command = ["taskset", "-c", ",".join(map(str, place)), sys.executable, str(Path(__file__).resolve()), "cell"]
+    command += ["--arms", arm, "--seeds", str(seed), "--device", given.device, "--steps", str(given.steps)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(len(place))}
+    log, began = out / f"{arm}-{seed}.log", time.monotonic()
+    with log.open("w") as errors:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+        limit = threading.Timer(given.cell_s, child.kill)
+        limit.start()
+        said, _ = child.communicate()
+        limit.cancel()
+    if child.returncode:
+        return f"ended with {child.returncode} after {time.monotonic() - began:.0f} s; see {log}"
+    half = out / f"{arm}-{seed}.part"
+    half.write_text(said.splitlines()[-1] + "\n", encoding="utf-8")
+    half.replace(place_of(out, arm, seed))
+    log.unlink()
+    return f"{time.monotonic() - began:.0f} s"
+
+
+def read_cells(folder: Path = FOLDER) -> dict[str, dict[int, dict[str, Any]]]:
+    """Every cell that is there, by arm and seed."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        one = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(one["arm"], {})[one["seed"]] = one
+    return found
+
+
+def sums(cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Matrix]:
+    """By measure, numerators and denominators (seeds, tasks, 2). Speedups are in logarithms."""
+    tables = {measure: np.zeros((len(cells), len(names), 2)) for measure in MEASURES}
+    for place, one in enumerate(cells):
+        rows = {row["task"]: row for row in one["tasks"]}
+        for column, name in enumerate(names):
+            row = rows.get(name)
+            if row is None:
+                continue
+            speedups = row["speedups"]
+            tables["right"][place, column] = row["right"], row["of"]
+            tables["greedy"][place, column] = (0, 0) if row["greedy"] is None else (row["greedy"], 1)
+            tables["fast"][place, column] = sum(value > 1.5 for value in speedups), row["of"]
+            tables["speed"][place, column] = float(np.log(speedups).sum()) if speedups else 0.0, len(speedups)
+    return tables
+
+
+def differences(
+    mine: Mapping[str, Matrix], other: Mapping[str, Matrix], seed: int = 0
+) -> dict[str, tuple[float, float, float]]:
+    """How far the first arm is above the second, with 95 % intervals: seeds drawn anew in each arm, tasks in both.
+
+    Shares as differences, the speedup as a ratio of geometric means. With fewer than `FEWEST_SEEDS` in an arm there is
+    no interval (nan): the spread between so few is not known.
+    """
+    rng = np.random.default_rng(seed)
+    found = {}
+    for measure in MEASURES:
+        a, b = mine[measure], other[measure]
+        value = _above(measure, a.sum((0, 1)), b.sum((0, 1)))
+        low = high = float("nan")
+        if min(len(a), len(b)) >= FEWEST_SEEDS:
+            draws = []
+            for _ in range(BOOTSTRAPS):
+                tasks = rng.integers(a.shape[1], size=a.shape[1])
+                sides = (part[rng.integers(len(part), size=len(part))][:, tasks].sum((0, 1)) for part in (a, b))
+                draws.append(_above(measure, *sides))
+            low, high = (float(bound) for bound in np.nanpercentile(draws, [2.5, 97.5]))
+        found[measure] = (value, low, high)
+    return found
+
+
+def _above(measure: str, mine: Matrix, other: Matrix) -> float:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b = mine[0] / mine[1], other[0] / other[1]
+    return float(np.exp(a - b) if measure == "speed" else a - b)
+
+
+def tables(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[Table]:
+    """The arms by themselves, and in pairs."""
+    names = sorted({row["task"] for seeds in cells.values() for one in seeds.values() for row in one["tasks"]})
+    stored = {arm: sums(list(seeds.values()), names) for arm, seeds in cells.items()}
+    machine = Machine(**next(iter(next(iter(cells.values())).values()))["machine"])
+    command = "python benchmarks/ablations.py run --out benchmarks/ablations && python benchmarks/ablations.py table"
+    arms = [[arm, len(cells[arm]), *_own(cells[arm], stored[arm])] for arm in ARMS if arm in cells]
+    pairs = []
+    for arm, standard in PAIRS:
+        if arm in cells and standard in cells:
+            found = differences(stored[arm], stored[standard])
+            seeds = f"{len(cells[arm])} / {len(cells[standard])}"
+            pairs.append([arm, standard, seeds, *(_shown(measure, found[measure]) for measure in MEASURES)])
+    note = (
+        f"{STEPS} steps of 64 completions, then {TASKS} held-out tasks × {SAMPLES} at temperature 1 and one greedy, "
+        "judged under all_extensions. Intervals of 95 %: bootstrap over seeds and tasks"
+    )
+    own = ["arm", "seeds", *MEASURES.values(), "right in training", "seconds a step verifying"]
+    return [
+        Table("ablation-arms", own, arms, command, [note], machine),
+        Table("ablation-pairs", ["arm", "against", "seeds", *MEASURES.values()], pairs, command, [note], machine),
+    ]
+
+
+def _own(seeds: Mapping[int, Mapping[str, Any]], table: Mapping[str, Matrix]) -> list[str]:
+    shown = []
+    for measure in MEASURES:
+        top, bottom = table[measure].sum((0, 1))
+        value = top / bottom if bottom else float("nan")
+        shown.append(f"{np.exp(value):.2f}×" if measure == "speed" else f"{100 * value:.1f} %")
+    training = np.mean([np.mean(one["correct"]) for one in seeds.values()])
+    seconds = np.mean([np.mean(one["verification_s"][1:]) for one in seeds.values()])
+    return [*shown, f"{100 * training:.1f} %", f"{seconds:.1f}"]
+
+
+def _shown(measure: str, found: tuple[float, float, float]) -> str:
+    value, low, high = found
+    if measure == "speed":
+        return f"{value:.2f}×" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+    return f"{100 * value:+.1f}" + ("" if np.isnan(low) else f" ({100 * low:+.1f} to {100 * high:+.1f})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "cell", "table"))
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--device", default="cuda", help="of the verifier; on the CPU no speed enters a reward")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--cores", type=int, default=4, help="of a cell")
+    parser.add_argument("--at-once", type=int, help="cells side by side [default: what there is room for]")
+    parser.add_argument("--cell-s", type=float, default=180.0, help="seconds after which a cell is ended")
+    parser.add_argument("--limit-s", type=float, default=float("inf"), help="no cell is begun that may end after this")
+    given = parser.parse_args()
+    arms, seeds = given.arms.split(","), [int(seed) for seed in given.seeds.split(",")]
+    if unknown := set(arms) - set(ARMS):
+        parser.error(f"no such arm: {', '.join(unknown)}; there are {', '.join(ARMS)}")
+    if given.command == "cell":
+        sys.stdout.write(json.dumps(cell(arms[0], seeds[0], given.device, given.steps)) + "\n")
+    elif given.command == "run":
+        run(given.out, missing(given.out, arms, seeds), given)
+    else:
+        for table in tables(read_cells(given.out)):
+            save(table)
+
+
+if __name__ == "__main__":
+    main()

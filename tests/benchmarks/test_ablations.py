@@ -1,0 +1,61 @@
+"""Comparing arms of an ablation: what differs is found, what does not is not, and a cell is run once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import ablations
+
+TASKS = [f"task {number}" for number in range(60)]
+
+
+def arm(share: float, speedup: float, seeds: int = 4, first: int = 0) -> list[dict[str, Any]]:
+    """Cells in which each of four samples of a task is right with a probability near `share`."""
+    cells = []
+    for seed in range(first, first + seeds):
+        rng = Random(f"{share}/{seed}")
+        rows = []
+        for place, name in enumerate(TASKS):
+            right = sum(rng.random() < min(1.0, share * (0.5 + place / 60)) for _ in range(4))
+            speeds = [speedup * rng.lognormvariate(0, 0.1) for _ in range(right)]
+            rows.append({"task": name, "of": 4, "right": right, "speedups": speeds, "greedy": int(right > 2)})
+        cells.append({"tasks": rows})
+    return cells
+
+
+def test_a_difference_is_found_with_an_interval_that_leaves_zero_out() -> None:
+    found = ablations.differences(*(ablations.sums(arm(*it), TASKS) for it in ((0.7, 2.0), (0.4, 1.0))))
+    value, low, high = found["right"]
+    assert 0.2 < low < value < high < 0.4
+    ratio, slowest, fastest = found["speed"]
+    assert 1.8 < slowest < ratio < fastest < 2.2
+    assert found["greedy"][0] > 0
+
+
+def test_two_arms_alike_are_not_told_apart() -> None:
+    sides = (ablations.sums(arm(0.5, 1.5, first=first), TASKS) for first in (0, 10))
+    for measure, (_, low, high) in ablations.differences(*sides).items():
+        assert low <= (1 if measure == "speed" else 0) <= high
+
+
+def test_with_two_seeds_there_is_no_interval() -> None:
+    value, low, high = ablations.differences(
+        ablations.sums(arm(0.7, 2.0, seeds=2), TASKS), ablations.sums(arm(0.4, 1.0), TASKS)
+    )["right"]
+    assert value > 0.2
+    assert (low, high) == (pytest.approx(float("nan"), nan_ok=True),) * 2
+
+
+def test_a_cell_that_is_there_is_not_run_again(tmp_path: Path) -> None:
+    (tmp_path / "split_0.1-0.jsonl").write_text(json.dumps({"arm": "split_0.1", "seed": 0, "tasks": []}) + "\n")
+    assert ablations.missing(tmp_path, ["split_0.1", "uniform_0.1"], [0, 1]) == [
+        ("uniform_0.1", 0), ("split_0.1", 1), ("uniform_0.1", 1),
+    ]  # fmt: skip
+    assert list(ablations.read_cells(tmp_path)["split_0.1"]) == [0]
