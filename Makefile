@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where a Python with everything installed stands ready (a GPU machine's image, say): make test-gpu PY=python3
 PY ?= $(BIN)/python
+# How long make test-gpu and make bench-gpu may take; what is left is for the next call.
+MINUTES ?= inf
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.tritonrl-installed
 
@@ -19,8 +21,8 @@ help:
 	@echo "make check     linters, types, and the slow tests"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make setup     only set up .venv"
-	@echo "make test-gpu  the tests that need an NVIDIA GPU"
-	@echo "make bench-gpu the figures of docs/benchmarks.md that need one (PIECE=name for one of them)"
+	@echo "make test-gpu  the tests that need an NVIDIA GPU, file by file (MINUTES=9: call again to go on)"
+	@echo "make bench-gpu the figures of docs/benchmarks.md that need one, piece by piece (PIECE=name, MINUTES=10)"
 
 setup: $(STAMP)
 
@@ -50,10 +52,10 @@ check: lint
 	$(BIN)/python -m pytest -m "slow and not gpu" tests plugins
 
 test-gpu:
-	$(PY) -m pytest -m gpu tests plugins
+	$(PY) benchmarks/bench_gpu.py --tests --minutes $(MINUTES)
 
 bench-gpu:
-	$(PY) benchmarks/bench_gpu.py --only "$(PIECE)"
+	$(PY) benchmarks/bench_gpu.py --only "$(PIECE)" --minutes $(MINUTES)
 
 # The confusion matrix of docs/integrity.md: an hour and more on 2 cores; what stands in ROWS is not judged again.
 ROWS ?= integrity.jsonl

@@ -98,7 +98,7 @@ class Step:
 def steps(out: Path, count: int, device: str) -> Iterator[Step]:
     """All commands in order; later ones use what earlier ones left."""
     run, setting = out / "run", ("--set", f"verifier.device={device}")
-    yield Step("doctor", ["doctor"], 0, lambda text: text.strip().splitlines()[0][:80])
+    yield Step("doctor", ["doctor"], 0, this_device)
     yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
                          "--out", str(run)], 0, lambda text: trained(run, count))  # fmt: skip
     model = run / "checkpoints/rl/final"
@@ -118,6 +118,12 @@ def steps(out: Path, count: int, device: str) -> Iterator[Step]:
                lambda text: f"{task}: {tested(out / 'exported')}")  # fmt: skip
 
 
+def this_device(text: str) -> str:
+    rows = [line for line in text.splitlines() if line.startswith(("device", "sandbox tier"))]
+    assert len(rows) == 2, "no device or no sandbox tier"
+    return ", ".join(" ".join(row.split()[:8]) for row in rows)
+
+
 def trained(run: Path, count: int) -> str:
     scores = list(read_scores(run))
     assert (run / "checkpoints/rl/final/model.safetensors").exists(), "no trained model"
@@ -125,14 +131,38 @@ def trained(run: Path, count: int) -> str:
     infra = sum(score.verdict.status is Status.INFRA for score in scores)
     measured = sum(score.timing is not None and not score.timing.estimated for score in scores)
     evals = [row for row in read_journal(run / "metrics.jsonl") if row["stage"] == "eval"]
-    rates = ", ".join(f"{row['when']} {row.get('pass@1', row.get('correct', float('nan'))):.1%}" for row in evals)
+    rates = ", ".join(f"{row['when']} {row['sampled/correct']:.1%}" for row in evals)
     return f"{count} steps, {len(scores)} completions, {infra} INFRA, {measured} measured speeds; held out: {rates}"
 
 
 def evaluated(folder: Path) -> str:
-    result = json.loads((folder / "result.json").read_text())
     assert (folder / "report.html").exists(), "no report"
-    return f"{result.get('completions', len(list(read_scores(folder))))} completions judged"
+    return f"{len(list(read_scores(folder)))} completions; {cell(figures(folder)['correct'])} right"
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """All figures of an evaluation, each with its interval."""
+    return dict(json.loads((folder / "result.json").read_text())["overall"]["figures"])
+
+
+def cell(figure: dict[str, float | None]) -> str:
+    """A figure as it stands in a table: shares in percent, speedups as factors."""
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
+        return "–"
+    interval = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
+    return f"{value:.3g}{interval}"
+
+
+def learned(out: Path, command: str) -> Table:
+    """The bundled model and what training made of it on the held-out tasks, with measured speed."""
+    rows: list[list[str | int | float | None]] = []
+    sides = {name: figures(out / f"eval-{name}") for name in ("bundled", "trained")}
+    for name in sides["bundled"]:
+        rows.append([name, *(cell(side[name]) if name in side else None for side in sides.values())])
+    count = len(list(read_scores(out / "eval-trained")))
+    notes = [f"{count} samples each at temperature 1, 95 % intervals over tasks; one training run, seed 0"]
+    return Table("nano-cuda", ["held-out tasks", "bundled nano", "after training"], rows, command, notes)
 
 
 def compared(text: str) -> str:
@@ -220,8 +250,10 @@ def main() -> None:
         if step.name in known:
             rows.append(known[step.name])
     body = [[row["name"], row["status"], row["seconds"], row["found"]] for row in rows]
-    save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body,
-               f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"))  # fmt: skip
+    command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"
+    save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body, command))
+    if {"eval-trained", "eval-bundled"} <= {row["name"] for row in rows if row["ok"]}:
+        save(learned(out, command))
     sys.exit(not all(row["ok"] for row in rows))
 
 

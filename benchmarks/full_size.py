@@ -44,6 +44,7 @@ MOST_IN = {True: 5 << 28, False: 4 << 30}
 
 MOST_OUT = 4 << 30
 MOST_SECONDS = 3.0
+TO_BE_CONTINUED = 3
 REQUEST = CaseRequest(count=5, shapes=True, values=True, layouts=True)
 SETTINGS = ["verifier.device=cuda", "verifier.timeout_s=60"]
 
@@ -117,8 +118,8 @@ def judge(verifier: Verifier, task: Task, code: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(size: str, share: tuple[int, int], only: Sequence[str], seconds: float, rows: Path) -> None:
-    """Judge what is not in `rows` yet, the largest first."""
+def run(size: str, share: tuple[int, int], only: Sequence[str], seconds: float, rows: Path) -> bool:
+    """Judge what is not in `rows` yet, the largest first; whether all of it is done."""
     known = {(row["size"], row["task"]) for row in read(rows)}
     codes = {golden.task_id: golden.code for golden in golden_solutions()}
     wanted = [task for task in tasks(size) if task.id in codes and (not only or any(part in task.id for part in only))]
@@ -134,11 +135,12 @@ def run(size: str, share: tuple[int, int], only: Sequence[str], seconds: float, 
                 continue
             if time.monotonic() > ends:
                 print("time is up; call again to go on", flush=True)
-                return
+                return False
             row = {"size": size, "task": task.id, "family": task.family, **guarded(verifier, task, codes[task.id])}
             print(json.dumps(row), file=file, flush=True)
             told = f"{row.get('seconds', 0):.2f} s {row['reason']} {row['problem']}"
             print(f"{task.id}: {row['status']} {told}", flush=True)
+    return True
 
 
 def guarded(verifier: Verifier, task: Task, code: str) -> dict[str, Any]:
@@ -200,14 +202,16 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=ROWS)
     parser.add_argument("--table", action="store_true", help="only put what there is into tables")
     chosen = parser.parse_args()
+    whole = True
     if not chosen.table:
         k, n = map(int, chosen.share.split("/"))
-        run(chosen.size, (k, n), [part for part in chosen.only.split(",") if part], chosen.seconds, chosen.rows)
+        whole = run(chosen.size, (k, n), [part for part in chosen.only.split(",") if part], chosen.seconds, chosen.rows)
     rows = read(chosen.rows)
     for size in sorted({row["size"] for row in rows}):
         save(table(rows, size, this_machine()))
     if not rows:
         sys.exit("nothing was judged")
+    sys.exit(0 if whole else TO_BE_CONTINUED)
 
 
 if __name__ == "__main__":

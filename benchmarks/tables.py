@@ -53,11 +53,15 @@ class Table:
     command: str
     notes: Sequence[str] = ()
     machine: Machine = field(default_factory=lambda: this_machine())
+    text: str = ""
+    """Markdown in place of columns and rows, where a benchmark prints its tables itself."""
 
     @property
     def markdown(self) -> str:
         """The table, and below it when, where and how it was made."""
         lines = [_line(self.columns), _line(["---"] * len(self.columns)), *map(_line, self.rows)]
+        if self.text:
+            lines = [self.text.strip()]
         words = [*self.notes, f"{self.machine.words}: `{self.command}`"]
         return "\n".join(lines) + "\n\n" + "\n".join(word.rstrip(".") + "." for word in words)
 
@@ -88,11 +92,28 @@ def write(table: Table, page: Path = PAGE) -> None:
     """Put a table between its marks. Raises `SystemExit` naming the marks where the page has none."""
     begin, end = f"<!-- {table.name} -->", f"<!-- end of {table.name} -->"
     text = page.read_text(encoding="utf-8")
-    if begin not in text or end not in text.partition(begin)[2]:
+    if not has_place(table.name, text):
         sys.exit(f"{page.name} has no place for the table {table.name}: put `{begin}` and `{end}` where it belongs.")
     before, _, rest = text.partition(begin)
     after = rest.partition(end)[2]
     page.write_text(f"{before}{begin}\n{table.markdown}\n{end}{after}", encoding="utf-8")
+
+
+def write_all(folder: Path = RESULTS, page: Path = PAGE) -> list[str]:
+    """Write every stored result into the page; the names of those that it has no place for."""
+    homeless = []
+    for path in sorted(folder.glob("*.json")):
+        table = load(path)
+        if has_place(table.name, page.read_text(encoding="utf-8")):
+            write(table, page)
+        else:
+            homeless.append(table.name)
+    return homeless
+
+
+def has_place(name: str, text: str) -> bool:
+    """Whether a page has the two marks of a table, in order."""
+    return f"<!-- end of {name} -->" in text.partition(f"<!-- {name} -->")[2]
 
 
 def _line(cells: Sequence[object]) -> str:
@@ -116,9 +137,10 @@ def _ask_driver() -> str:
 
 
 def main() -> None:
-    for path in sorted(RESULTS.glob("*.json")):
-        write(load(path))
-        print(f"{path.stem}: written")
+    homeless = write_all()
+    print(f"{len(list(RESULTS.glob('*.json'))) - len(homeless)} tables written")
+    if homeless:
+        sys.exit(f"{PAGE.name} has no place for {', '.join(homeless)}: put `<!-- NAME -->` and `<!-- end of NAME -->`.")
 
 
 if __name__ == "__main__":
