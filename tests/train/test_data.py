@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from random import Random
 
@@ -23,6 +23,9 @@ class Mixed:
     def sample_level(self, stats: Mapping[int, LevelStats], step: int, rng: Random) -> int:
         self.seen.append((dict(stats), step))
         return 1 if rng.random() < 0.7 else 2
+
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task:
+        return tasks[0]
 
 
 def stream_of(tasks: list[Task], seed: int = 0) -> TaskStream:
@@ -50,6 +53,23 @@ def test_each_task_of_a_level_comes_once_a_round(tasks: list[Task]) -> None:
     assert len(ids) > 12
     for first in range(0, len(ids) // 4 * 4, 4):
         assert Counter(ids[first : first + 4]) == Counter({f"l1-{n}": 1 for n in range(4)})
+
+
+class Repeats(Mixed):
+    """Takes the first task by name, and every third time the one whose turn it is."""
+
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task:
+        return min(tasks, key=lambda task: task.id) if rng.random() < 2 / 3 else tasks[0]
+
+
+def test_a_chosen_task_uses_up_nobodys_turn(tasks: list[Task]) -> None:
+    stream = TaskStream(tasks, Repeats(), lambda task: task.source, 0)
+    ids = [row["task_id"] for row in islice(stream.rows(), 400) if row["level"] == 1]
+    counts = Counter(ids)
+    assert set(counts) == {task.id for task in tasks if task.level == 1}
+    assert counts["l1-0"] > 0.6 * len(ids)
+    others = [counts[task] for task in counts if task != "l1-0"]
+    assert max(others) - min(others) <= 1  # each round has each of them once
 
 
 def test_levels_follow_the_session(tasks: list[Task]) -> None:

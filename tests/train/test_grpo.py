@@ -72,6 +72,9 @@ class Hooks:
     def sample_level(self, stats: Mapping[int, Any], step: int, rng: Random) -> int:
         return 1
 
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task:
+        return tasks[0]
+
     def state_dict(self) -> dict[str, Any]:
         return {"told": len(self.told)}
 

@@ -1,68 +1,115 @@
-"""Two ranks share a group: each holds the credit of its own rows, and both are told of the whole group."""
+"""Two ranks share a group, by DDP or FSDP2: each holds the credit of its own rows, both are told of the whole group,
+and together they make the step that one process makes.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tritonrl_core.errors import UsageError
+from tritonrl_core.train.launch import command
+from tritonrl_core.train.ranks import check_ranks
 
-
-def run_ranks(world: int, policy: Path, work: Path) -> list[dict[str, Any]]:
-    common = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "WORLD_SIZE": str(world),
-        "OMP_NUM_THREADS": "1",
-    }
-    script = str(Path(__file__).parent / "two_ranks.py")
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, script, str(policy), str(work)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"},
-        )
-        for rank in range(world)
-    ]
-    outputs = [rank.communicate(timeout=200) for rank in ranks]
-    for rank, (_, errors) in zip(ranks, outputs, strict=True):
-        assert rank.returncode == 0, errors[-3000:]
-    return [json.loads(out.strip().splitlines()[-1]) for out, _ in outputs]
+HERE = Path(__file__).parent
 
 
-def test_two_ranks_hold_their_own_rows_of_a_shared_group(tiny_policy: Path, tmp_path: Path) -> None:
+def run_ranks(how: str, device: str, script: str, arguments: Sequence[object], world: int = 2) -> None:
+    """Run a script of this folder in so many ranks, as `tritonrl train --launch` starts them; one runs by itself."""
+    if device == "cuda" and torch.cuda.device_count() < world:
+        pytest.skip(f"needs {world} GPUs")
+    program = [str(HERE / script), *map(str, arguments)]
+    if how == "fsdp2" and device == "cpu":
+        program = [str(HERE / "shard_on_cpu.py"), *program]
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"} if device == "cpu" else {}
+    done = subprocess.run(
+        command(how, world, program) if world > 1 else [sys.executable, *program],
+        env={**os.environ, **hidden, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+
+
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def alone(request: pytest.FixtureRequest, tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of all completions."""
+    work = tmp_path_factory.mktemp("alone")
+    run_ranks("ddp", request.param, "rank.py", [request.param, tiny_policy, work], world=1)
+    return work
+
+
+def gradients(work: Path) -> dict[str, torch.Tensor]:
+    return {part: torch.load(work / f"gradient-{part}.pt") for part in ("whole", "plan", "code")}
+
+
+def expected_credit() -> list[set[float]]:
+    """Each completion's advantages, by the core's own formula."""
     from tritonrl_core.reward import group_credit
+    from tritonrl_core.spans import parse_completion
+    from tritonrl_core.types import Task
 
-    first, second = run_ranks(2, tiny_policy, tmp_path)
-    assert (first["world"], first["rank"], second["rank"]) == (2, 0, 1)
-    assert first["told"] == second["told"]
-    # Three generations (one given, two sampled), one group of eight each, spread over both ranks.
-    assert [entry[0] for entry in first["told"]] == ["credit", "observe", "metrics"] * 3
-    assert first["weights"] == second["weights"]
-
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("kit", Path(__file__).parent / "test_grpo.py")
+    spec = importlib.util.spec_from_file_location("kit", HERE / "test_grpo.py")
     assert spec
     assert spec.loader
     kit = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kit)
-    from tritonrl_core.spans import parse_completion
-    from tritonrl_core.types import Task
-
     task = Task(id="t", level=1, source="")
     scores = kit.HashScorer().verify_batch([(task, parse_completion(text)) for text in kit.COMPLETIONS])
-    expected = group_credit(scores, 0.1)
-    for credit, got in zip(expected, first["advantages"] + second["advantages"], strict=True):
-        assert {round(value, 5) for value in got} == {round(credit.plan, 5), round(credit.code, 5)}
+    return [{round(credit.plan, 5), round(credit.code, 5)} for credit in group_credit(scores, 0.1)]
+
+
+@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
+def test_two_ranks_make_the_step_that_one_makes(how: str, alone: Path, tiny_policy: Path, tmp_path: Path) -> None:
+    device = json.loads((alone / "rank-0.json").read_text())["sampled"]["device"]
+    run_ranks(how, device, "rank.py", [device, tiny_policy, tmp_path])
+    first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
+    sampled: list[dict[str, Any]] = [first["sampled"], second["sampled"]]
+    assert [rank["world"] for rank in sampled] == [2, 2]
+    assert [rank["sharded"] for rank in sampled] == [how == "fsdp2"] * 2
+    assert [rank["device"] for rank in sampled] == [device] * 2
+
+    # Each rank holds its own rows' credit, from scores of the whole group.
+    held = first["given"][0]["advantages"] + second["given"][0]["advantages"]
+    assert [{round(value, 5) for value in row} for row in held] == expected_credit()
+
+    # The gradient is that of one process, and plan and code are its two parts.
+    mine, single = gradients(tmp_path), gradients(alone)
+    for part in ("whole", "plan", "code"):
+        assert single[part].abs().max() > 0
+        torch.testing.assert_close(mine[part], single[part], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(mine["plan"] + mine["code"], mine["whole"], rtol=1e-3, atol=1e-5)
+
+    # Sampled steps: both are told of the same groups in the same order, and end with the same weights.
+    assert sampled[0]["told"] == sampled[1]["told"]
+    assert [entry[0] for entry in sampled[0]["told"]] == ["credit", "observe", "metrics"] * 2
+    assert [rank["moved"] for rank in sampled] == [2, 2]
+    assert sampled[0]["weights"] == sampled[1]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "DeepSpeed"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP 1"),
+        (
+            {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_CPU_RAM_EFFICIENT_LOADING": "True"},
+            "fsdp_cpu_ram_efficient_loading",
+        ),
+    ],
+)
+def test_a_launcher_that_asks_for_something_else_is_refused(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as refusal:
+        check_ranks(environment)
+    assert "fsdp" in refusal.value.remedy
+    check_ranks({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"})

@@ -44,9 +44,7 @@ def resolve_spec(preset: Preset) -> BenchSpec:
             remedy="Use `--device cpu` (training: `--set verifier.device=cpu`), or check `nvidia-smi` and its driver.",
         )
     rank, ranks = _place_on_this_machine(os.environ)
-    chosen = _chosen(settings.gpus, gpus) if device == "cuda" else ()
-    if settings.gpus == "auto":
-        chosen = _share_of(chosen, rank, ranks)
+    chosen = _share_of(_chosen(settings.gpus, gpus), rank, ranks) if device == "cuda" else ()
     target = settings.target
     if target == "auto":
         target = chosen[0].target if chosen else DEFAULT_TARGET

@@ -36,6 +36,9 @@ _SET_BY_THE_RUN: Mapping[str, str] = {
     "eval_strategy": "Set `eval:` in the preset; TRL's own evaluation knows no kernels.",
     "do_eval": "Set `eval:` in the preset; TRL's own evaluation knows no kernels.",
     "load_best_model_at_end": "It needs TRL's own evaluation, which knows no kernels.",
+    "fsdp": "Use `tritonrl train --launch fsdp2`.",
+    "fsdp_config": "Use `tritonrl train --launch FILE`, with accelerate's configuration.",
+    "deepspeed": "Training does DDP and FSDP2: `tritonrl train --launch fsdp2`.",
     "save_only_model": "A checkpoint without the optimiser could not be resumed.",
     "remove_unused_columns": "Every column is needed.",
 }
@@ -94,7 +97,7 @@ def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
         },
     )
     _align_checkpoints(config, given)
-    return config
+    return _one_gpu_a_process(config)
 
 
 def sft_config(preset: Preset, folder: Path) -> SFTConfig:
@@ -110,7 +113,7 @@ def sft_config(preset: Preset, folder: Path) -> SFTConfig:
         "max_length": None,
         **given,
     }
-    return _build("train.sft", SFTConfig, options)
+    return _one_gpu_a_process(_build("train.sft", SFTConfig, options))
 
 
 def lora_config(preset: Preset) -> LoraConfig | None:
@@ -124,6 +127,12 @@ def lora_config(preset: Preset) -> LoraConfig | None:
 
     _check_names("train.lora", given, LoraConfig, _SET_BY_LORA, owner="peft")
     return _build("train.lora", LoraConfig, {"task_type": "CAUSAL_LM", **given}, owner="peft")
+
+
+def _one_gpu_a_process(config: Any) -> Any:
+    """Without a launcher transformers would spread each batch over all GPUs that it sees, the verifier's too."""
+    config._n_gpu = min(config.n_gpu, 1)
+    return config
 
 
 def generation_period(config: GRPOConfig) -> int:
@@ -142,6 +151,7 @@ def _common(preset: Preset, folder: Path, given: Mapping[str, Any]) -> dict[str,
         "bf16": on_gpu,
         "gradient_checkpointing": on_gpu,
         "dataloader_pin_memory": on_gpu,
+        "ddp_find_unused_parameters": False,
         "logging_steps": 1,
         "disable_tqdm": True,
         "report_to": "none",

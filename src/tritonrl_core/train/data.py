@@ -1,4 +1,4 @@
-"""The stream of prompts: level by the session's `sample_level`, then a task of that level, without end.
+"""The stream of prompts: level by the session's `sample_level`, a task of it by its `sample_task`, without end.
 
 The level follows what training has seen. TRL reads one generation batch ahead, so the choice is at most one batch
 behind. Everything is drawn from (seed, number of the draw), so every rank sees the same stream, and a resumed run goes
@@ -23,6 +23,8 @@ class LevelSampler(Protocol):
     """What the stream needs of a session."""
 
     def sample_level(self, stats: Mapping[int, LevelStats], step: int, rng: Random) -> int: ...
+
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task: ...
 
 
 class TaskStream:
@@ -110,15 +112,19 @@ class TaskStream:
                 f"Level {level} was asked for, but there are only tasks of level {known}.",
                 remedy="Name only levels that have tasks in `levels:`, or add tasks of that level.",
             )
+        in_turn = self._in_turn(level)
+        rng = Random(f"{self._seed}/task/{self._drawn}")
+        chosen = self._sampler.sample_task([self.tasks[task_id] for task_id in in_turn], self._step, rng).id
         self._drawn += 1
-        return self._next_of(level)
+        self._taken[level] += chosen == in_turn[0]
+        return chosen
 
-    def _next_of(self, level: int) -> str:
-        """Each task of a level once, in a new random order each round."""
+    def _in_turn(self, level: int) -> list[str]:
+        """All tasks of a level, the next in turn first: each once a round, in a new random order each round."""
         ids = self._by_level[level]
         turn, place = divmod(self._taken[level], len(ids))
-        self._taken[level] += 1
-        return Random(f"{self._seed}/tasks/{level}/{turn}").sample(ids, len(ids))[place]
+        order = Random(f"{self._seed}/tasks/{level}/{turn}").sample(ids, len(ids))
+        return order[place:] + order[:place]
 
     def _row(self, task_id: str) -> dict[str, Any]:
         task = self.tasks[task_id]

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from math import isnan
 from typing import Any
 
-from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy
+from accelerate import PartialState
+
+from tritonrl_core.evaluate import EvalReport, Scorer, evaluate_policy, figures
 from tritonrl_core.preset import Preset
 from tritonrl_core.tasks.suites import named_tasks
 from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.model import Policy
 from tritonrl_core.train.progress import Progress, StepReport
+from tritonrl_core.train.ranks import from_all
 from tritonrl_core.types import Score
 
 
@@ -77,11 +80,14 @@ def _number(value: Any) -> Any:
 
 
 def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: Progress, name: str) -> HeldOut:
-    """Sample and judge. `name` is what the watcher is shown.
+    """Sample and judge; with several ranks each does its share of the tasks, and all get the result. `name` is what the
+    watcher is shown.
 
     Raises `UsageError` for an unknown suite, `InfraError` where nothing can be judged.
     """
-    tasks = named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
+    ranks = PartialState()
+    every = named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
+    tasks = every[ranks.process_index :: ranks.num_processes]
     length = int(preset.train.grpo.get("max_completion_length", 256))
     total = len(tasks) * (preset.eval.samples + 1)
     progress.begin(name, total)
@@ -100,7 +106,7 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
             left = (time.monotonic() - first) / (judged - 1) * (total - judged) if judged > 1 else 0.0
             progress.update(StepReport(stage=name, step=judged, total=total, seconds_left=left))
 
-        return evaluate_policy(
+        own = evaluate_policy(
             policy,
             tasks,
             scorer,
@@ -111,6 +117,9 @@ def evaluate_held_out(policy: Policy, preset: Preset, scorer: Scorer, progress: 
             on_done=tell,
             on_score=take,
         )
+        if ranks.num_processes == 1:
+            return own
+        return figures.report(from_all(own.scores), temperature=temperature, seconds=own.seconds)
 
     sampled = report(preset.eval.samples, 1.0)
     done = len(tasks) * preset.eval.samples

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from tritonrl_core.spans import PLAN, parse_completion, token_parts
 from tritonrl_core.train.data import TaskStream
+from tritonrl_core.train.ranks import whole
 from tritonrl_core.types import Candidate, Credit, Score, Status, Task
 
 
@@ -115,7 +117,8 @@ class KernelGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
 
     def _generate(self, prompts: list[Any]) -> Any:
         began = time.perf_counter()
-        result = super()._generate(prompts)
+        with nullcontext() if self.use_vllm else whole(self.model):
+            result = super()._generate(prompts)
         self._note("time/generation_s", time.perf_counter() - began)
         return result
 

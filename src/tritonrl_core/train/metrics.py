@@ -57,14 +57,22 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]  # transformers has no
 
 
 class CheckpointMark(TrainerCallback):  # type: ignore[misc]
-    """Completes a checkpoint with the state that TRL does not know, and syncs the run. For the main process."""
+    """Completes a checkpoint with the state that TRL does not know, and syncs the run. For all ranks: the main process
+    writes it when every rank has written what is its own.
+    """
 
     def __init__(self, run: Run, state_to_save: Callable[[], Mapping[str, Any]]) -> None:
         self._run = run
         self._state_to_save = state_to_save
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        from accelerate import PartialState
+
         self._run.sync()
+        ranks = PartialState()
+        ranks.wait_for_everyone()
+        if not ranks.is_main_process:
+            return
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         half = folder / (STATE_FILE + ".tmp")
         half.write_text(json.dumps(self._state_to_save()))

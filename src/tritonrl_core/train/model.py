@@ -46,7 +46,7 @@ class Policy:
         """To the GPU, where there is one; a trainer would do so too."""
         import torch
 
-        if torch.cuda.is_available():
+        if torch.cuda.is_available() and self.model.device.type != "cuda":
             self.model.to("cuda")
 
     def sample(
@@ -85,7 +85,8 @@ class Policy:
         self.model.eval()
         try:
             with torch.no_grad():
-                output = self.model.generate(**tokens, generation_config=config)
+                # Each rank samples what is its own, at its own pace (`ranks.whole`).
+                output = self.model.generate(**tokens, generation_config=config, synced_gpus=False)
         finally:
             self.model.train(training)
         completions: list[str] = self.tokenizer.batch_decode(

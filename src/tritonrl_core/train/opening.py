@@ -24,13 +24,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def with_model(preset: Preset, model: str | None) -> Preset:
+    """The preset with another model to train; as it is, for None."""
+    if model is None:
+        return preset
+    return preset.model_copy(update={"train": preset.train.model_copy(update={"model": model})})
+
+
 def check(preset: Preset) -> None:
     """Raise `UsageError` or its kin for what the preset asks for and this machine has not."""
     from tritonrl_core.bench.resolve import resolve_spec
     from tritonrl_core.models import resolve_model
     from tritonrl_core.tasks.suites import named_tasks
     from tritonrl_core.train.config import check_trainer_options
+    from tritonrl_core.train.ranks import check_ranks
 
+    check_ranks()
     check_trainer_options(preset)
     resolve_model(preset.train.model)
     if preset.verifier.url is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, read_metrics, read_run, read_scores
 from tritonrl_core.train.faults import FaultLimit
-from tritonrl_core.train.opening import check, open_run, open_verifier, quiet_libraries
+from tritonrl_core.train.opening import check, open_run, open_verifier, quiet_libraries, with_model
 from tritonrl_core.train.progress import Progress, Silent
 from tritonrl_core.types import Score, Task
 
@@ -135,16 +135,19 @@ class _Training:
         open_scorer: OpenScorer,
     ) -> _Training:
         """Open session and folder; refuse what cannot work before anything is loaded."""
+        from accelerate import PartialState
+
         from tritonrl_core.session import Session
 
         if resume is not None:
             preset = Preset.from_data(read_run(resume)[0], label=str(resume))
         elif preset is None:
             raise UsageError("Neither a preset nor a run to resume was named.", remedy="Name a preset: --preset NAME.")
-        if model is not None and resume is None:
-            preset = preset.model_copy(update={"train": preset.train.model_copy(update={"model": model})})
+        if resume is None:
+            preset = with_model(preset, model)
         quiet_libraries()
         check(preset)
+        progress = progress if PartialState().is_main_process else Silent()
         session = Session.open(preset)
         run = open_run(preset, session, out, resume)
         progress.say(f"run folder: {run.paths.root}")
@@ -155,11 +158,16 @@ class _Training:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """The tasks to train on, the same on every rank. What is left out (unfit, or tested on) is said."""
-        found = self.session.tasks("train")
-        for line in found.summary:
-            self.progress.say(line)
-        return found.kept
+        """The tasks to train on: the main process's, on every rank. What is left out (unfit, or tested on) is said."""
+        from tritonrl_core.train.ranks import from_main
+
+        kept: list[Task] = []
+        if self._ranks.is_main_process:
+            found = self.session.tasks("train")
+            for line in found.summary:
+                self.progress.say(line)
+            kept = found.kept
+        return from_main(kept)
 
     def cold_start(self) -> None:
         """The SFT stage, unless it is done or the preset leaves it out (`train.sft.max_steps: 0`)."""
@@ -178,8 +186,8 @@ class _Training:
         rows = sft_rows(policy, self.tasks, golden_solutions(), self.preset.verifier.delegation)
         config = sft_config(self.preset, self.run.paths.checkpoints("sft"))
         checkpoint = self._take_up("sft")
-        train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint, lora_config(self.preset))
-        self._finish("sft", policy)
+        trainer = train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint, lora_config(self.preset))
+        self._finish("sft", policy, trainer)
 
     def reinforce(self, evaluate: bool) -> None:
         """The GRPO stage, from the cold start's model where there is one."""
@@ -189,7 +197,6 @@ class _Training:
         from tritonrl_core.train.data import TaskStream
         from tritonrl_core.train.grpo import KernelGRPOTrainer
         from tritonrl_core.train.metrics import EvaluateEvery, saved_state
-        from tritonrl_core.train.model import merge_adapters
 
         if self._final("rl").is_dir():
             self._report_complete(evaluate)
@@ -218,17 +225,19 @@ class _Training:
         for callback in self._callbacks("rl", trainer.state_to_save):
             trainer.add_callback(callback)
         if evaluate and self.preset.eval.every:
-            trainer.add_callback(
-                EvaluateEvery(self.preset.eval.every, lambda step: self._evaluate(f"step {step}", policy, step))
-            )
+
+            def evaluate_now(step: int) -> None:
+                model = trainer.accelerator.unwrap_model(trainer.model)
+                self._evaluate(f"step {step}", replace(policy, model=model), step)
+
+            trainer.add_callback(EvaluateEvery(self.preset.eval.every, evaluate_now))
         if checkpoint is not None:
             trainer.load_saved_state(saved_state(checkpoint))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         self.steps["rl"] = trainer.state.global_step
-        merge_adapters(trainer)
-        self._finish("rl", policy)
+        trained = self._finish("rl", policy, trainer)
         if evaluate:
-            self._evaluate("after", policy, self.steps["rl"])
+            self._evaluate("after", trained, self.steps["rl"])
 
     def close(self) -> None:
         close = getattr(self._scorer, "close", None)
@@ -252,21 +261,25 @@ class _Training:
         return self._scorer
 
     def _evaluate(self, when: str, policy: Policy, step: int) -> None:
-        """Measure the held-out suite after `step` optimiser steps, unless this run has done so before it was killed."""
+        """Measure the held-out suite after `step` optimiser steps, unless this run has done so before it was killed.
+
+        Each rank takes its share of the tasks.
+        """
         import torch
 
         from tritonrl_core.train.board import write_held_out
         from tritonrl_core.train.evaluation import evaluate_held_out
+        from tritonrl_core.train.ranks import whole
 
         held_out = self._evaluated().get(when)
-        if self._ranks.is_main_process and held_out is None:
+        if held_out is None:
             policy.to_device()
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), whole(policy.model):
                 held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
-            self.run.append_metrics("eval", step, {"when": when, **held_out.figures()})
-            write_held_out(self.run.paths.tensorboard / "held_out", step, held_out.figures())
-        if held_out is not None:
-            self.held_out[when] = held_out
+            if self._ranks.is_main_process:
+                self.run.append_metrics("eval", step, {"when": when, **held_out.figures()})
+                write_held_out(self.run.paths.tensorboard / "held_out", step, held_out.figures())
+        self.held_out[when] = held_out
         self._ranks.wait_for_everyone()
 
     def evaluates(self) -> bool:
@@ -318,23 +331,26 @@ class _Training:
         from tritonrl_core.train.board import Board
         from tritonrl_core.train.metrics import CheckpointMark, RunCallback
 
+        mark = CheckpointMark(self.run, state_to_save)
         if not self._ranks.is_main_process:
-            return ()
-        return (
-            RunCallback(self.run, stage, self.progress),
-            Board(self.run.paths.tensorboard / stage),
-            CheckpointMark(self.run, state_to_save),
-        )
+            return (mark,)
+        return (RunCallback(self.run, stage, self.progress), Board(self.run.paths.tensorboard / stage), mark)
 
     def _final(self, stage: str) -> Path:
         return self.run.paths.checkpoints(stage) / "final"
 
-    def _finish(self, stage: str, policy: Policy) -> None:
-        """Save the stage's model so that it is there whole or not at all."""
+    def _finish(self, stage: str, policy: Policy, trainer: Any) -> Policy:
+        """Save the stage's model so that it is there whole or not at all; what was trained, as it is to be sampled."""
+        from tritonrl_core.train.config import lora_config
+        from tritonrl_core.train.ranks import is_sharded, trained_policy
+
         self.model_folder = self._final(stage)
-        if self._ranks.is_main_process:
+        options = self.preset.train.grpo.get("model_init_kwargs", {})
+        trained = trained_policy(trainer, policy, lora_config(self.preset), **options)
+        if trained is not None and self._ranks.is_main_process:
             half = self.model_folder.with_name("final.tmp")
-            policy.model.save_pretrained(half)
-            policy.tokenizer.save_pretrained(half)
+            trained.model.save_pretrained(half)
+            trained.tokenizer.save_pretrained(half)
             half.replace(self.model_folder)
         self._ranks.wait_for_everyone()
+        return self._policy(self.model_folder) if is_sharded(trainer.model) else policy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.tasks.prompts import completion_text
-from tritonrl_core.train.model import Policy, merge_adapters
+from tritonrl_core.train.model import Policy
 from tritonrl_core.types import Task
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def train_sft(
     callbacks: Sequence[Any],
     resume: Path | None = None,
     lora: LoraConfig | None = None,
-) -> None:
-    """Fine-tune the policy in place (with `lora`, adapters that are merged at the end). Raises `UsageError` where there
-    is nothing to learn from.
+) -> Any:
+    """Fine-tune the policy in place (with `lora`, adapters beside its weights); the trainer, which has the model.
+
+    Raises `UsageError` where there is nothing to learn from.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -64,4 +65,4 @@ def train_sft(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    merge_adapters(trainer)
+    return trainer
