@@ -115,7 +115,7 @@ def steps(out: Path, count: int, device: str) -> Iterator[Step]:
                lambda text: f"{len(json.loads(text))} judged differently")  # fmt: skip
     task = best_task(run) if (run / "scores.jsonl").exists() else ""
     yield Step("export", ["export", str(run), "--task", task, "--out", str(out / "exported")], 0,
-               lambda text: f"{task}: {tested(out / 'exported')}")  # fmt: skip
+               lambda text: f"{task}: {tested(out / 'exported', device)}")  # fmt: skip
 
 
 def this_device(text: str) -> str:
@@ -194,11 +194,13 @@ def best_task(run: Path) -> str:
     return max(solved, key=lambda score: score.timing.speedup or 0.0 if score.timing else 0.0).task_id if solved else ""
 
 
-def tested(folder: Path) -> str:
-    """The exported kernel's own test, in a fresh Python."""
+def tested(folder: Path, device: str) -> str:
+    """The exported kernel's own test, in a fresh Python with torch and triton alone."""
     tests = sorted(folder.glob("test_*.py"))
     assert tests, "no test was exported"
-    done = subprocess.run([sys.executable, str(tests[0])], capture_output=True, text=True, timeout=120, check=False)
+    how = {**os.environ, "TRITON_INTERPRET": "0" if device == "cuda" else "1"}
+    command = [sys.executable, str(tests[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=how)
     assert done.returncode == 0, f"its test failed: {done.stderr[-200:]}"
     return "its own test passes"
 

@@ -236,6 +236,16 @@ def read_run(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return preset, lock
 
 
+def began_as(model: str) -> str:
+    """The model that the run began with which a checkpoint lies in; any other model is what it is."""
+    place = Path(model).expanduser()
+    for folder in place.parents if model and place.is_dir() else ():
+        if (folder / PRESET_FILE).is_file():
+            name = str(read_run(folder)[0].get("train", {}).get("model", model))
+            return name if name == model else began_as(name)
+    return model
+
+
 def read_scores(root: Path, *, superseded: bool = False) -> Iterator[Score]:
     """Scores of a run in the order they came; with `superseded`, also those that a resumed run left behind."""
     path = RunPaths(root).scores

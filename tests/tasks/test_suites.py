@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tritonrl_core.errors import UsageError
@@ -14,6 +16,17 @@ def test_auto_is_the_bundled_models_own_suite_and_builtin_for_all_others() -> No
     assert suite_name("auto", "nano") == "nano"
     assert suite_name("auto", "Qwen/Qwen3-8B") == "builtin"
     assert suite_name("auto") == "builtin"
+
+
+def test_a_checkpoint_has_the_suite_of_the_model_that_its_run_began_with(tmp_path: Path) -> None:
+    runs = {"first": "nano", "second": str(tmp_path / "first/checkpoints/rl/final"), "other": "Qwen/Qwen3-8B"}
+    for name, model in runs.items():
+        (tmp_path / name / "checkpoints/rl/final").mkdir(parents=True)
+        (tmp_path / name / "preset.resolved.yaml").write_text(f"train: {{model: {model}}}\n")
+        (tmp_path / name / "plugins.lock.json").write_text("{}")
+    found = {name: suite_name("auto", str(tmp_path / name / "checkpoints/rl/final")) for name in runs}
+    assert found == {"first": "nano", "second": "nano", "other": "builtin"}
+    assert suite_name("auto", str(tmp_path)) == "builtin"
 
 
 def test_a_bundled_suite_holds_other_computations_or_shapes_out_than_it_trains_on() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tritonrl_core.errors import UsageError, did_you_mean
 from tritonrl_core.models import bundled_suites
+from tritonrl_core.runs import began_as
 from tritonrl_core.types import Task
 
 AUTO, BUILTIN, NONE = "auto", "builtin", "none"
@@ -51,10 +52,14 @@ def named_tasks(suite: str, model: str = "", size: str = "small") -> list[Task]:
 
 
 def suite_name(suite: str, model: str = "") -> str:
-    """The suite that is meant: `auto` resolved, and checked to be one that is there. Raises `UsageError`."""
+    """The suite that is meant: `auto` resolved, and checked to be one that is there. Raises `UsageError`.
+
+    A checkpoint of a run has the suite of the model that the run began with.
+    """
     bundled = bundled_suites()
     if suite == AUTO:
-        return model if model in bundled else BUILTIN
+        began = began_as(model)
+        return began if began in bundled else BUILTIN
     known = {AUTO, BUILTIN, NONE, *bundled}
     if suite not in known:
         raise UsageError(
