@@ -31,7 +31,7 @@ from tritonrl_core.types import (
 
 PROJECT = "tritonrl"
 
-HOOK_API = "1.0"
+HOOK_API = "1.1"
 """Version of this module's contract, apart from the package's version. A plugin declares the range that it supports."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -62,6 +62,7 @@ class HookRule:
 RULES: Mapping[str, HookRule] = {
     "generate_tasks": HookRule(Kind.COLLECT, verifying=False),
     "sample_level": HookRule(Kind.FIRST, verifying=False),
+    "sample_task": HookRule(Kind.FIRST, verifying=False),
     "pre_filter": HookRule(Kind.FIRST, verifying=True),
     "sandbox_exec": HookRule(Kind.OWNED, verifying=True),
     "check_correctness": HookRule(Kind.OWNED, verifying=True),
@@ -84,6 +85,15 @@ def sample_level(stats: Mapping[int, LevelStats], step: int, rng: Random) -> int
 
     `step`: optimiser steps that were finished when the task is drawn. Tasks are drawn ahead of their step, by one
     generation batch or two, so the first calls all say 0. Asked once a prompt; a resumed run asks on where it was.
+    """
+
+
+@hookspec(firstresult=True)
+def sample_task(tasks: Sequence[Task], step: int, rng: Random) -> Task | None:
+    """Choose the next task among `tasks`: all of the level that was chosen, the one whose turn it is first.
+
+    Turns go round: each task has one before any has its second, and a turn is used up only by the task that has it.
+    `step` and `rng` as in `sample_level`. Since hook API 1.1.
     """
 
 

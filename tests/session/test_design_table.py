@@ -11,6 +11,7 @@ from tritonrl_core.session.implementations import implementations
 HOOKS = {
     "generate_tasks": (Kind.COLLECT, "fusion"),
     "sample_level": (Kind.FIRST, "curriculum"),
+    "sample_task": (Kind.FIRST, "curriculum"),
     "pre_filter": (Kind.FIRST, "funnel"),
     "sandbox_exec": (Kind.OWNED, "sandbox"),
     "check_correctness": (Kind.OWNED, "multi_input"),

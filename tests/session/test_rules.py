@@ -280,6 +280,7 @@ WRONG_ANSWERS = {
     "check_correctness": ["PASSED", True, Status.PASSED],
     "measure_speed": [1.5],
     "sample_level": ["1", 1.0, True],
+    "sample_task": ["l1", 0],
     "pre_filter": [False, "no"],
     "sandbox_exec": [b"done"],
     "generate_tasks": [["a task"], 3, "abc"],
@@ -312,6 +313,13 @@ def test_a_listener_that_returns_a_coroutine_is_blamed():
 def test_a_level_without_tasks_is_blamed():
     with pytest.raises(HookFailure, match=r"plugin 'far'.*answered level 9; there are tasks of levels"):
         session_with(level("far", 9)).sample_level(STATS, 0, Random(0))
+
+
+def test_a_task_that_was_not_given_is_blamed():
+    given = hook_arguments("sample_task")
+    stranger = replace(given["tasks"][0], id="stranger")
+    with pytest.raises(HookFailure, match=r"plugin 'far'.*answered task 'stranger', which is none of the 8"):
+        session_with(plugin("far", sample_task=lambda self: stranger)).sample_task(**given)
 
 
 def test_credits_must_match_their_scores():

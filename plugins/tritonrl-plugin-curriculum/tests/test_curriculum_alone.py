@@ -1,6 +1,7 @@
 """The plugin by itself, from Python: no session, no trainer."""
 
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from tritonrl_plugin_curriculum import CurriculumPlugin
 from tritonrl_core.errors import PresetError
 from tritonrl_core.plugin import PluginContext
 from tritonrl_core.testing import session_with
-from tritonrl_core.types import Candidate, Credit, LevelStats, RewardParts, Score, Stage, Status, Verdict
+from tritonrl_core.types import Candidate, Credit, LevelStats, RewardParts, Score, Stage, Status, Task, Verdict
 
 BOTH = {1: LevelStats(1), 2: LevelStats(2)}
 
@@ -49,6 +50,23 @@ def test_two_ranks_that_saw_the_same_draw_the_same(mode: str) -> None:
         drawn.append(levels(rank))
     assert drawn[0] == drawn[1]
     assert set(drawn[0]) == {1, 2}
+
+
+def test_even_odds_chooses_tasks_alike_on_every_rank_and_after_a_resume_and_the_schedule_declines() -> None:
+    given = [Task(f"task {n}", 1, str(n), family="odd" if n % 2 else "even") for n in range(100)]
+    ranks = [plugin(mode="even_odds"), plugin(mode="even_odds")]
+    for step, task in enumerate(given[:20]):
+        scores = [replace(score, task_key=task.key, family=task.family) for score in group(step % 5)]
+        for rank in ranks:
+            rank.observe_group(scores, step)
+    resumed = plugin(mode="even_odds")
+    resumed.load_state_dict(json.loads(json.dumps(ranks[0].state_dict())))
+    first, second, third = (
+        [rank.sample_task(given, 20, Random(draw)).id for draw in range(50)] for rank in (*ranks, resumed)
+    )
+    assert first == second == third
+    assert len(set(first)) > 10
+    assert plugin().sample_task(given, 20, Random(0)) is None
 
 
 @pytest.mark.parametrize("mode", ["published", "even_odds"])

@@ -10,7 +10,7 @@ RULE = Rule(start_p=0.1, end_p=0.5, step=0.05, trigger=0.4, window=5)
 
 def run(schedule: PublishedSchedule, rates: list[float], level: int = 1, first_step: int = 0) -> None:
     for step, rate in enumerate(rates, first_step):
-        schedule.observe(level, "task", round(rate * 10), 10, step)
+        schedule.observe(level, "task", "", round(rate * 10), 10, step)
 
 
 def test_share_rises_by_one_step_after_a_window_of_good_groups() -> None:

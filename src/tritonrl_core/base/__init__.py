@@ -59,6 +59,10 @@ class BasePlugin(Plugin):
         return sample_level(self.preset.levels, stats, rng)
 
     @hookimpl
+    def sample_task(self, tasks: Sequence[Task]) -> Task:
+        return tasks[0]
+
+    @hookimpl
     def pre_filter(self, task: Task, candidate: Candidate) -> Objection | None:
         return pre_filter(candidate, task)
 

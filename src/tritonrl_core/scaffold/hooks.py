@@ -99,6 +99,26 @@ def test_it_declines_where_there_is_nothing_to_choose() -> None:
 ''',
         test_imports=((TYPES, "LevelStats"), ("random", "Random")),
     ),
+    "sample_task": Starter(
+        types=("Task",),
+        imports=(("collections.abc", "Sequence"), ("random", "Random")),
+        fields=("short_first_until_step: int = 100",),
+        says=(("short_first_until_step", "100", "training step until which the shorter of two tasks is taken"),),
+        method='''    @hookimpl
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task | None:
+        """The shorter of two references at first. Draws from `rng` only, so that every rank draws the same."""
+        if step >= self.options.short_first_until_step:
+            return None  # the next plugin, or turn by turn, answers
+        return min(tasks[0], rng.choice(tasks), key=lambda task: len(task.source))
+''',
+        test='''def test_short_tasks_come_first_and_then_all_in_turn() -> None:
+    plugin = $Class($Class.Options(short_first_until_step=10))
+    tasks = [Task("long", 1, "x" * 99), Task("short", 1, "x")]
+    assert "short" in {plugin.sample_task(tasks, 9, Random(seed)).id for seed in range(20)}
+    assert plugin.sample_task(tasks, 10, Random(0)) is None
+''',
+        test_imports=((TYPES, "Task"), ("random", "Random")),
+    ),
     "pre_filter": Starter(
         types=("Candidate", "Objection", "Program", "Stage", "Status", "Task"),
         fields=("most_lines: int = 2000",),

@@ -153,6 +153,7 @@ def _signed_again(owner: Owner, before: Any, after: Any) -> Any:
 _ANSWERS: Mapping[str, tuple[type, str]] = {
     "generate_tasks": (list, "tasks"),
     "sample_level": (int, "a level (an int)"),
+    "sample_task": (Task, "one of the tasks it was given"),
     "pre_filter": (Objection, "an Objection"),
     "sandbox_exec": (SandboxResult, "a SandboxResult"),
     "check_correctness": (Verdict, "a Verdict"),

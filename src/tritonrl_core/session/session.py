@@ -119,6 +119,15 @@ class Session:
             )
         return level
 
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task:
+        """The next task; one of `tasks`, which are of one level, the one whose turn it is first."""
+        task: Task = self._first("sample_task", tasks=tasks, step=step, rng=rng)
+        if all(task.id != known.id for known in tasks):
+            raise self._answerer("sample_task").failure(
+                "sample_task", f"answered task {task.id!r}, which is none of the {len(tasks)} that it was given"
+            )
+        return task
+
     def pre_filter(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
         """The first objection to a candidate; None where there is none."""
         self._forget("pre_filter")

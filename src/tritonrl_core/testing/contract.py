@@ -107,8 +107,8 @@ class PluginContract:
         again = self._session()
         again.load_state_dict(saved)
         assert json.loads(json.dumps(again.state_dict())) == saved
-        if "sample_level" in self._hooks():
-            assert self._ask(again, "sample_level") == self._ask(session, "sample_level")
+        for hook in {"sample_level", "sample_task"} & set(self._hooks()):
+            assert self._ask(again, hook) == self._ask(session, hook)
 
     def test_it_can_be_rebuilt_in_another_process(self) -> None:
         preset = load_preset("baseline").with_plugins(**{self.plugin.name: dict(self.options)})

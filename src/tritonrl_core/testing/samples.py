@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -120,6 +121,9 @@ def hook_arguments(hook: str) -> Mapping[str, Any]:
         case "sample_level":
             stats = {1: LevelStats(1, groups=8, candidates=64, correct=40), 2: LevelStats(2, 2, 16, 3)}
             return {"stats": stats, "step": 10, "rng": Random(0)}
+        case "sample_task":
+            tasks = [replace(task, id=f"{task.id}_{place}") for place in range(8)]
+            return {"tasks": tasks, "step": 10, "rng": Random(0)}
         case "pre_filter":
             return {"task": task, "candidate": candidate, "program": FakeProgram()}
         case "sandbox_exec":

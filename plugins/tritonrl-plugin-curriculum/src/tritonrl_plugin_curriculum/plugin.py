@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from tritonrl_core.errors import PresetError
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
-from tritonrl_core.types import Credit, LevelStats, Score, Status
+from tritonrl_core.types import Credit, LevelStats, Score, Status, Task
 from tritonrl_plugin_curriculum.even_odds import EvenOdds
 from tritonrl_plugin_curriculum.published import PublishedSchedule, Rule
 from tritonrl_plugin_curriculum.weights import cosine, progress, reweigh
@@ -29,7 +29,8 @@ class Curriculum(Protocol):
     levels: tuple[int, ...]
 
     def sample(self, levels: Collection[int], step: int, rng: Random) -> int: ...
-    def observe(self, level: int, task_key: str, correct: int, judged: int, step: int) -> None: ...
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task | None: ...
+    def observe(self, level: int, task_key: str, family: str, correct: int, judged: int, step: int) -> None: ...
     def metrics(self, step: int) -> dict[str, float]: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: Mapping[str, Any]) -> None: ...
@@ -39,12 +40,14 @@ class CurriculumPlugin(Plugin):
     """Moves the mix of levels as the model learns; on request also the weights of plan and speed."""
 
     name = "curriculum"
+    hook_api = ">=1.1,<2"
 
     class Options(PluginOptions):
         """The published schedule by default; see `published.py`, `even_odds.py` and `weights.py` for what each does.
 
         `max_spread` (published): how far the window's highest and lowest rate may lie apart; None: any distance.
-        `floor`, `half_life` (even_odds): the least share of each level; after how many steps evidence counts half.
+        `floor`, `half_life` (even_odds): the least share of each level, and of tasks taken in turn; after how many
+        steps evidence counts half.
         `plan_weight_end`: where `reward.alpha` decays to over `horizon` steps; None leaves it constant.
         `speed_share_end`: share of the code's advantage that comes from speed after `horizon` steps.
         `horizon`: optimiser steps; None takes the preset's `train.grpo.max_steps`.
@@ -96,6 +99,12 @@ class CurriculumPlugin(Plugin):
         return level
 
     @hookimpl
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task | None:
+        """A task by the mode's rule; the published schedule has none, and declines."""
+        with self._lock:
+            return self._curriculum.sample_task(tasks, step, rng)
+
+    @hookimpl
     def observe_group(self, scores: Sequence[Score], step: int) -> None:
         """Learn from a group. `INFRA` is left out; `UNSUPPORTED` earned nothing and counts as not correct."""
         judged = [score for score in scores if score.verdict.status is not Status.INFRA]
@@ -105,7 +114,7 @@ class CurriculumPlugin(Plugin):
         level = judged[0].level
         with self._lock:
             self._seen.setdefault(level, deque(maxlen=RECENT)).append((correct, len(judged)))
-            self._curriculum.observe(level, judged[0].task_key, correct, len(judged), step)
+            self._curriculum.observe(level, judged[0].task_key, judged[0].family, correct, len(judged), step)
 
     @hookimpl(wrapper=True)
     def assign_credit(self, scores: Sequence[Score]) -> Generator[None, Credits, Credits]:

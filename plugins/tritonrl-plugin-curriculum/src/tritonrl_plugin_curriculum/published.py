@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
+
+from tritonrl_core.types import Task
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,11 @@ class PublishedSchedule:
         """Level 2 with the current share, else level 1. One draw from `rng`."""
         return HARD if rng.random() < self.share else EASY
 
-    def observe(self, level: int, task_key: str, correct: int, judged: int, step: int) -> None:
+    def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task | None:
+        """Declines: the schedule is about levels, and a level's tasks come in turn."""
+        return None
+
+    def observe(self, level: int, task_key: str, family: str, correct: int, judged: int, step: int) -> None:
         """Take in one group: how many of its judged completions were correct."""
         if level != EASY:
             return
