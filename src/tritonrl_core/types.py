@@ -543,12 +543,14 @@ class Program(Protocol):
 
 @runtime_checkable
 class Previews(Protocol):
-    """A program that can also tell a wrong result before its kernels are compiled: where nothing compiled is needed to
-    run it, on a bench without a GPU."""
+    """A program that can also tell a wrong result before its kernels are compiled, by replaying them on a CPU."""
+
+    preview_is_kept: bool
+    """Whether the run that follows uses this work again, so that it costs a right kernel nothing."""
 
     def preview(self, case: InputCase) -> CaseResult:
-        """As `run` by the default criterion, with nothing compiled. PASSED says nothing of compilation, and the run
-        that follows does not repeat the work."""
+        """As `run` by the default criterion, with nothing compiled. PASSED says nothing of compilation; where the work
+        is not kept it says only that nothing speaks against the kernel, and anything else is certain on any device."""
         ...
 
 
@@ -621,8 +623,8 @@ class BenchRoom(Protocol):
         ...
 
     def over(self, spec: BenchSpec, hosts: Sequence[BenchPlace], at_once: int, patience_s: float) -> Bench:
-        """One bench of many hosts, each task's programs at one of them. What a host had when it was lost is done at
-        another; where none comes back for `patience_s`, `InfraError`."""
+        """One bench of many hosts, each program at one of them. What a host had when it was lost is done at another;
+        where none comes back for `patience_s`, `InfraError`."""
         ...
 
 

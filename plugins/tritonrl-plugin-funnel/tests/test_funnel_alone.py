@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from tritonrl_plugin_funnel import FunnelPlugin
-from tritonrl_plugin_funnel.sizes import shrinks, tiny_case
+from tritonrl_plugin_funnel.worth import STILL
 
 from tritonrl_core.testing import FakeProgram, sample_candidate, sample_score, sample_task, session_with
 from tritonrl_core.testing.fakes import COMPILED
-from tritonrl_core.types import Candidate, Credit, Stage, Status
+from tritonrl_core.types import Candidate, CaseResult, Credit, InputCase, Stage, Status
 
 TASK, RIGHT = sample_task(), sample_candidate()
 BAD_SOURCE = Candidate.from_code(RIGHT.code.replace("import triton.language as tl\n", ""))
@@ -27,7 +27,7 @@ def not_compiling() -> FakeProgram:
 def test_what_passes_every_stage_is_not_objected_to() -> None:
     program = FakeProgram()
     assert funnel().objection(TASK, RIGHT, program) is None
-    assert [case.dims for case in program.ran] == [{"N": 4}]  # N is 64 as written
+    assert [case.dims for case in program.ran] == [{}]  # the task as written
 
 
 def test_a_mistake_in_the_source_runs_nothing() -> None:
@@ -135,10 +135,53 @@ def test_a_right_candidate_stays_far_above_the_partly_right() -> None:
     assert isinstance(right, Credit)
 
 
-def test_the_tiny_case_is_the_task_as_written_unless_much_smaller_is_declared() -> None:
-    assert shrinks(TASK.source, {"N": 4}) == 16
-    assert shrinks(TASK.source, {"N": 32}) == 2
-    assert shrinks(TASK.source, {}) == shrinks("def (", {"N": 4}) == shrinks("N = 0", {"M": 3}) == 1
-    large = replace(TASK, source=TASK.source.replace("N = 64", "N = 24"))
-    assert tiny_case(large, FakeProgram()).dims == {}
-    assert tiny_case(TASK, FakeProgram()).dims == {"N": 4}
+class Previewing(FakeProgram):
+    """Runs before it is compiled, in vain where it is right."""
+
+    preview_is_kept = False
+
+    def preview(self, case: InputCase) -> CaseResult:
+        return self.run(case)
+
+
+def previewing(status: Status = Status.PASSED) -> Previewing:
+    return Previewing(results=FakeProgram.ending(status).results)
+
+
+def test_what_is_wrong_is_not_compiled_where_it_can_be_run_before() -> None:
+    plugin = funnel()
+    objection = plugin.objection(TASK, RIGHT, previewing(Status.WRONG))
+    assert objection is not None
+    assert (objection.status, objection.stage, objection.compiled) == (Status.WRONG, Stage.TINY, None)
+    assert plugin.collect_metrics(0)["compile_asked"] == 0
+
+
+def test_running_before_compiling_is_given_up_where_nothing_is_wrong() -> None:
+    plugin = funnel()
+    for _ in range(200):
+        assert plugin.objection(TASK, RIGHT, previewing()) is None
+    figures = plugin.collect_metrics(0)
+    assert 200 / STILL <= figures["tiny_run_asked"] <= 30
+    assert figures["compile_asked"] == 200
+
+
+def test_running_before_compiling_is_taken_up_again_where_much_is_wrong() -> None:
+    plugin, resumed = funnel(), funnel()
+    for _ in range(100):
+        plugin.objection(TASK, RIGHT, previewing())
+    for _ in range(10 * STILL):
+        plugin.objection(TASK, RIGHT, previewing(Status.WRONG))
+    resumed.load_state_dict(json.loads(json.dumps(plugin.state_dict())))
+    asked = resumed.collect_metrics(0)["tiny_run_asked"]
+    for _ in range(20):
+        assert resumed.objection(TASK, RIGHT, previewing(Status.WRONG)) is not None
+    assert resumed.collect_metrics(0)["tiny_run_asked"] == asked + 20
+
+
+def test_where_the_run_is_used_again_it_is_always_asked() -> None:
+    plugin = funnel()
+    for _ in range(100):
+        kept = previewing()
+        kept.preview_is_kept = True
+        plugin.objection(TASK, RIGHT, kept)
+    assert plugin.collect_metrics(0)["tiny_run_asked"] == 100

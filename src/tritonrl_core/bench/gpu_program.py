@@ -9,7 +9,7 @@ import base64
 import platform
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,8 @@ from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folde
 from tritonrl_core.bench.facts import plan_facts
 from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Stop
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Recorded, Stop
+from tritonrl_core.bench.preview import CpuPreviews
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.speed import timing_of, went_wrong
@@ -58,12 +59,21 @@ class GpuBench:
         self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu)
         self._baselines = Baselines(default_folder())
         self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
+        self._previews: CpuPreviews | None = None
+        self._lock = threading.Lock()
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
         return GpuProgram(
-            task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines
+            task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines, self.previews
         )
+
+    def previews(self) -> CpuPreviews:
+        """The workers that replay on the CPU; they start when they are first asked for."""
+        with self._lock:
+            if self._previews is None:
+                self._previews = CpuPreviews(self.spec)
+            return self._previews
 
     def describe(self) -> Mapping[str, str]:
         """Device, target, sandbox and versions. Waits until the first GPU is ready."""
@@ -89,6 +99,9 @@ class GpuBench:
     def close(self) -> None:
         self._pool.close()
         self._preparation.close()
+        with self._lock:
+            if self._previews is not None:
+                self._previews.close()
 
 
 def versions() -> dict[str, str]:
@@ -104,11 +117,12 @@ class GpuProgram:
 
     def __init__(
         self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Prepares, pool: ReplayPool,
-        make_cases: MakeCases, baselines: Baselines,
+        make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews],
     ) -> None:  # fmt: skip
-        self._baselines = baselines
+        self._baselines, self._previews = baselines, previews
         self.task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
+        self._recorded: dict[str, Recorded | Stop] = {}
         self._prepared: dict[str, Ready | Stop] = {}
         self._encoded: dict[int, PlanBytes] = {}
         self._facts: dict[int, dict[str, Any]] = {}
@@ -130,6 +144,18 @@ class GpuProgram:
                 result = self._attempt(case, criterion)
                 self._results[key] = replace(result, seconds=time.perf_counter() - began)
             return self._results[key]
+
+    preview_is_kept = False
+
+    def preview(self, case: InputCase) -> CaseResult:
+        """Replay the recorded plan on the CPU, before it is compiled (see `types.Previews` and `bench.preview`)."""
+        with self._lock:
+            began = time.perf_counter()
+            recorded = self._record(case)
+            if isinstance(recorded, Stop):
+                return _stopped(case, recorded)
+            result = self._previews().preview(self.task, case, recorded)
+            return replace(result, seconds=time.perf_counter() - began)
 
     def compile(self, case: InputCase) -> CaseResult:
         """Record and compile for the target; nothing runs."""
@@ -184,9 +210,18 @@ class GpuProgram:
         with self._lock:
             known = self._prepared.get(shared) or self._prepared.get(own)
             if known is None:
-                known = self._preparation.prepare(self.task, self._candidate, case)
+                recorded = self._record(case)
+                known = recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
                 self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
             return known
+
+    def _record(self, case: InputCase) -> Recorded | Stop:
+        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
+        known = self._recorded.get(shared) or self._recorded.get(own)
+        if known is None:
+            known = self._preparation.record(self.task, self._candidate, case)
+            self._recorded[own if isinstance(known, Recorded) and known.for_one_case else shared] = known
+        return known
 
     def _attempt(self, case: InputCase, criterion: str) -> CaseResult:
         prepared = self._prepare(case)

@@ -92,6 +92,8 @@ class LocalProgram:
                 self._results[key] = replace(result, seconds=time.perf_counter() - began)
             return self._results[key]
 
+    preview_is_kept = True
+
     def preview(self, case: InputCase) -> CaseResult:
         """Replay the recorded plan before it is compiled (see `types.Previews`)."""
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import (
     Candidate,
+    CaseRequest,
     CaseResult,
     Credit,
     Objection,
@@ -23,7 +24,7 @@ from tritonrl_core.types import (
 )
 from tritonrl_plugin_funnel.partial import with_partial_credit
 from tritonrl_plugin_funnel.rules import source_objection
-from tritonrl_plugin_funnel.sizes import tiny_case
+from tritonrl_plugin_funnel.worth import Worth
 
 Ask = Callable[[], Objection | None]
 Credits = Sequence[Credit] | None
@@ -54,6 +55,7 @@ class FunnelPlugin(Plugin):
         self._asked = dict.fromkeys(STAGES, 0)
         self._stopped = dict.fromkeys(STAGES, 0)
         self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._worth = Worth()
 
     @hookimpl(wrapper=True)
     def pre_filter(
@@ -72,15 +74,21 @@ class FunnelPlugin(Plugin):
                     return objection
         return None
 
-    def _stages(self, task: Task, candidate: Candidate, program: Program) -> list[tuple[str, Ask]]:
-        """Names and questions, cheapest first: without a GPU nothing compiled is needed to run, and a small run costs
-        less than compiling."""
-        source: tuple[str, Ask] = ("ast", lambda: source_objection(task, candidate.code))
-        build: tuple[str, Ask] = ("compile", lambda: _ended(program.compile(tiny_case(task, program))))
-        if isinstance(program, Previews):
-            preview = program.preview
-            return [source, ("tiny_run", lambda: _previewed(preview(tiny_case(task, program)))), build]
-        return [source, build, ("tiny_run", lambda: _ended(program.run(tiny_case(task, program))))]
+    def _stages(self, task: Task, candidate: Candidate, program: Program) -> Iterator[tuple[str, Ask]]:
+        """Names and questions, cheapest first, all about the task as written: the check asks for that too, so nothing
+        is done twice. Where the kernel can run before it is compiled, that is the cheaper question."""
+        yield "ast", lambda: source_objection(task, candidate.code)
+        [written] = program.cases(CaseRequest(count=1))
+        if not isinstance(program, Previews):
+            yield "compile", lambda: _ended(program.compile(written))
+            yield "tiny_run", lambda: _ended(program.run(written))
+            return
+        preview = program.preview
+        if program.preview_is_kept:
+            yield "tiny_run", lambda: _previewed(preview(written))
+        elif self._worth.ask():
+            yield "tiny_run", lambda: self._worth.learn(_previewed(preview(written)))
+        yield "compile", lambda: _ended(program.compile(written))
 
     @hookimpl(wrapper=True)
     def assign_credit(self, scores: Sequence[Any]) -> Generator[None, Credits, Credits]:
@@ -104,13 +112,15 @@ class FunnelPlugin(Plugin):
 
     def state_dict(self) -> dict[str, Any]:
         with self._lock:
-            return {"asked": dict(self._asked), "stopped": dict(self._stopped), "seconds": dict(self._seconds)}
+            counted = {"asked": dict(self._asked), "stopped": dict(self._stopped), "seconds": dict(self._seconds)}
+        return {**counted, "worth": self._worth.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         with self._lock:
             self._asked = dict(state["asked"])
             self._stopped = dict(state["stopped"])
             self._seconds = dict(state["seconds"])
+        self._worth.load_state_dict(state.get("worth", {}))
 
     def _counted(self, stage: str, ask: Ask) -> Objection | None:
         began = time.perf_counter()
