@@ -75,8 +75,9 @@ def test_two_ranks_that_were_killed_end_as_if_they_were_not(
 ) -> None:
     outcome = load("run_kit").outcome
     run = launch("run", how, weights)
-    with pytest.raises(AssertionError, match="KeyboardInterrupt"):
-        launch("torn", how, weights, 40)
+    with pytest.raises(AssertionError, match="Interrupt|Error"):
+        launch("torn", how, weights, 27)
+    assert [path.name for path in (run / "../torn/checkpoints/rl").glob("checkpoint-*")] == ["checkpoint-2"]
     launch("torn", how, weights)
     assert outcome(run / "../torn") == outcome(run)
     whole, resumed = (load_file(run / f"../{name}/checkpoints/rl/final/model.safetensors") for name in ("run", "torn"))
