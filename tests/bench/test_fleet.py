@@ -133,7 +133,7 @@ def test_two_gpus_judge_as_one_does() -> None:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda name: judged(bench, name), [name for name in NAMES if name in TASKS]))
         assert {status for results in found for _, status, _, _ in results} == {Status.PASSED}
-        assert len(set(bench.places._home.values())) == 2
+        assert all(bench.places._given)
     finally:
         bench.close()
 

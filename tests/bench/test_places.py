@@ -59,19 +59,35 @@ def test_calls_go_where_there_is_least_to_do(places) -> None:
     assert fleet._load == [0, 0, 0]
 
 
-def test_a_task_stays_at_its_place_and_tasks_are_shared_out(places) -> None:
+def test_a_program_stays_at_its_place_and_programs_are_shared_out(places) -> None:
     fleet = Places(places)
-    answers = {name: {fleet.ask("call", near=name) for _ in range(4)} for name in ("a", "b", "c")}
+    answers = {name: {fleet.ask("call", home=name) for _ in range(4)} for name in ("a", "b", "c")}
     assert all(len(found) == 1 for found in answers.values())
     assert len(set.union(*answers.values())) == 3
 
 
+def test_programs_of_a_task_go_to_one_place_until_it_has_too_much_to_do(places) -> None:
+    fleet = Places(places, slack=1)
+    first = fleet.ask("call", home="a 1", like="a")
+    assert fleet.ask("call", home="a 2", like="a") == first
+    for place in places:
+        place.go.clear()
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(fleet.ask, "call", f"a {number}", "a") for number in range(3, 7)]
+        while sum(fleet._load) < 4:
+            pass
+        assert max(fleet._load) <= 2
+        for place in places:
+            place.go.set()
+        assert len({future.result(10) for future in futures}) > 1
+
+
 def test_what_a_lost_place_had_is_answered_elsewhere_once(places) -> None:
     fleet = Places(places)
-    home = fleet.ask("first", near="task").split()[-1]
+    home = fleet.ask("first", home="task").split()[-1]
     lost = next(place for place in places if place.name == home)
     lost.gone = True
-    other = fleet.ask("second", near="task")
+    other = fleet.ask("second", home="task")
     assert not other.endswith(home)
     assert sum(place.answered["second"] for place in places) == 1
     assert (fleet.losses, fleet.repeated, fleet.alive) == (1, 1, 2)

@@ -131,19 +131,19 @@ class PreparedElsewhere:
 
 
 class FleetBench:
-    """One bench of many hosts. All candidates of a task go to one of them, so that they are timed by one clock."""
+    """One bench of many hosts. A candidate stays at its host; those of a task go to one, while that is not too busy:
+    what it has worked out for them lies there, and one clock times them."""
 
     def __init__(
         self, spec: BenchSpec, hosts: Sequence[BenchPlace], make_cases: MakeCases, at_once: int, patience_s: float
     ) -> None:
         self.spec, self.at_once = spec, at_once
-        self.places = Places(hosts, patience_s)
+        self.places = Places(hosts, patience_s, slack=at_once // (4 * len(hosts)))
         self._hosts, self._make_cases = len(hosts), make_cases
 
     def program(self, task: Task, candidate: Candidate) -> FleetProgram:
         """A candidate on this bench; nothing runs yet."""
-        kind = FleetProgram if self.spec.device == "cuda" else PreviewingProgram
-        return kind(task, candidate, self.places, self._make_cases)
+        return FleetProgram(task, candidate, self.places, self._make_cases, preview_is_kept=self.spec.device != "cuda")
 
     def describe(self) -> Mapping[str, str]:
         """What one of the hosts says, and how many there are. Waits until one is ready."""
@@ -159,8 +159,11 @@ class FleetBench:
 class FleetProgram:
     """A candidate whose program is at one of the hosts. It has no state here: a host that is lost costs its work."""
 
-    def __init__(self, task: Task, candidate: Candidate, places: Places, make_cases: MakeCases) -> None:
+    def __init__(
+        self, task: Task, candidate: Candidate, places: Places, make_cases: MakeCases, *, preview_is_kept: bool
+    ) -> None:
         self._task, self._candidate, self._places, self._make_cases = task, candidate, places, make_cases
+        self.preview_is_kept = preview_is_kept
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task; made here."""
@@ -169,6 +172,11 @@ class FleetProgram:
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare."""
         result: CaseResult = self._ask("run", case, criterion)
+        return result
+
+    def preview(self, case: InputCase) -> CaseResult:
+        """As `run`, with nothing compiled."""
+        result: CaseResult = self._ask("preview", case)
         return result
 
     def compile(self, case: InputCase) -> CaseResult:
@@ -187,16 +195,9 @@ class FleetProgram:
         return plan
 
     def _ask(self, do: str, *arguments: Any) -> Any:
-        return self._places.ask(Call(do, self._task, self._candidate, arguments), near=self._task.key)
-
-
-class PreviewingProgram(FleetProgram):
-    """One on a bench that can tell a wrong result before anything is compiled."""
-
-    def preview(self, case: InputCase) -> CaseResult:
-        """As `run`, with nothing compiled."""
-        result: CaseResult = self._ask("preview", case)
-        return result
+        task = self._task.key
+        home = f"{task} {self._candidate.key}"
+        return self._places.ask(Call(do, self._task, self._candidate, arguments), home, like=task)
 
 
 def _answered(asked: Any, call: Call) -> Any:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 MOST_STARTS = 5
 """Processes that one place may need in a row without a single answer, before it stays lost."""
 
-STOP_S = 10.0
+STOP_S = 5.0
 
 
 def host_processes(spec: BenchSpec) -> list[HostProcess]:

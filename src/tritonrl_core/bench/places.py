@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tritonrl_core.errors import InfraError, PlaceLost
@@ -27,30 +28,34 @@ LOOK_S = 0.5
 """How often lost places are looked at while one is waited for."""
 
 REMEMBERED = 65_536
-"""Tasks whose place is remembered."""
+"""Names whose place is remembered."""
 
 
 class Places:
     """The places of a fleet. `ask` may be called from any number of threads."""
 
-    def __init__(self, places: Sequence[BenchPlace], patience_s: float = 600.0) -> None:
+    def __init__(self, places: Sequence[BenchPlace], patience_s: float = 600.0, slack: int = 0) -> None:
+        """`slack`: how many calls more than another a place may have before what it knows goes elsewhere."""
         if not places:
             raise InfraError("a fleet without places", remedy="Report it.")
         self._places = list(places)
-        self._patience_s = patience_s
+        self._patience_s, self._slack = patience_s, slack
         self._load = [0] * len(places)
         self._lost: set[int] = set()
+        self._given = [0] * len(places)
         self._home: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
         self.losses = self.repeated = 0
 
-    def ask(self, call: Any, near: str = "") -> Any:
-        """The answer to a call, from the place where calls with the same `near` go, else from the one with the least to
-        do. Raises what the place raises, and `InfraError` where none is left.
+    def ask(self, call: Any, home: str = "", like: str = "") -> Any:
+        """The answer to a call: from the place where calls with this `home` go; if there is none yet, from where the
+        last with this `like` went, unless it has too much to do; else from the one with the least to do.
+
+        Raises what the place raises, and `InfraError` where none is left.
         """
         for attempt in range(MOST_LOSSES):
-            number = self._take(near)
+            number = self._take(home, like)
             try:
                 return self._places[number].ask(call)
             except PlaceLost as lost:
@@ -70,40 +75,43 @@ class Places:
     def close(self) -> None:
         """Close all places. Safe to call twice."""
         self._closed = True
-        for place in self._places:
-            place.close()
+        with ThreadPoolExecutor(len(self._places)) as pool:  # each may wait for a process
+            list(pool.map(lambda place: place.close(), self._places))
 
-    def _take(self, near: str) -> int:
+    def _take(self, home: str, like: str) -> int:
         began = time.monotonic()
         while True:
             if self._closed:
                 raise InfraError("the bench is closed")
             self._look()
             with self._lock:
-                number = self._chosen(near)
+                number = self._chosen(home, like)
                 if number is not None:
                     self._load[number] += 1
+                    self._remember(number, home, like)
                     return number
             if time.monotonic() - began > self._patience_s:
                 raise InfraError(f"all {len(self._places)} places of the fleet are lost, {self._patience_s:.0f} s long")
             time.sleep(LOOK_S)
 
-    def _chosen(self, near: str) -> int | None:
-        """The home of `near` if it is there; else, and from then on, the place with the fewest calls and homes."""
-        home = self._home.get(near, -1)
-        if home >= 0 and home not in self._lost:
-            self._home.move_to_end(near)
-            return home
+    def _chosen(self, home: str, like: str) -> int | None:
+        known = self._home.get(home, -1)
+        if known >= 0 and known not in self._lost:
+            return known
         here = [number for number in range(len(self._places)) if number not in self._lost]
         if not here:
             return None
-        homes = list(self._home.values()) if near else []
-        number = min(here, key=lambda place: (self._load[place], homes.count(place)))
-        if near:
-            self._home[near] = number
-            if len(self._home) > REMEMBERED:
-                self._home.popitem(last=False)
-        return number
+        least = min(here, key=lambda place: (self._load[place], self._given[place]))
+        known = self._home.get(like, -1)
+        return known if known in here and self._load[known] <= self._load[least] + self._slack else least
+
+    def _remember(self, number: int, home: str, like: str) -> None:
+        self._given[number] += self._home.get(home, -1) != number
+        for name in filter(None, (home, like)):
+            self._home[name] = number
+            self._home.move_to_end(name)
+        while len(self._home) > REMEMBERED:
+            self._home.popitem(last=False)
 
     def _look(self) -> None:
         """Take back lost places that can be asked again."""

@@ -1,0 +1,153 @@
+"""Verifications a second on 1, 2 and 4 GPUs, against one, and where the cores stop to suffice.
+
+    python benchmarks/fleet.py --shapes 1x16,2x32,4x64,4x16 --seconds 25      # GPUs x cores, one after the other
+    python benchmarks/fleet.py --device cpu --shapes 1x1,2x2 --seconds 20     # hosts x cores, where there is no GPU
+
+A verification is what `verify_throughput.py` counts: record, compile, check five cases of two signatures, time 10 + 100
+runs. Each shape is measured in a process of its own, on the cores and GPUs that it names and no others. A shape's cores
+are those that the process may use, from the first. Results are kept as they come, for `benchmarks/tables.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from tables import Table, save
+from verify_throughput import PROTOCOL, REQUEST, cpu_seconds, unique_candidates
+
+from tritonrl_core.bench.host_process import HostProcess
+from tritonrl_core.errors import InfraError
+from tritonrl_core.session.benches import Benches
+from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status
+
+COLUMNS = ("GPUs", "cores", "verifications/s", "of linear", "cores used", "CPU ms each, this process", "not PASSED")
+LEFT = "left"
+START_S = 150
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--shapes", default="1x16,2x32,4x64,4x16", help="GPUs x cores, the one to compare with first")
+    parser.add_argument("--seconds", type=float, default=25.0, help="of measuring, for each shape")
+    parser.add_argument("--one", default="", help="measure this shape in this process and print JSON")
+    parser.add_argument("--save", default="fleet")
+    chosen = parser.parse_args()
+    if chosen.one:
+        print(json.dumps(measured(chosen.device, *_shape(chosen.one), chosen.seconds)), flush=True)
+        return
+    rows: list[dict[str, Any]] = []
+    for shape in chosen.shapes.split(","):
+        found = _in_a_process(shape, chosen.device, chosen.seconds)
+        if found:
+            rows.append(found)
+            print(json.dumps(found), flush=True)
+            save(table(rows, chosen.save, chosen.seconds))
+    print(table(rows, chosen.save, chosen.seconds).markdown)
+
+
+def _shape(text: str) -> tuple[int, int]:
+    gpus, _, cores = text.partition("x")
+    return int(gpus), int(cores)
+
+
+def _in_a_process(shape: str, device: str, seconds: float) -> dict[str, Any] | None:
+    gpus, cores = _shape(shape)
+    mine = sorted(os.sched_getaffinity(0))[:cores]
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[:gpus]
+    command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", shape]
+    command += ["--device", device, "--seconds", str(seconds)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(seen) if device == "cuda" else ""}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, timeout=START_S + 2 * seconds, text=True, check=True
+        )
+    except subprocess.SubprocessError as error:
+        print(f"{shape}: {error}", file=sys.stderr, flush=True)
+        return None
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measured(device: str, gpus: int, cores: int, seconds: float) -> dict[str, Any]:
+    """Judge unique candidates for so long; what was begun is finished and counted, with the time that it took."""
+    bench = opened(device, gpus, cores)
+    jobs = unique_candidates(round(60 * gpus * seconds) + 4 * cores)
+    warm, jobs = jobs[: 2 * cores], jobs[2 * cores :]
+    ends: list[float] = []
+
+    def one(job: tuple[Any, str]) -> str:
+        if time.perf_counter() > stop:
+            return LEFT
+        status = judged(bench.program(job[0], Candidate.from_code(job[1])))
+        ends.append(time.perf_counter())
+        return status
+
+    with ThreadPoolExecutor(2 * cores) as pool:
+        stop = float("inf")
+        Counter(pool.map(one, warm))
+        ends.clear()
+        began, used, mine = time.perf_counter(), cpu_seconds(), time.process_time()
+        stop = began + seconds
+        statuses = Counter(pool.map(one, jobs))
+        wall, used, mine = max(ends) - began, cpu_seconds() - used, time.process_time() - mine
+    bench.close()
+    done = len(ends)
+    # The rate while all threads had work: those that end after `stop` have fewer and fewer beside them.
+    before = sum(end <= stop for end in ends)
+    del statuses[LEFT]
+    return {
+        "gpus": gpus, "cores": cores, "rate": round(before / seconds, 2), "with_the_end": round(done / wall, 2),
+        "cores_used": round(used / wall, 1), "parent_cpu_ms": round(mine / done * 1e3, 1), "statuses": dict(statuses),
+    }  # fmt: skip
+
+
+def opened(device: str, gpus: int, cores: int) -> Bench:
+    """The bench as a verifier opens it; without a GPU as many host processes as there would be GPUs."""
+    spec = BenchSpec(
+        device=device, target="sm_90", cpu_workers=cores, gpus=tuple(range(gpus)) if device == "cuda" else (),
+        gpu_memory_bytes=None, timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
+    )  # fmt: skip
+    if device == "cuda" or gpus == 1:
+        return Benches().here(spec)
+    each = replace(spec, cpu_workers=max(1, cores // gpus))
+    return Benches().over(spec, [HostProcess(each) for _ in range(gpus)], 2 * cores, patience_s=60)
+
+
+def judged(program: Program) -> str:
+    """The status of one verification."""
+    try:
+        for case in program.cases(REQUEST):
+            result = program.run(case)
+            if result.status is not Status.PASSED:
+                return str(result.status)
+        return str(program.time(PROTOCOL).status)
+    except InfraError as fault:
+        print(f"INFRA {fault.message}"[:200], file=sys.stderr, flush=True)
+        return "INFRA"
+
+
+def table(rows: list[dict[str, Any]], name: str, seconds: float) -> Table:
+    """One row a shape; the share of linear is of the first shape's rate for each GPU."""
+    cells: list[list[str | int | float | None]] = []
+    for row in rows:
+        linear = row["gpus"] * rows[0]["rate"] / rows[0]["gpus"]
+        odd = sum(count for status, count in row["statuses"].items() if status != "PASSED")
+        share = round(row["rate"] / linear, 2)
+        cells.append(
+            [row["gpus"], row["cores"], row["rate"], share, row["cores_used"], row["parent_cpu_ms"], odd]
+        )  # fmt: skip
+    note = f"{seconds:g} s for each shape after a warm-up of two candidates a core; others are compared with the first"
+    return Table(name, COLUMNS, cells, " ".join(["python", *sys.argv]), [note])
+
+
+if __name__ == "__main__":
+    main()
