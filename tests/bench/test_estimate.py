@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tritonrl_core.bench.compile_request import CompiledKernel
-from tritonrl_core.bench.estimate import LAUNCH_US, EagerWork, Work, estimate, microseconds, roofline_us, work_of
+from tritonrl_core.bench.eager import EagerWork
+from tritonrl_core.bench.estimate import LAUNCH_US, NEXT_US, Work, estimate, microseconds, roofline_us, work_of
 from tritonrl_core.bench.facts import resident
 from tritonrl_core.bench.targets import gpu_for
 
@@ -23,16 +24,30 @@ def test_more_work_takes_longer():
     base = us(launch())
     assert us(launch(unique=1 << 25)) > base
     assert us(launch(total=1 << 28)) > base
-    assert us(launch(programs=10)) > base
+    assert us(launch(moved=1 << 28)) == us(launch(total=1 << 28))  # whole sectors are what is paid for
+    assert us(launch(fresh=0)) < base  # it lies in the cache
     assert us(launch(flops={"fp32": 1e12})) > us(launch(flops={"tf32": 1e12})) > base
-    assert us(launch(), launch()) == pytest.approx(2 * base)
-    assert us(launch(resident=1, warps=1)) > base  # too few warps to keep memory busy
-    assert us(launch(programs=133, resident=1, warps=32)) > us(launch(programs=132, resident=1, warps=32))
+    assert us(launch(elements=1e9)) > base
+    assert us(launch(rounds=1000 * 50.0)) > us(launch(rounds=1000 * 10.0)) > base
+    assert us(launch(), launch()) == pytest.approx(2 * base - LAUNCH_US + NEXT_US)
     assert us(launch(), gpu=A100) > base
 
 
+def test_what_keeps_multiprocessors_from_their_arithmetic():
+    def product(**needs):
+        return us(launch(flops={"fp32": 1e10}, tile=4096.0, **needs))
+
+    base = product(programs=132)
+    assert product(programs=16) > 2 * base  # the others have nothing to do
+    assert product(programs=133, resident=1) > 1.5 * base  # one more than fit: a second round for one
+    assert product(programs=132, warps=1) > base  # three of four schedulers idle
+    assert product(programs=132, warps=16) > base  # a smaller share of the tile: more reads for each multiplication
+    assert product(programs=132, spill_bytes=256, rounds=132 * 100.0) > product(programs=132, rounds=132 * 100.0)
+
+
 def test_an_empty_launch_costs_its_overhead():
-    assert microseconds([Work(0, 0, {}, 1)], H100) == pytest.approx(LAUNCH_US)
+    assert microseconds([Work(0, 0, {}, 1, rounds=0.0)], H100) == pytest.approx(LAUNCH_US)
+    assert microseconds([], H100) == 0.0
 
 
 def test_nothing_beats_the_tasks_own_roofline():
@@ -49,21 +64,6 @@ def test_it_is_marked_as_an_estimate_that_earns_nothing():
     assert "not present" in timing.device
 
 
-def test_eager_work_counts_operators_that_move_or_compute():
-    x, w = torch.randn(64, 32), torch.randn(16, 32)
-    with EagerWork() as watch:
-        y = x.view(32, 64).view(64, 32).t().t() @ w.t()
-        y = torch.relu(y + 1).transpose(0, 1)
-        y.add_(1)
-        torch.empty(5)
-    kinds = [(item.bytes, dict(item.flops)) for item in watch.work]
-    small = 64 * 16 * 4
-    assert kinds == [
-        (64 * 32 * 4 + 16 * 32 * 4 + small, {"fp32": 2 * 64 * 32 * 16}),
-        (2 * small, {}), (2 * small, {}), (2 * small, {}),
-    ]  # fmt: skip
-
-
 def test_a_fused_candidate_is_estimated_faster_than_eager_and_a_wasteful_one_slower():
     x = torch.randn(1024, 1024)
     with EagerWork() as watch:
@@ -71,7 +71,7 @@ def test_a_fused_candidate_is_estimated_faster_than_eager_and_a_wasteful_one_slo
     moved = [x, x]
     fused = estimate([launch(unique=8 << 20)], watch.work, moved, H100)
     wasteful = estimate([launch(unique=8 << 20, total=1 << 30, programs=4)], watch.work, moved, H100)
-    assert fused.speedup > 2
+    assert fused.speedup > 1.5
     assert wasteful.speedup < 1
 
 
@@ -95,7 +95,9 @@ def test_residency_follows_from_what_the_binary_needs(changes, programs):
 
 def test_work_of_a_launch_is_what_was_counted_and_what_its_binary_needs():
     counted = {"bytes_read": 5, "bytes_written": 6, "unique_read": 3, "unique_written": 4, "flops": {"fp32": 2.0},
-               "grid": [2, 3, 4]}  # fmt: skip
-    work = work_of(counted, kernel(num_warps=8), H100)
-    assert work == Work(11, 7, {"fp32": 2.0}, 24, warps=8, resident=8)
-    assert work_of(counted, None, H100) == Work(11, 7, {"fp32": 2.0}, 24)
+               "grid": [2, 3, 4],
+               "sectors": 9, "rounds": 48, "fresh": 32, "elements": 10, "tile_work": 128}  # fmt: skip
+    more = {"moved": 288, "fresh": 32, "rounds": 48, "elements": 10, "tile": 64.0}
+    work = work_of(counted, kernel(num_warps=8, spill_bytes=16), H100)
+    assert work == Work(11, 7, {"fp32": 2.0}, 24, warps=8, resident=8, spill_bytes=16, **more)
+    assert work_of(counted, None, H100) == Work(11, 7, {"fp32": 2.0}, 24, **more)

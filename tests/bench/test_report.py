@@ -10,7 +10,8 @@ from tritonrl_core.bench.report import TEXT, UnreadableError, clean, read
 
 LAUNCH = {
     "kernel": 0, "line": 7, "grid": [1, 2, 3], "bytes_read": 1, "bytes_written": 2, "unique_read": 3,
-    "unique_written": 4, "flops": {"fp32": 1.5}, "stray_reads": 0,
+    "unique_written": 4, "flops": {"fp32": 1.5}, "stray_reads": 0, "sectors": 5,
+    "rounds": 6, "fresh": 7, "elements": 8, "tile_work": 9,
 }  # fmt: skip
 RECORD = {"launches": [LAUNCH], "libdevice": []}
 

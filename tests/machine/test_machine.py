@@ -1,11 +1,12 @@
 """The machine computes what PyTorch computes: arithmetic, control flow that parts programs, memory, products."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from tritonrl_core.bench.machine.frame import NotCarriedOutError
-from tritonrl_core.bench.machine.memory import OutOfBoundsError
+from tritonrl_core.bench.machine.memory import OutOfBoundsError, Segment, Traffic
 from tritonrl_core.bench.machine.operations import KernelStopError
 
 X = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
@@ -134,9 +135,19 @@ tl.store(y + i[:, None] * 32 + i[None, :], tl.dot(m, tl.trans(m), input_precisio
 
 @pytest.mark.parametrize("operation", ["add", "max", "min", "xchg"])
 def test_atomics(carried, operation):
-    got = carried(f"{LOAD}tl.store(y + at, v * 0 - 1000)\ntl.atomic_{operation}(y + k, v)", X)
+    body = f"""
+if tl.program_id(0) == 0:
+    tl.store(y + k, v * 0 - 1000)
+    for row in range(8):
+        tl.atomic_{operation}(y + k, tl.load(x + row * 16 + k))"""
+    got = carried(LOAD + body, X)
     rows = {"add": X.sum(0) - 1000, "max": X.amax(0), "min": torch.full((16,), -1000.0), "xchg": X[-1]}
     close(got[0], rows[operation])
+
+
+def test_programs_do_not_go_in_step_where_they_read_what_others_write(carried):
+    got = carried(LOAD + "tl.store(y + at, v)\ntl.debug_barrier()\ntl.store(y + at, tl.load(y + 7 * 16 - (at - k) + k))", X)
+    assert not bool(torch.equal(got, X.flip(0)))
 
 
 def test_an_atomic_gives_what_was_there_before(carried):
@@ -190,6 +201,31 @@ def test_traffic_counts_lanes_and_distinct_sectors(carried):
     traffic = carried.traffic
     assert (traffic.read, traffic.written) == (8 * 8 * 4, 8 * 16 * 4)
     assert (traffic.unique(False), traffic.unique(True)) == (32, 512)
+
+
+def test_what_the_estimate_needs_is_counted(carried):
+    carried(LOAD + STORE, X)
+    straight = carried.traffic
+    assert straight.sectors == 8 * (2 + 2)  # 16 floats in, 16 out, for each of 8 programs
+    assert (straight.rounds, straight.fresh) == (8, 2 * 512)
+    carried("v = tl.load(x + (row * 16 + k * 7) % 128)" + STORE, X)
+    assert carried.traffic.sectors > 8 * (8 + 2)  # neighbouring lanes read far from one another
+    carried("v = tl.load(x + at) * 0.0\nfor i in range(n):\n    v += tl.load(x + i * 16 + k)" + STORE, X)
+    assert carried.traffic.rounds == 8 * (1 + 8)  # once before the loop, and once in each of its turns
+    assert carried.traffic.elements > straight.elements
+    body = "tile = tl.arange(0, B)[None, :] * 8 + tl.arange(0, 8)[:, None]\nv = tl.sum(tl.load(x + tile), axis=0)"
+    carried(body + STORE, X)
+    assert carried.traffic.sectors == 8 * (16 + 2)  # the tile's other axis is the one along memory
+
+
+def test_what_an_earlier_launch_has_moved_is_not_fresh():
+    segment = Segment(1 << 20, np.zeros(256, np.uint8))
+    first, second = Traffic(), Traffic()
+    first.touch(0, segment, np.arange(8), 4, write=False)
+    first.settle([segment])
+    second.touch(0, segment, np.arange(16), 4, write=True)
+    second.settle([segment])
+    assert (first.fresh, second.fresh) == (32, 32)
 
 
 def test_what_holds_and_what_does_not(carried):

@@ -1,15 +1,24 @@
-"""Speed where there is no clock for it: a roofline of the target GPU, from counted traffic. Never a measurement.
+"""Speed where there is no clock for it: a model of the target GPU, from counted traffic. Never a measurement.
 
-For a kernel launch, and alike for each operator that the reference runs eagerly, the time is
+For a kernel launch, and alike for each kernel that eager PyTorch is known to run for an operator (`bench.eager`):
 
-    overhead + max(unique bytes / DRAM rate, bytes / L2 rate, Σ operations of a kind / peak of that kind) / share
+    overhead + waits + max(fresh bytes / DRAM rate, sectors / L2 rate, arithmetic)
 
-with the target's figures (`bench.targets`). `share` is how much of the device the launch keeps busy: the warps that are
-resident (programs of the launch, at most as many as registers, shared memory and slots let in) against those that
-saturate memory, times the part of the last wave of programs that is filled. An operator of the reference is taken to
-have one program of four warps for each 1024 elements. Lanes that are masked off are not counted. Caches across
-launches, latency and instruction mix are left out. No total is below what moving the task's inputs and outputs once
-takes.
+- *overhead* is that of a launch in a captured graph: the first one's is larger than that of those behind it;
+- *waits*: each wave of programs waits for memory as often as a program comes to loads in another turn of a block, and
+  longer where the bytes are not in the cache yet;
+- *bytes*: fresh ones (no launch before had moved them) come from DRAM, all go through L2 in whole sectors of 32 bytes,
+  so that scattered accesses cost what they move. Lanes that are masked off are not counted;
+- *arithmetic* is that of products, of ordinary operations and of spilled registers, on the multiprocessors that have
+  a program at all (the last one to finish counts) and as many of their four schedulers as have a warp. A product in
+  fp32 outside matrix units reads its operands from shared memory: the more often, the smaller a thread's share of the
+  tile.
+
+Programs that fit at a time follow from the binary's registers and shared memory. Left out: latency of instructions,
+bank conflicts, atomics that meet. No total is below what moving the task's inputs and outputs once takes.
+
+The constants were chosen on tasks of `benchmarks/agreement_h200/measured.jsonl`; how well the estimate ranks kernels of
+tasks that it has not seen is in docs/benchmarks.md.
 
 Bytes and operations of a candidate are counted by the machine while it carries the plan out, on its own memory, and
 registers and shared memory come from the compiled binary; no word of the candidate's is in it.
@@ -22,26 +31,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.facts import resident
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Timing
 
-LAUNCH_US = 3.0
-"""What a launch costs at least on the device side, with its gap to the next one."""
+SECTOR = 32
 
-FILL = 0.8
-"""Share of the data sheet's rates that real kernels reach."""
+EAGER_ELEMENTS = 1024
+"""Elements of one program of four warps, where PyTorch works element by element."""
 
-EAGER_ELEMENTS, EAGER_WARPS = 1024, 4
+LAUNCH_US, NEXT_US = 2.5, 0.7
+"""What the first launch of a graph costs before any work is done, and each one behind it."""
 
-SATURATING = 0.25
-"""Share of a multiprocessor's warps that must be resident for its memory to be busy all the time."""
+WAIT_US, COLD_US = 0.55, 0.3
+"""How long a program waits for one round of loads, and how much longer where they come from DRAM."""
+
+DRAM_FILL, L2_FILL, PRODUCT_FILL = 0.65, 0.5, 0.8
+"""Shares of the data sheet's rates that real kernels reach."""
+
+SCHEDULERS = 4
+"""Warps that a multiprocessor can give instructions to at a time."""
+
+OPERATION = 10.0
+"""Instructions of a lane for one ordinary operation of a kernel's text, with its share of addresses and masks."""
+
+OPERANDS = 8.0
+"""Reads from shared memory against multiplications, for a thread whose share of a product's tile is one element."""
+
+SPILLED = 3.0
+"""How often a spilled register is moved in each round."""
 
 REWARD_ALLOWED = False
 """An estimate may enter a reward only once its rank agreement with measured speedups on a GPU is shown to be 0.6 or
@@ -50,33 +71,52 @@ more (docs/benchmarks.md). It is not shown yet."""
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one launch does: bytes in all, bytes of distinct addresses, operations by kind, programs; and how many
-    warps a program has and how many programs a multiprocessor holds.
+    """What one launch does, over all of its programs: bytes in all, bytes of distinct addresses, operations of products
+    by kind, programs; how many warps a program has and how many programs a multiprocessor holds.
+
+    `moved` are bytes in whole sectors, `fresh` those that nobody had moved before, `rounds` waits for memory,
+    `elements` ordinary operations on single lanes, `tile` elements of a product's result (0: its operands cost
+    nothing more), `spill_bytes` those of one thread. None: as for accesses that are straight, new and waited for once.
     """
 
     bytes: int
     unique_bytes: int
     flops: Mapping[str, float]
     programs: int
-    warps: int = EAGER_WARPS
+    warps: int = 4
     resident: int = 16
+    moved: int | None = None
+    fresh: int | None = None
+    rounds: float | None = None
+    elements: float = 0.0
+    tile: float = 0.0
+    spill_bytes: int = 0
 
 
 def work_of(launch: Mapping[str, Any], kernel: CompiledKernel | None, gpu: GpuProperties) -> Work:
     """The work of a launch that the machine counted, with what its binary needs."""
-    needs = {} if kernel is None else {"warps": kernel.num_warps, "resident": resident(kernel, gpu)}
+    needs: dict[str, Any] = {}
+    if kernel is not None:
+        spilled = max(kernel.spill_bytes, 0)
+        needs = {"warps": kernel.num_warps, "resident": resident(kernel, gpu), "spill_bytes": spilled}
     return Work(
         bytes=launch["bytes_read"] + launch["bytes_written"],
         unique_bytes=launch["unique_read"] + launch["unique_written"],
         flops=launch["flops"],
         programs=math.prod(launch["grid"]),
+        moved=launch["sectors"] * SECTOR,
+        fresh=launch["fresh"],
+        rounds=launch["rounds"],
+        elements=launch["elements"],
+        tile=launch["tile_work"] / max(sum(launch["flops"].values()), 1.0),
         **needs,
     )
 
 
 def microseconds(work: Sequence[Work], gpu: GpuProperties) -> float:
     """Estimated time of launches one after the other."""
-    return sum(_launch(item, gpu) for item in work)
+    overhead = LAUNCH_US + NEXT_US * (len(work) - 1) if work else 0.0
+    return overhead + sum(_launch(item, gpu) for item in work)
 
 
 def roofline_us(tensors: Sequence[Tensor], gpu: GpuProperties) -> float:
@@ -95,73 +135,48 @@ def estimate(
     return Timing(
         candidate_us=(mine,), baseline_us={"eager": (theirs,)},
         speedup=speedup, speedup_low=speedup, speedup_high=speedup,
-        device=f"{gpu.name} (not present)", method="roofline", clock="estimated", reward_allowed=REWARD_ALLOWED,
+        device=f"{gpu.name} (not present)", method="model", clock="estimated", reward_allowed=REWARD_ALLOWED,
         notes=("estimated from the traffic of a replay on the CPU; not a measurement",),
     )  # fmt: skip
 
 
-class EagerWork(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the work of each ATen operator that runs inside: every input read once, every output written once."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.work: list[Work] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        inputs, outputs = _tensors([*args, *(kwargs or {}).values()]), _tensors([result])
-        known = {tensor.untyped_storage().data_ptr() for tensor in inputs}
-        moves_nothing = func.is_view or all(tensor.untyped_storage().data_ptr() in known for tensor in outputs)
-        if not (moves_nothing and not func._schema.is_mutable) and not _only_allocates(func):
-            size = sum(map(_bytes, inputs)) + sum(map(_bytes, outputs))
-            elements = max((tensor.numel() for tensor in (*inputs, *outputs)), default=0)
-            programs = -(-elements // EAGER_ELEMENTS)
-            self.work.append(Work(size, size, _flops(func, args, kwargs or {}, result), programs))
-        return result
-
-
 def _launch(work: Work, gpu: GpuProperties) -> float:
+    """Microseconds of one launch, without its overhead."""
+    moved = work.bytes if work.moved is None else work.moved
+    fresh = work.unique_bytes if work.fresh is None else work.fresh
     seconds = max(
-        work.unique_bytes / (gpu.dram_bandwidth * FILL),
-        work.bytes / (gpu.l2_bandwidth * FILL),
-        sum(amount / (gpu.flops.get(kind, gpu.flops["fp32"]) * FILL) for kind, amount in work.flops.items()),
+        fresh / (gpu.dram_bandwidth * DRAM_FILL),
+        moved / (gpu.l2_bandwidth * L2_FILL),
+        _arithmetic(work, gpu),
     )
-    return LAUNCH_US + seconds / busy_share(work, gpu) * 1e6
+    return _waits(work, gpu, fresh) + seconds * 1e6
 
 
-def busy_share(work: Work, gpu: GpuProperties) -> float:
-    """How much of the device a launch keeps busy, from more than 0 to 1."""
-    programs, places = max(work.programs, 1), gpu.multiprocessors * work.resident
-    warps = min(programs, places) * work.warps
-    enough = gpu.multiprocessors * gpu.threads_per_multiprocessor / gpu.warp_size * SATURATING
-    spread = min(1.0, programs / gpu.multiprocessors)
-    tail = programs / places / math.ceil(programs / places) if programs > places else 1.0
-    return min(1.0, spread, max(warps / enough, 1e-6)) * tail
+def _waits(work: Work, gpu: GpuProperties, fresh: int) -> float:
+    """Microseconds in which programs wait for memory, wave after wave."""
+    programs = max(work.programs, 1)
+    waves = math.ceil(programs / (gpu.multiprocessors * work.resident))
+    rounds = 1.0 if work.rounds is None else work.rounds / programs
+    cold = min(1.0, fresh / max(work.unique_bytes, 1)) * min(1.0, rounds)
+    return waves * (rounds * WAIT_US + cold * COLD_US)
 
 
-def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> dict[str, float]:
-    count = flop_registry.get(func._overloadpacket)
-    tensors = _tensors([result])
-    if count is None or not tensors:
-        return {}
-    kinds = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "fp16"}
-    return {kinds.get(tensors[0].dtype, "fp32"): float(count(*args, **kwargs, out_val=result))}
-
-
-def _only_allocates(func: Any) -> bool:
-    return func._schema.name.rpartition("::")[2] in ("empty", "empty_like", "empty_strided", "new_empty", "detach")
-
-
-def _tensors(values: Sequence[Any]) -> list[Tensor]:
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += _tensors(value)
-    return found
+def _arithmetic(work: Work, gpu: GpuProperties) -> float:
+    """Seconds of arithmetic on the multiprocessor that has most to do, whose programs keep some schedulers busy."""
+    programs = max(work.programs, 1)
+    at_once = math.ceil(min(programs, gpu.multiprocessors * work.resident) / gpu.multiprocessors)
+    slower = math.ceil(programs / gpu.multiprocessors) * gpu.multiprocessors / programs
+    slower /= min(1.0, at_once * work.warps / SCHEDULERS)
+    lanes = work.warps * gpu.warp_size
+    reads = 1.0 + OPERANDS / math.sqrt(work.tile / lanes) if work.tile else 1.0
+    products = sum(
+        amount * (reads if kind == "fp32" else 1.0) / (gpu.flops.get(kind, gpu.flops["fp32"]) * PRODUCT_FILL)
+        for kind, amount in work.flops.items()
+    )
+    others = work.elements * OPERATION / (gpu.flops["fp32"] / 2)  # a fused multiply-add counts twice
+    rounds = programs if work.rounds is None else work.rounds
+    spilled = work.spill_bytes * lanes * rounds * SPILLED / gpu.l2_bandwidth
+    return (products + others + spilled) * slower
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from tritonrl_core.bench.ambient import exclusive, own_default_dtype, seeded
-from tritonrl_core.bench.estimate import EagerWork, Work
+from tritonrl_core.bench.eager import EagerWork
+from tritonrl_core.bench.estimate import Work
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.types import InputCase, Task, content_key
 

@@ -64,7 +64,8 @@ def _record(data: Any) -> Record:
 
 
 def _launch(launch: Any) -> dict[str, Any]:
-    counts = ("kernel", "line", "bytes_read", "bytes_written", "unique_read", "unique_written", "stray_reads")
+    counts = ("kernel", "line", "bytes_read", "bytes_written", "unique_read", "unique_written", "stray_reads",
+              "sectors", "rounds", "fresh", "elements", "tile_work")  # fmt: skip
     if not isinstance(launch["grid"], list) or len(launch["grid"]) != 3:
         raise ValueError("not a grid")
     flops = {clean(kind, 20): _positive(value) for kind, value in list(launch["flops"].items())[:16]}

@@ -26,6 +26,8 @@ class Control:
     def __init__(self, functions: dict[str, Function], carry: Carry) -> None:
         self._functions = functions
         self._carry = carry
+        self.turns = 0
+        """How many blocks were entered so far."""
 
     def function(self, name: str, frame: Frame) -> tuple[Any, ...]:
         """Run a function whose arguments are in the frame; gives its results."""
@@ -34,6 +36,7 @@ class Control:
 
     def block(self, frame: Frame, block: Block) -> tuple[Any, ...]:
         """Run a region's one block; gives what it yields."""
+        self.turns += 1
         for operation in block.operations:
             if operation.name in _ENDS:
                 return tuple(frame.get(slot) for slot in operation.operands)

@@ -52,6 +52,7 @@ def run(
             frame.values[slot] = place
         frame.values.update(arguments)
         operations.control.function(kernel.name, frame)
+    memory.traffic.settle(memory.segments)
     return Done(memory.traffic, frozenset(operations.libdevice))
 
 

@@ -6,6 +6,7 @@ access that is not aligned end the launch, as they may on a device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,6 +20,9 @@ from tritonrl_core.bench.machine.values import Array
 SECTOR_BITS = 5
 """DRAM and L2 move sectors of 32 bytes."""
 
+SAMPLE = 2048
+"""Lanes in which the sectors of one access are counted, whole programs at least; the rest is taken to be like them."""
+
 
 class OutOfBoundsError(Exception):
     """A store to memory that the kernel was not given, or an access that is not aligned."""
@@ -31,6 +35,8 @@ class Segment:
     low: int
     data: Array
     _views: dict[Any, Array] = field(default_factory=dict)
+    moved: Array | None = None
+    """Sectors that launches have moved already, where this segment is kept from launch to launch."""
 
     @property
     def high(self) -> int:
@@ -47,7 +53,13 @@ class Segment:
 
 @dataclass
 class Traffic:
-    """What one launch moved, in bytes. Lanes that are masked off are not counted; distinct sectors are counted once."""
+    """What one launch moved, in bytes. Lanes that are masked off are not counted; distinct sectors are counted once.
+
+    For the estimate of its time, over all programs: `sectors` that accesses moved, each access by itself; `rounds` of
+    waiting for memory (the loads of one turn of a block wait together); `fresh` bytes that no launch before this one
+    had moved; `elements`, single lanes of ordinary operations; `tile_work`, operations of products times the
+    elements of each one's result.
+    """
 
     read: int = 0
     written: int = 0
@@ -55,6 +67,11 @@ class Traffic:
     flops: dict[str, float] = field(default_factory=dict)
     sectors_read: dict[int, Array] = field(default_factory=dict)
     sectors_written: dict[int, Array] = field(default_factory=dict)
+    sectors: float = 0.0
+    rounds: int = 0
+    fresh: int = 0
+    elements: int = 0
+    tile_work: float = 0.0
 
     def touch(self, number: int, segment: Segment, places: Array, size: int, write: bool) -> None:
         """Note that elements of `size` bytes at these places of a segment were moved."""
@@ -63,6 +80,26 @@ class Traffic:
             seen[number] = np.zeros((segment.data.nbytes >> SECTOR_BITS) + 1, dtype=bool)
         shift = SECTOR_BITS - (size.bit_length() - 1)
         seen[number][places >> shift] = True
+
+    def access(self, address: Array, mask: Array | None, programs: int) -> None:
+        """Note one access by so many programs: neighbouring lanes, along the better axis, share a sector."""
+        shape = address.shape if mask is None else np.broadcast_shapes(address.shape, mask.shape)
+        few = max(1, min(shape[0], SAMPLE // max(1, math.prod(shape[1:]))))
+        sector = np.broadcast_to(address[:few], (few, *shape[1:])) >> SECTOR_BITS
+        active = None if mask is None else np.broadcast_to(mask[:few], sector.shape)
+        runs = _runs(sector, active)
+        if sector.ndim > 2 and runs > few and min(sector.shape[-2:]) > 1:
+            runs = min(runs, _runs(sector.swapaxes(-1, -2), None if active is None else active.swapaxes(-1, -2)))
+        self.sectors += runs * programs / few
+
+    def settle(self, segments: Sequence[Segment]) -> None:
+        """At the end of the launch: which of the sectors were moved for the first time."""
+        for seen in (self.sectors_read, self.sectors_written):
+            for number, sectors in seen.items():
+                known = segments[number].moved
+                new = sectors if known is None else sectors & ~known
+                self.fresh += int(np.count_nonzero(new)) << SECTOR_BITS
+                segments[number].moved = sectors.copy() if known is None else known | sectors
 
     def unique(self, write: bool) -> int:
         seen = self.sectors_written if write else self.sectors_read
@@ -219,6 +256,12 @@ class Memory:
         return f"kernel {self.kernel} stored outside its tensors in {count}{where}; is a mask missing?"
 
 
+def _runs(sector: Array, active: Array | None) -> int:
+    """How often the sector changes from one lane that is not masked off to the next."""
+    lanes = sector.ravel() if active is None else sector[active]
+    return int(np.count_nonzero(lanes[1:] != lanes[:-1])) + 1 if lanes.size else 0
+
+
 def _spread(found: Array, active: Array) -> Array:
     whole = np.zeros(active.shape, dtype=found.dtype)
     whole[active] = found
@@ -246,4 +289,6 @@ def facts(traffic: Traffic) -> Mapping[str, Any]:
     return {
         "bytes_read": traffic.read, "bytes_written": traffic.written, "unique_read": traffic.unique(False),
         "unique_written": traffic.unique(True), "flops": dict(traffic.flops), "stray_reads": traffic.stray_reads,
+        "sectors": round(traffic.sectors), "rounds": traffic.rounds, "fresh": traffic.fresh,
+        "elements": traffic.elements, "tile_work": round(traffic.tile_work),
     }  # fmt: skip

@@ -41,9 +41,18 @@ class Operations:
         self.grid = grid
         self.libdevice: set[str] = set()
         self._types = next(iter(functions.values())).types
+        self._waited = -1
 
     def type_of(self, slot: int) -> Type:
         return self._types[slot]
+
+    def moves(self, frame: Frame, address: Array, mask: Array | None, *, waits: bool) -> None:
+        """Note an access for the estimate of the launch's time. `waits`: what it gives is waited for."""
+        traffic = self.memory.traffic
+        traffic.access(address, mask, frame.count)
+        if waits and self._waited != self.control.turns:
+            self._waited = self.control.turns
+            traffic.rounds += frame.count
 
     def carry(self, frame: Frame, operation: Operation) -> tuple[Any, ...]:
         """The results of one operation."""
@@ -52,6 +61,7 @@ class Operations:
         if function is not None:
             result = function(*[frame.get(slot) for slot in operation.operands])
             element = operation.types[0].element
+            self.memory.traffic.elements += _lanes(frame, operation.types[0])
             return (values.rounded(result, element) if element in NARROW else result,)
         handler = HANDLERS.get(name)
         if handler is None:
@@ -272,6 +282,7 @@ def _load(machine: Operations, frame: Frame, operation: Operation) -> Any:
     parts = [frame.get(slot) for slot in operation.operands]
     kind = machine.type_of(operation.operands[0])
     mask, other = [*parts[1:], None, None][:2]
+    machine.moves(frame, parts[0], mask, waits=True)
     return machine.memory.load(parts[0], kind.pointee, mask, other, _lanes(frame, kind))
 
 
@@ -279,6 +290,7 @@ def _store(machine: Operations, frame: Frame, operation: Operation) -> None:
     parts = [frame.get(slot) for slot in operation.operands]
     kind = machine.type_of(operation.operands[0])
     mask = parts[2] if len(parts) > 2 else None
+    machine.moves(frame, parts[0], mask, waits=False)
     machine.memory.store(parts[0], parts[1], kind.pointee, mask, _lanes(frame, kind))
 
 
@@ -286,6 +298,7 @@ def _atomic(machine: Operations, frame: Frame, operation: Operation) -> Any:
     kind = machine.type_of(operation.operands[0])
     shape = (frame.count, *kind.shape)
     parts = [np.broadcast_to(frame.get(slot), shape) for slot in operation.operands]
+    machine.moves(frame, parts[0], None, waits=True)
     if operation.name == "tt.atomic_cas":
         every = np.ones(shape, dtype=bool)
 
@@ -330,6 +343,7 @@ def _descriptor_load(machine: Operations, frame: Frame, operation: Operation) ->
     other = np.full((1,) * address.ndim, np.nan if descriptor.nan_padding else 0,
                     dtype=values.dtype_of(descriptor.element))  # fmt: skip
     kind = operation.types[0]
+    machine.moves(frame, address, mask, waits=True)
     found = machine.memory.load(address, descriptor.element, mask, other, _lanes(frame, kind))
     return full(found, descriptor.block).reshape(found.shape[0], *kind.shape)
 
@@ -339,6 +353,7 @@ def _descriptor_store(machine: Operations, frame: Frame, operation: Operation) -
     address, mask = _described(frame, descriptor, offsets)
     kind = machine.type_of(operation.operands[-1])
     whole = full(source, kind.shape).reshape(source.shape[0], *descriptor.block)
+    machine.moves(frame, address, mask, waits=False)
     machine.memory.store(address, whole, descriptor.element, mask, _lanes(frame, kind))
 
 
@@ -352,6 +367,7 @@ def _dot(machine: Operations, frame: Frame, operation: Operation) -> Any:
     tensor_float = element == "f32" and "inputPrecision = tf32" in operation.text
     name = _arithmetic(element, tensor_float)
     work = 2.0 * frame.count * kinds[0].count * kinds[1].shape[-1]
+    machine.memory.traffic.tile_work += work * kinds[2].count
     machine.memory.traffic.flops[name] = machine.memory.traffic.flops.get(name, 0.0) + work
     if element in values.INTEGERS:
         return (np.matmul(a.astype(np.int32), b.astype(np.int32)) + c).astype(values.dtype_of(kinds[2].element))
