@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,7 +35,7 @@ from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Status, Task, TimingProtocol
 
-PROTOCOL = TimingProtocol(method="simple", warmup=10, trials=100)
+PROTOCOL = TimingProtocol(method="simple", warmup=10, trials=100, captures=1)
 LEFT = "left"
 REQUEST = CaseRequest(count=5, shapes=True, values=True, layouts=True)
 
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
+    parser.add_argument("--method", choices=("simple", "published", "adaptive"), default="simple", help="of timing")
     parser.add_argument("--apart", type=int, default=0, help="with a GPU: before, prepare so many and then replay them")
     parser.add_argument("--seconds", type=float, default=math.inf, help="with a GPU: begin no candidate after so long")
     parser.add_argument("--save", default="", help="keep results under this name for benchmarks/tables.py")
@@ -64,7 +66,8 @@ def main() -> None:
     bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
     for ending, part in (("-apart", jobs[: chosen.apart]), ("", jobs[chosen.apart :])):
         if part:
-            result = {**on_gpu(bench, part, bool(ending), chosen.seconds), "gpu_workers": chosen.gpu_workers}
+            found = on_gpu(bench, part, bool(ending), chosen.seconds, replace(PROTOCOL, method=chosen.method))
+            result = {**found, "gpu_workers": chosen.gpu_workers, "timing": chosen.method}
             print(json.dumps(result), flush=True)
             if chosen.save:
                 save(table(chosen.save + ending, result))
@@ -101,7 +104,9 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     }  # fmt: skip
 
 
-def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool, most_s: float) -> dict[str, Any]:
+def on_gpu(
+    bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool, most_s: float, protocol: TimingProtocol = PROTOCOL
+) -> dict[str, Any]:
     """Everything: five cases and a timing for each candidate. `apart` records and compiles them all first."""
     device, spec = bench.describe()["device"], bench.spec
     seconds: Counter[str] = Counter()
@@ -137,9 +142,10 @@ def on_gpu(bench: GpuBench, jobs: list[tuple[Task, str]], apart: bool, most_s: f
                 refused.append(f"{program.task.id} {case.name}: {result.status} {result.reason}"[:160])
                 return str(result.status)
         before = time.perf_counter()
-        timing = program.time(PROTOCOL)
+        timing = program.time(protocol)
         seconds["timing, with waiting"] += time.perf_counter() - before
         seconds["timing: alone on the GPU"] += timing.facts.get("seconds", 0.0)
+        seconds["timing: worker"] += timing.facts.get("worker_s", 0.0)
         return str(timing.status)
 
     with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
