@@ -25,7 +25,7 @@ from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
-from tritonrl_core.bench.replay_check import Bench, Job, fault_boundary, same_bits
+from tritonrl_core.bench.replay_check import Bench, Clock, Job, fault_boundary, same_bits
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
 from tritonrl_core.bench.stopwatch import (
@@ -88,15 +88,20 @@ class _Heat:
         self.clock = DeviceClock(self.flush)
 
     def measure(self) -> dict[str, Any]:
+        clock = Clock()
         places, runners = self._place()
+        clock.mark("place")
         with fault_boundary(), seeded(self.job.case.seed):
             mine = [self._candidate(placed) for placed in places]
+        clock.mark("capture")
         baselines = {name: lanes for name in self._asked() if (lanes := self._baseline(name, runners))}
         for runner in runners:
             runner.settle()
+        clock.mark("baselines")
         with fault_boundary(), seeded(self.job.case.seed):
             tracks = self._race(mine, baselines)
         measured = self._measured(tracks, baselines)
+        clock.mark("race")
         found = {**self.known, **measured}
         if self.protocol.baselines[0] not in found:
             raise InfraError(f"there is nothing to compare with: {'; '.join(self.notes)}")
@@ -111,8 +116,11 @@ class _Heat:
             "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
             "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
         }  # fmt: skip
+        verdict = self._verdict(places, runners)
+        clock.mark("verdict")
+        self.facts["part_seconds"] = {name: round(value, 5) for name, value in clock.seconds.items()}
         return {
-            **self._verdict(places, runners), "candidate_us": _rounded(candidate.lanes),
+            **verdict, "candidate_us": _rounded(candidate.lanes),
             "baseline_us": {name: _rounded(found[name]) for name in self.protocol.baselines if name in found},
             "measured": list(measured), "facts": self.facts, "notes": self.notes,
         }  # fmt: skip
