@@ -192,6 +192,7 @@ def test_the_list_of_tests_is_complete():
         "test_it_is_installed_under_its_name",
         "test_it_can_be_rebuilt_in_another_process",
         "test_known_candidates_get_the_verdicts_they_must",
+        "test_known_candidates_get_the_verdicts_they_must_on_a_gpu",
     }
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tritonrl_core.errors import PluginError, PresetError
+from tritonrl_core.hookspecs import HOOK_API
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session import Session, explain
 from tritonrl_core.session.discovery import SHIPPED, installed_plugins, load_problem, missing_plugins, pip_hint
@@ -104,8 +105,8 @@ BROKEN = {
     "another name": (GOOD.replace('"mine"', '"other"'), "its class calls itself 'other'"),
     "no name": (GOOD.replace('    name = "mine"\n', ""), "its class has no `name`"),
     "options of another kind": ("class Mine(Plugin):\n    name = 'mine'\n    Options = dict", "its Options are no"),
-    "a newer hook API": (GOOD + "    hook_api = '>=2'", "is made for hook API >=2; this core has 1.0"),
-    "an older hook API": (GOOD + "    hook_api = '<1.0'", "is made for hook API <1.0; this core has 1.0"),
+    "a newer hook API": (GOOD + "    hook_api = '>=2'", f"is made for hook API >=2; this core has {HOOK_API}"),
+    "an older hook API": (GOOD + "    hook_api = '<1.0'", f"is made for hook API <1.0; this core has {HOOK_API}"),
     "no version range": (GOOD + "    hook_api = 'any'", "hook_api is 'any', which is no version range"),
     "a start that fails": (GOOD + "    def __init__(self, *a):\n        1 / 0", "does not start: ZeroDivisionError"),
     "an unknown hook": (

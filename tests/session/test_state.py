@@ -6,6 +6,7 @@ import multiprocessing
 import pytest
 
 from tritonrl_core.errors import PluginError
+from tritonrl_core.hookspecs import HOOK_API
 from tritonrl_core.plugin import Plugin, PluginOptions, hookimpl
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session import Session, generate_tasks, tasks_by_level
@@ -61,7 +62,7 @@ def test_state_that_cannot_be_taken_back_is_blamed():
 def test_the_lock_says_distributions_versions_and_all_options():
     lock = Session.open(load_preset("multi_input_only", ["plugins.multi_input.num_tests=3"])).lock()
     base, multi_input = lock["plugins"]
-    assert lock["hook_api"] == "1.0"
+    assert lock["hook_api"] == HOOK_API
     assert (base["name"], base["distribution"]) == ("base", "tritonrl-core")
     assert (multi_input["distribution"], multi_input["version"]) == ("tritonrl-plugin-multi-input", "0.1.0")
     assert multi_input["options"]["num_tests"] == 3

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tritonrl_core.bench.resolve import visible_gpus
 from tritonrl_core.testing import labelled_candidates
 
 LABELS = ["passes", "wrong", "slow", "broken", "hangs", "crashes", "cheats"]
@@ -13,9 +16,13 @@ def test_there_is_a_candidate_for_each_way_to_end() -> None:
     assert len({sample.candidate.key for sample in samples}) == len(LABELS)
 
 
-def test_the_baseline_gives_each_the_verdict_of_its_label(tritonrl_verifier) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_baseline_gives_each_the_verdict_of_its_label(tritonrl_verifier, device) -> None:
+    if device == "cuda" and not visible_gpus():
+        pytest.skip("there is no NVIDIA GPU here")
     samples = labelled_candidates()
-    scores = tritonrl_verifier(timeout_s=3).verify_batch([(sample.task, sample.candidate) for sample in samples])
+    verifier = tritonrl_verifier(device=device, timeout_s=5)
+    scores = verifier.verify_batch([(sample.task, sample.candidate) for sample in samples])
     told = {sample.label: score.verdict.status for sample, score in zip(samples, scores, strict=True)}
     assert {sample.label: told[sample.label] in sample.statuses for sample in samples} == dict.fromkeys(LABELS, True)
     speed = {sample.label: score.timing.speedup for sample, score in zip(samples, scores, strict=True) if score.timing}

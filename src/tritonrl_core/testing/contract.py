@@ -26,6 +26,7 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 from pydantic import ValidationError
 
+from tritonrl_core.bench.resolve import visible_gpus
 from tritonrl_core.errors import PluginError
 from tritonrl_core.hookspecs import RULES
 from tritonrl_core.plugin import Plugin
@@ -133,11 +134,24 @@ class PluginContract:
     @pytest.mark.slow
     def test_known_candidates_get_the_verdicts_they_must(self) -> None:
         """On the CPU, with the baseline and this plugin only; see `labelled_candidates`."""
+        self._judge_known("cpu")
+
+    @pytest.mark.gpu
+    def test_known_candidates_get_the_verdicts_they_must_on_a_gpu(self) -> None:
+        """The same, replayed on a GPU where there is one."""
+        if not visible_gpus():
+            pytest.skip("there is no NVIDIA GPU here")
+        self._judge_known("cuda")
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _judge_known(self, device: str) -> None:
         if not VERIFYING & {item.hook for item in implementations(self.plugin)}:
             pytest.skip(f"{self.plugin.name} has no part in a verdict")
-        preset = load_preset("baseline", ["verifier.device=cpu", "verifier.cpu_workers=1", "verifier.timeout_s=5"])
+        settings = [f"verifier.device={device}", "verifier.cpu_workers=1", "verifier.timeout_s=5"]
         samples = labelled_candidates()
-        with Verifier(preset.with_plugins(**{self.plugin.name: dict(self.options)})) as verifier:
+        preset = load_preset("baseline", settings).with_plugins(**{self.plugin.name: dict(self.options)})
+        with Verifier(preset) as verifier:
             scores = verifier.verify_batch([(sample.task, sample.candidate) for sample in samples])
         told = {sample.label: score.verdict for sample, score in zip(samples, scores, strict=True)}
         unlike = {
@@ -146,8 +160,6 @@ class PluginContract:
             if told[sample.label].status not in sample.statuses
         }
         assert not unlike
-
-    # -- inside --------------------------------------------------------------------------------------------------------
 
     def _session(self) -> Session:
         return session_with(self.plugin, options={self.plugin.name: self.options})
