@@ -158,9 +158,11 @@ def distinguishable(timings: Sequence[Timing]) -> bool:
     """Whether any two speedups differ by more than their intervals explain.
 
     Every pair is tested on the logarithms at level `CHANCE` shared among all pairs (Bonferroni), so that a group of
-    equal speeds is taken for unequal in at most that share of cases, however large it is.
+    equal speeds is taken for unequal in at most that share of cases, however large it is. Where all are held against
+    the same samples of a baseline, what is uncertain about these is the same for all and does not count.
     """
-    known = [(log(t.speedup), _deviation(t)) for t in timings if t.speedup > 0]
+    shared = len({tuple(next(iter(t.baseline_us.values()), ())) for t in timings}) == 1
+    known = [(log(t.speedup), _deviation(t, alone=shared)) for t in timings if t.speedup > 0]
     pairs = list(combinations(known, 2))
     if not pairs:
         return False
@@ -168,8 +170,11 @@ def distinguishable(timings: Sequence[Timing]) -> bool:
     return any(abs(a - b) > threshold * hypot(da, db) for (a, da), (b, db) in pairs)
 
 
-def _deviation(timing: Timing) -> float:
-    """Standard deviation of a speedup's logarithm, from its 95 % interval."""
+def _deviation(timing: Timing, *, alone: bool) -> float:
+    """Standard deviation of a speedup's logarithm, from its 95 % interval; with `alone` the candidate's part of it."""
+    own = timing.facts.get("candidate_half_width")
+    if alone and isinstance(own, float) and own > 0:
+        return own / 1.96
     if not 0 < timing.speedup_low <= timing.speedup_high:
         return inf
     return log(timing.speedup_high / timing.speedup_low) / (2 * 1.96)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 import pytest
@@ -154,3 +154,16 @@ def test_normalised_rewards_are_centred_and_bounded(rewards: list[float | None])
     assert sum(result) == pytest.approx(0, abs=1e-6)
     assert all(abs(value) <= len(rewards) ** 0.5 for value in result)
     assert all(value == 0 for value, reward in zip(result, rewards, strict=True) if reward is None)
+
+
+def test_what_is_uncertain_about_a_shared_baseline_does_not_hide_a_difference() -> None:
+    def at(speedup: float, eager: float) -> Score:
+        known = timing(speedup, low=0.9 * speedup, high=1.1 * speedup)
+        known = replace(known, baseline_us={"eager": (eager,)}, facts={"candidate_half_width": 0.01})
+        return score(1.0, speedup, known)
+
+    rules = CreditRules(merge_noise=True)
+    fast, slow = group_credit([at(1.1, 20.0), at(1.0, 20.0)], 0.1, rules)
+    assert fast.plan > 0 > slow.plan
+    assert not any(credit.plan for credit in group_credit([at(1.01, 20.0), at(1.0, 20.0)], 0.1, rules))
+    assert not any(credit.plan for credit in group_credit([at(1.1, 20.0), at(1.0, 21.0)], 0.1, rules))

@@ -73,7 +73,8 @@ def timing_of(data: Mapping[str, Any], protocol: TimingProtocol, device: str) ->
         candidate_us=_flat(mine), baseline_us={name: _flat(lanes) for name, lanes in theirs.items()},
         speedup=speedup, speedup_low=low, speedup_high=high, device=device, method=protocol.method, clock="events",
         notes=(*data.get("notes", ()), *([why] if why else [])), reward_allowed=believed, speedups=speedups,
-        facts={name: value for name, value in data.get("facts", {}).items() if value is not None},
+        facts={**{name: value for name, value in data.get("facts", {}).items() if value is not None},
+               "candidate_half_width": round(half_width(mine, protocol.trim), 6)},
     )  # fmt: skip
 
 
@@ -94,6 +95,12 @@ def interval(candidate: Lanes, baseline: Lanes, trim: float) -> tuple[float, flo
     few = max(_few(candidate), _few(baseline))
     down, up = (sqrt((few * (middle - end)) ** 2 + beyond) for end in (float(low), float(high)))
     return exp(middle), exp(middle - down), exp(middle + up)
+
+
+def half_width(lanes: Lanes, trim: float) -> float:
+    """Half of the 95 % interval of one side's time, as a share of it: what matters between candidates that are held
+    against the same samples of the same baseline."""
+    return sqrt(_square(lanes, trim))
 
 
 def drifted(known: Lanes, now: Lanes, trim: float) -> float:
