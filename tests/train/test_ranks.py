@@ -31,6 +31,8 @@ def run_ranks(how: str, device: str, script: str, arguments: Sequence[object], w
     if how == "fsdp2" and device == "cpu":
         program = [str(HERE / "shard_on_cpu.py"), *program]
     hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"} if device == "cpu" else {}
+    if device == "cuda" and world == 1:  # or transformers would spread the batch over all that it sees
+        hidden = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
     done = subprocess.run(
         command(how, world, program) if world > 1 else [sys.executable, *program],
         env={**os.environ, **hidden, "OMP_NUM_THREADS": "1"},
