@@ -262,10 +262,11 @@ class GpuProgram:
             large = self._large.how(name, prepared.plan)
         job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known, pick, large)
         # What is timed for one task is timed by one worker: the clocks of two processes differ by some tenths of a µs.
+        # What is checked for one task goes to one worker if that is free: its cases are worked out there already.
         timed = do == "time"
         began = time.perf_counter()
         answer = self._pool.run(
-            job, self._spec.timeout_s, near=f"time {self.task.key}" if timed else sent.key, only=timed
+            job, self._spec.timeout_s, near=f"{'time' if timed else 'check'} {self.task.key}", only=timed
         )
         if "seconds" in answer.data:
             answer.data["seconds"]["waiting"] = time.perf_counter() - began - answer.data["worker_seconds"]
