@@ -49,6 +49,14 @@ def silent(group: Sequence[dict[str, Any]], rules: CreditRules | None) -> bool:
     return not any(credit.plan for credit in group_credit(scores(group), PRESET.reward.alpha, rules))
 
 
+@pytest.mark.parametrize("name", ["all_extensions", "gpu_8b"])
+def test_presets_that_time_with_care_reward_with_care(name):
+    reward = load_preset(name).reward
+    assert (reward.speed, reward.speed_from, reward.merge_noise) == (
+        PRESET.reward.speed, PRESET.reward.speed_from, PRESET.reward.merge_noise,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["same", "different"])
 def test_groups_that_differ_by_noise_alone_teach_nothing(kind):
     groups = GROUPS[kind]
