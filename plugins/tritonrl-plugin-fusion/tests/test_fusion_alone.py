@@ -46,7 +46,7 @@ def test_a_small_models_own_tasks_are_not_drowned_unless_asked():
         chosen = load_preset("fusion_data_only").with_plugins(fusion=options)
         return [task for task in generate_tasks(chosen) if task.origin == "fusion"]
 
-    assert len(made()) == 24
+    assert len(made()) == 8
     assert len(made(count=30)) == 30
 
 

@@ -18,7 +18,7 @@ from tritonrl_plugin_fusion.stream import COMPOSED, KNOWN, Tally, Wanted, take
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Share = Annotated[float, Field(ge=0, le=1)]
-BESIDE_A_SMALL_MODELS = 24
+BESIDE_A_SMALL_MODELS = 8
 """Tasks where the preset does not say how many and a bundled small model brings tasks of its own size: it can learn
 little from these."""
 
@@ -34,7 +34,7 @@ class FusionPlugin(Plugin):
     class Options(PluginOptions):
         """What to generate: `count` tasks of the `patterns` named (or `all`), in these `dtypes`.
 
-        Without a `count` there are 24 only beside the tasks that a bundled small model brings of its own size.
+        Without a `count` there are 8 only beside the tasks that a bundled small model brings of its own size.
         `dtypes`: the first is what references are written in, the others are those that they may take beside. `shapes`:
         sets of sizes that one computation of a named pattern may come in; `auto` is one beside the composer, and as
         many as it takes without. `operators`: fewest and most that the composer puts behind one another. `composed`:
