@@ -1,17 +1,24 @@
 """What the funnel gains on a batch in which most candidates fail, and costs on one in which none does.
 
-    python benchmarks/funnel_gain.py [--tasks 10] [--group 10] [--rounds 3] [--device auto] [--mix young]
+    python benchmarks/funnel_gain.py [--mix nano] [--rounds 3] [--device auto] [--copies 1] [--with multi_input]
+    python benchmarks/funnel_gain.py --mix young [--tasks 10] [--group 10] …
+    python benchmarks/funnel_gain.py --against every_input …
 
-The batch: groups of candidates of one task each, as training gives them, each with kernels of its own name so that
-nothing is compiled twice; three of ten are right, seven fail, in the kinds and shares of `MIXES`. Every status is
+The batch `nano` is what tritonrl-nano wrote for its training tasks at temperature 1 (tests/recorded), 30 of 100 right;
+the others are groups of candidates of one built-in task each, made faulty in the kinds and shares of `MIXES`. Each
+round's kernels have names of their own, so that nothing is compiled that was compiled before. Every status is
 compared: nothing may move between PASSED and not. Without other work on the machine the ratio of the times is what
 counts; with it, that of the CPU time of all processes.
+
+`--against every_input` compares with an evaluator that runs all five inputs of a candidate whatever came before, which
+published gains refer to, in place of the same preset with the funnel off.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import random
 import statistics
 import sys
@@ -19,13 +26,21 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from mutation_operators import mutants
-from tables import Table, save
+from tables import ROOT, Table, save
+from tritonrl_plugin_multi_input import MultiInputPlugin
 from verdict_rates import Job, Rounds, in_turn, tasks_by_id
 from verify_throughput import renamed
 
-from tritonrl_core.preset import load_preset
+from tritonrl_core.plugin import hookimpl
+from tritonrl_core.preset import Preset, load_preset
+from tritonrl_core.session import Session
+from tritonrl_core.spans import parse_completion
 from tritonrl_core.tasks.golden import golden_solutions
-from tritonrl_core.types import Candidate, Status
+from tritonrl_core.tasks.loaders import load_tasks
+from tritonrl_core.testing import session_with
+from tritonrl_core.types import Candidate, Program, Status, Task, Verdict, verdict_from_cases
+
+RECORDED = ROOT / "tests" / "recorded"
 
 Fault = Callable[[str, random.Random], str]
 
@@ -91,12 +106,43 @@ FAULTS: Mapping[str, tuple[Fault, ...]] = {
 }
 """Kind of failure → ways of making one from a right kernel."""
 
+NANO = "nano"
+
 MIXES: Mapping[str, tuple[int, ...]] = {"young": (2, 12, 4, 16, 36), "even": (8, 22, 12, 12, 16)}
 """Percent of the batch of each kind of `FAULTS`, 70 in all. `young` is near the failures among the first 600 scores of
 one run of tritonrl-nano under training (52 % wrong, 24 % not compiling, 23 % seen in the source); `even` is spread over
 the stages. The gain depends on the mix, so it is named with every figure."""
 
 RIGHT = "right"
+
+
+def recorded_batch(copies: int, seed: int, only_right: bool = False) -> list[Job]:
+    """`copies` times what nano wrote, each copy with kernels of other names."""
+    tasks = {task.id: task for task in load_tasks(RECORDED / "young_tasks.jsonl")}
+    lines = (RECORDED / "young_run.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if not only_right or row["verdict"]["status"] == "PASSED"]
+    return [
+        Job(kind_of(row["verdict"]), tasks[row["task"]], Candidate.from_code(renamed(code, 1000 * seed + copy)))
+        for copy in range(copies) for row in rows for code in [parse_completion(row["completion"]).code]
+    ]  # fmt: skip
+
+
+def kind_of(verdict: Mapping[str, str]) -> str:
+    """What kind of candidate it is, by what the baseline had said of it."""
+    if verdict["status"] == "PASSED":
+        return RIGHT
+    return {"WRONG": "wrong result", "BUILD_ERROR": "does not compile"}.get(verdict["status"], "breaks a rule")
+
+
+class EveryInput(MultiInputPlugin):
+    """An evaluator that does not stop at the first failure: all five inputs run, and then the first failure counts."""
+
+    @hookimpl
+    def check_correctness(self, task: Task, program: Program) -> Verdict | None:
+        cases = program.cases(self.request())
+        results = [program.run(case) for case in cases]
+        failed = next((place for place, found in enumerate(results) if found.status is not Status.PASSED), len(cases))
+        return verdict_from_cases(results[: failed + 1], total=len(cases))
 
 
 def make_batch(tasks: int, group: int, seed: int, mix: str) -> list[Job]:
@@ -163,31 +209,48 @@ def kinds_table(found: Rounds, name: str, command: str) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verdicts per second with the funnel off and on.")
-    parser.add_argument("--tasks", type=int, default=10, help="groups in the batch, one task each")
+    parser.add_argument("--mix", default=NANO, choices=[NANO, *sorted(MIXES)])
+    parser.add_argument("--copies", type=int, default=1, help="of the batch `nano` in a round")
+    parser.add_argument("--tasks", type=int, default=10, help="groups in a made batch, one task each")
     parser.add_argument("--group", type=int, default=10, help="candidates in a group")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--mix", default="young", choices=sorted(MIXES))
     parser.add_argument("--with", dest="other", default="", help="another plugin to have on throughout")
+    parser.add_argument("--against", default="off", choices=["off", "every_input"], help="what it is compared with")
     options = parser.parse_args(arguments)
-    off = load_preset("baseline", [f"verifier.device={options.device}"])
-    off = off.with_plugins(options.other) if options.other else off
-    found = {
-        words: in_turn(off, off.with_plugins("funnel"), [
-            make_batch(options.tasks, options.group, options.seed + number, mix) for number in range(options.rounds)
-        ])
-        for words, mix in ((f"70 % failing, {options.mix}", options.mix), ("all right", RIGHT))
-    }  # fmt: skip
+    off, on, session = opened(options)
     name = "-".join(filter(None, ["funnel-gain", options.device, options.mix, options.other]))
-    chosen = {"device": options.device, "mix": options.mix, "tasks": options.tasks, "rounds": options.rounds}
-    chosen |= {"with": options.other} if options.other else {}
-    command = " ".join(["python benchmarks/funnel_gain.py", *(f"--{key} {value}" for key, value in chosen.items())])
-    mixed = next(iter(found.values()))
-    for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
-        save(table)
-        print(f"\n{table.markdown}", flush=True)
+    name += "-every-input" if session else ""
+    command = f"python benchmarks/funnel_gain.py --device {options.device} --mix {options.mix}"
+    command += f" --rounds {options.rounds}"
+    command += f" --copies {options.copies}" if options.mix == NANO else f" --tasks {options.tasks}"
+    command += (f" --with {options.other}" if options.other else "") + (" --against every_input" if session else "")
+    found: dict[str, Rounds] = {}
+    for words, right in ((f"70 % failing, {options.mix}", False), ("all right", True)):
+        batches = [a_batch(options, options.seed + number, right) for number in range(options.rounds)]
+        found[words] = in_turn(off, on, batches, session)
+        mixed = next(iter(found.values()))
+        for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
+            save(table)
+            print(f"\n{table.markdown}", flush=True)
     return 0
+
+
+def opened(options: argparse.Namespace) -> tuple[Preset, Preset, Session | None]:
+    """The preset without the funnel, the one with it, and the session of the first where it is a special one."""
+    off = load_preset("baseline", [f"verifier.device={options.device}"])
+    if options.against == "every_input":
+        session = session_with(EveryInput, preset=off)
+        return session.preset, off.with_plugins("multi_input", "funnel"), session
+    off = off.with_plugins(options.other) if options.other else off
+    return off, off.with_plugins("funnel"), None
+
+
+def a_batch(options: argparse.Namespace, seed: int, right: bool) -> list[Job]:
+    if options.mix == NANO:
+        return recorded_batch(options.copies * (3 if right else 1), seed + (500 if right else 0), only_right=right)
+    return make_batch(options.tasks, options.group, seed, RIGHT if right else options.mix)
 
 
 if __name__ == "__main__":

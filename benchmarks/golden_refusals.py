@@ -147,7 +147,7 @@ def table(options: argparse.Namespace, found: Sequence[dict[str, Any]]) -> Table
     ]
     per_task = Counter(row["task"] for row in found)
     return Table(
-        f"golden-refusals-{options.device}-{options.size}" + ("-some" if options.only else ""),
+        "-".join(filter(None, ["golden-refusals", options.device, options.size, part(options.only)])),
         ["values", "runs", "refused", "error above half of what is allowed", "largest error / allowed", "of task"],
         rows,
         f"python benchmarks/golden_refusals.py --device {options.device} --size {options.size} --runs {options.runs}"
@@ -155,6 +155,11 @@ def table(options: argparse.Namespace, found: Sequence[dict[str, Any]]) -> Table
         [f"{len(per_task)} right kernels of size {options.size}, {min(per_task.values())} to "
          f"{max(per_task.values())} runs each, fresh inputs every run"],
     )  # fmt: skip
+
+
+def part(only: str) -> str:
+    """What a table of some solutions is called: by its one pattern, or `some`."""
+    return "some" if "," in only else only.strip("_")
 
 
 def main() -> int:

@@ -207,12 +207,13 @@ def counts(group: Sequence[Judged]) -> list[str | int]:
     return [len(group), why["stillborn"], f"{why['same TTIR']} + {why['argued']}", len(scored), *rates]
 
 
-def refusal_table(found: Mapping[str, list[str]], runs: int, device: str, command: str) -> Table:
-    """Right kernels refused by `multi_input`, and why."""
+def refusal_table(found: Mapping[str, list[str]], runs: int, device: str, command: str, only: str = "") -> Table:
+    """Right kernels refused by `multi_input`, and why; `only` is the part of their tasks' names, for some of them."""
     reasons = [f"{task}: {reason}" for task, refused in found.items() for reason in refused]
     row = [len(found), runs, len(found) * runs, len(reasons)]
     columns = ["right kernels", "runs of five inputs each", "verdicts", "refused"]
-    return Table(f"mutants-{device}-refused", columns, [row], command, [f"Refused: {'; '.join(reasons) or 'none'}"])
+    name = "-".join(filter(None, [f"mutants-{device}-refused", only.strip("_")]))
+    return Table(name, columns, [row], command, [f"Refused: {'; '.join(reasons) or 'none'}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         judge.close()
     command = f"python benchmarks/mutants.py --device {device} --count {options.count} --runs {options.runs}"
-    report(results, len(chosen), refused, options.runs, device, command, keep=not options.only)
+    command += f" --only {options.only}" if options.only else ""
+    report(results, len(chosen), refused, options.runs, device, command, options.only)
     return 0
 
 
@@ -293,11 +295,14 @@ def _all(judge: Judge, one: Callable[[Any], Any], items: Sequence[Any]) -> list[
 
 def report(
     results: Sequence[Judged], chosen: int, refused: Mapping[str, list[str]], runs: int, device: str, command: str,
-    keep: bool,
+    only: str,
 ) -> None:  # fmt: skip
     """Print the tables, and keep them for the page where nothing is missing; what is missing is said."""
-    for table in (*tables(results, device, command), refusal_table(refused, runs, device, command)):
-        if keep and len(results) == chosen:
+    refusals = refusal_table(refused, runs, device, command, only)
+    if refused:
+        save(refusals)
+    for table in (*tables(results, device, command), refusals):
+        if results and not only and len(results) == chosen and table is not refusals:
             save(table)
         print(f"\n### {table.name}\n\n{table.markdown}", flush=True)
     if len(results) < chosen:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from verify_throughput import cpu_seconds, renamed
 
 from tritonrl_core.preset import Preset
+from tritonrl_core.session import Session
 from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import Candidate, Score, Task
 from tritonrl_core.verifier import Verifier
@@ -81,10 +82,13 @@ class Rounds:
         return values
 
 
-def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]]) -> Rounds:
-    """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before."""
+def in_turn(
+    first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None
+) -> Rounds:
+    """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before. `session` is the
+    first's, where it is none that its preset opens."""
     found = Rounds()
-    with Verifier(first) as one, Verifier(second) as two:
+    with Verifier(first, session) as one, Verifier(second) as two:
         for verifier in (one, two):
             verifier.verify_batch([(job.task, job.candidate) for job in warm_up(batches[0])])
         for number, jobs in enumerate(batches):
