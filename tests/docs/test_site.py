@@ -123,3 +123,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     python = (tmp_path / "reference" / "python" / "index.html").read_text()
     assert all(f"tritonrl_core.{name}" in python for name in ("Verifier", "load_preset", "types.Verdict"))
+
+
+def test_every_extension_has_a_page_that_says_what_it_costs() -> None:
+    index = (DOCS / "plugins" / "index.md").read_text()
+    for name in SHIPPED:
+        linked = re.search(rf"^\| \[{name}\]\(([^)]+)\)", index, re.MULTILINE)
+        assert linked, name
+        page = (DOCS / "plugins" / linked[1]).resolve().read_text()
+        assert len(page.split("\n## What it costs\n", 1)[1].split("\n## ", 1)[0].strip()) > 80, name
