@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tritonrl_core.bench.replay_cases import Cases, same_bits
+from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
 from tritonrl_core.bench.walk import given_by
 from tritonrl_core.types import InputCase, Task
 
@@ -97,3 +97,14 @@ def test_many_cases_take_one_descriptor():
         cases.given(TASK, replace(CASE, seed=seed))
     assert len(cases._kept) == 50  # of seed 5 there is one already
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_single_bit_counts_wherever_it_is():
+    nan = torch.full((13,), float("nan"), dtype=torch.float16)
+    pairs = [(nan, nan.clone())]
+    for place in (0, 7, 12):
+        other = nan.clone()
+        other.view(torch.int16)[place] ^= 1
+        pairs.append((nan, other))
+    pairs += [(nan[:0], nan[:0]), (nan, nan[:12]), (torch.zeros(3, 2), torch.zeros(2, 3).t())]
+    assert differing(pairs) == [False, True, True, True, False, True, False]

@@ -23,7 +23,7 @@ from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.replay_cases import Answers, Cases, same_bits
+from tritonrl_core.bench.replay_cases import Answers, Cases, differing, same_bits
 from tritonrl_core.bench.replay_job import Job
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.tolerance import Comparison, compare, own_error
@@ -206,23 +206,20 @@ def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
 
     An input that the reference changes must be changed likewise. A parameter that it changes may be left alone.
     """
-    changed = []
-    for ref, (name, before) in zip(job.plan.inputs, answers.inputs.items(), strict=True):
-        if name not in answers.after and not same_bits(placed.tensor(ref), before):
-            changed.append(name)
-    for name, ref in job.plan.parameters.items():
-        owner, now, before = f"parameter {name}", placed.tensor(ref), answers.state[name]
-        if same_bits(now, before.to(now.dtype)):
-            continue
-        if owner not in answers.after:
-            changed.append(owner)
-            continue
-        compared = _compare_left([now], [answers.after[owner].to(now.dtype)], job.precision)
-        if not compared.ok:
-            return replace(compared, reason=f"{owner}, which it changes: {compared.reason}")
-    if changed:
-        names = ", ".join(changed).replace("input ", "its input ", 1)
+    inputs = zip(job.plan.inputs, answers.inputs.items(), strict=True)
+    now = {name: placed.tensor(ref) for ref, (name, _) in inputs if name not in answers.after}
+    now |= {f"parameter {name}": placed.tensor(ref) for name, ref in job.plan.parameters.items()}
+    before = {**answers.inputs, **{f"parameter {name}": value for name, value in answers.state.items()}}
+    differ = differing([(value, before[name].to(value.dtype)) for name, value in now.items()])
+    changed = [name for name, differs in zip(now, differ, strict=True) if differs]
+    wrong = [name for name in changed if name not in answers.after]
+    if wrong:
+        names = ", ".join(wrong).replace("input ", "its input ", 1)
         return Comparison(False, None, reason=f"changed {names}, which the reference leaves alone")
+    for name in changed:
+        compared = _compare_left([now[name]], [answers.after[name].to(now[name].dtype)], job.precision)
+        if not compared.ok:
+            return replace(compared, reason=f"{name}, which it changes: {compared.reason}")
     numbers = [number for number, name in enumerate(answers.inputs) if name in answers.after]
     after = [answers.after[name] for name in answers.inputs if name in answers.after]
     compared = _compare_left([placed.tensor(job.plan.inputs[number]) for number in numbers], after, job.precision)
