@@ -146,7 +146,8 @@ if tl.program_id(0) == 0:
 
 
 def test_programs_do_not_go_in_step_where_they_read_what_others_write(carried):
-    got = carried(LOAD + "tl.store(y + at, v)\ntl.debug_barrier()\ntl.store(y + at, tl.load(y + 7 * 16 - (at - k) + k))", X)
+    mirrored = "tl.store(y + at, v)\ntl.debug_barrier()\ntl.store(y + at, tl.load(y + 7 * 16 - (at - k) + k))"
+    got = carried(LOAD + mirrored, X)
     assert not bool(torch.equal(got, X.flip(0)))
 
 

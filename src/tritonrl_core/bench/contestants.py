@@ -148,7 +148,9 @@ def _fresh_generator() -> None:
 class Clean:
     """Puts a candidate's memory back: poison where it allocated, and what was there where it wrote into given data.
 
-    With `keep_prologue` what the prologue made stays (weights packed once).
+    Inputs and parameters are compared when all is over; constants and constructor arguments are not, so they are put
+    back whatever the plan says of them, and scratch memory is emptied: nothing is kept from one run for the next. With
+    `keep_prologue` what the prologue made stays (weights packed once).
     """
 
     def __init__(self, placed: Placed, *, keep_prologue: bool) -> None:
@@ -157,10 +159,15 @@ class Clean:
         kept = _written(plan, plan.prologue) if keep_prologue else frozenset()
         own = [number for number, slot in enumerate(arena.slots) if slot is not None and slot.nbytes]
         fresh = [number for number in own if plan.buffers[number].role in ("alloc", "aten") and number not in kept]
-        given = [number for number in own if number in written and plan.buffers[number].role not in ("alloc", "aten")]
+        given = [
+            number for number in own
+            if plan.buffers[number].role in ("constant", "init_input")
+            or (number in written and plan.buffers[number].role not in ("alloc", "aten"))
+        ]  # fmt: skip
         self._poison = arena.poison
         self._fresh = [arena.bytes_of(number) for number in fresh]
         self._given = [(arena.bytes_of(number), arena.bytes_of(number).clone()) for number in given]
+        self._scratch = placed.scratch
 
     def __call__(self) -> None:
         """Enqueue it on the current stream."""
@@ -168,6 +175,8 @@ class Clean:
             memory.fill_(self._poison)
         for memory, before in self._given:
             memory.copy_(before)
+        for memory in self._scratch:
+            memory.zero_()
 
 
 def _written(plan: LaunchPlan, steps: Sequence[Step]) -> frozenset[int]:

@@ -18,6 +18,11 @@ GUARD = 4096
 """Bytes on each side of a buffer that nobody may write."""
 
 ALIGNMENT = 512
+SEGMENT, LEAST = 2 << 20, 10 << 20
+"""What PyTorch asks the driver for is a multiple of the one; of less than the other it would keep a part for others.
+The arena takes all of what it is given: what is left over would be memory that a kernel could write to unseen, and find
+again at its next launch."""
+
 POISONS = (0xFF, 0x47)
 """Bytes that fresh memory is filled with: all ones is NaN in every floating type, the other a finite number in each."""
 
@@ -45,7 +50,10 @@ class Arena:
             self.slots.append(None if size is None else Slot(place, size))
             if size is not None:
                 place = -(-(place + size + GUARD) // ALIGNMENT) * ALIGNMENT
-        self.memory = torch.full((place + GUARD,), poison, dtype=torch.uint8, device=device)
+        whole = place + GUARD
+        if device.type == "cuda":
+            whole = max(LEAST, -(-whole // SEGMENT) * SEGMENT)
+        self.memory = torch.full((whole,), poison, dtype=torch.uint8, device=device)
 
     def tensor(self, ref: TensorRef) -> torch.Tensor:
         """The tensor that a reference means."""

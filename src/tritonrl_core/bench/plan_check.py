@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tritonrl_core.bench import aten_ops
+from tritonrl_core.bench import aten_ops, ttir_rules
 from tritonrl_core.bench.plan import (
     DTYPES,
     FLOAT_TYPES,
@@ -64,7 +64,7 @@ _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[0-9A-Za-z_]+)*")
 _OPERATOR = re.compile(r"aten\.[a-z_0-9]+\.[A-Za-z_0-9]+")
 _POINTER = re.compile(r"\*k?[a-z][a-z0-9]*")
 _DESCRIPTOR = re.compile(r"tensordesc<([a-z0-9]+)\[([0-9]+(?:, ?[0-9]+)*)\]>")
-_LIBRARY = re.compile(r'(?:libpath|libname|symbol)\s*=\s*"([^"]*)"')
+_LIBRARY = re.compile(r'(?:libpath|libname|symbol)"?\s*=\s*"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +284,9 @@ def _kernel(value: Any) -> Kernel:
     ttir = _text(parts["ttir"], "TTIR", longest=4 << 20)
     if f"tt.func public @{name}(" not in ttir:
         raise _RefusedError("a kernel's TTIR does not define it")
+    forbidden = ttir_rules.objection(ttir)
+    if forbidden:
+        raise _RefusedError(f"kernel {name} holds {forbidden}", Status.UNSUPPORTED)
     for library in _LIBRARY.findall(ttir):
         if library and not library.startswith("__nv_") and not library.startswith("__ocml_"):
             raise _RefusedError(f"kernel {name} links {library[:60]!r}, which is not of libdevice", Status.REJECTED)

@@ -122,7 +122,7 @@ class Placed(Walk):
         self._storages: dict[int, Any] = {}
         self._views: dict[TensorRef, torch.Tensor] = {}
         self._prepared: dict[int, PreparedLaunch] = {}
-        self._scratch: list[torch.Tensor] = []
+        self.scratch: list[torch.Tensor] = []
         self.fill(given)
 
     def fill(self, given: Given) -> None:
@@ -205,7 +205,7 @@ class Placed(Walk):
             return known
         loaded = self.replay.loaded(launch.kernel)
         values, scratch = arguments(self.plan, launch, loaded.kernel, self._address, self.replay.device)
-        self._scratch += scratch
+        self.scratch += [memory for memory in scratch if memory.numel()]
         prepared = PreparedLaunch(loaded, launch.grid, values)
         if all(self.replay._in_arena[ref.buffer] for ref in tensors_in(launch)):
             self._prepared[id(launch)] = prepared

@@ -16,6 +16,7 @@ from tritonrl_core.bench.machine.operations import KernelStopError, Operations
 from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError, read
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.plan import Descriptor, Kernel, LaunchArg, TensorRef
+from tritonrl_core.bench.ttir import kernel_flow
 
 BATCH = 1 << 17
 """Elements of the largest tensor, over all programs that run together: what a core's cache holds."""
@@ -46,7 +47,7 @@ def run(
     memory = Memory(_segments(args, find), kernel.name)
     operations = Operations(functions, memory, grid)
     arguments = _arguments(function, kernel, args, find)
-    for places in _batches(functions, grid, backwards):
+    for places in _batches(functions, grid, backwards, apart=_shares(kernel, args)):
         frame = Frame(len(places[0]))
         for slot, place in zip(PROGRAM, places, strict=True):
             frame.values[slot] = place
@@ -98,20 +99,40 @@ def _scalar(value: int | float, element: str, declared: str) -> Any:
     return values.rounded(number, element) if element in values.NARROW else number
 
 
-def _batches(functions: Mapping[str, Function], grid: tuple[int, int, int], backwards: bool) -> Any:
-    """Places in the grid of the programs that run together, batch after batch."""
+def _shares(kernel: Kernel, args: Sequence[LaunchArg]) -> bool:
+    """Whether programs may read what others of the same launch write."""
+    flow = kernel_flow(kernel.ttir, kernel.name, tuple(param.type for param in kernel.params))
+    refs = [arg.base if isinstance(arg, Descriptor) else arg for arg in args]
+    buffers = [ref.buffer if isinstance(ref, TensorRef) else -1 for ref in refs]
+    return bool({buffers[number] for number in flow.reads} & {buffers[number] for number in flow.writes})
+
+
+def _batches(
+    functions: Mapping[str, Function], grid: tuple[int, int, int], backwards: bool, *, apart: bool = False
+) -> Any:
+    """Places in the grid of the programs that run together, batch after batch.
+
+    Programs of a batch go in step, as none does on a GPU: whoever waits for another without saying so would be right
+    here. With `apart` at least two batches are made, of programs chosen at random.
+    """
     total = math.prod(grid)
     largest = max((kind.count for kind in next(iter(functions.values())).types), default=1)
     names = {operation.name for operation in _operations(functions)}
     waits = "tt.atomic_cas" in names or ("scf.while" in names and "tt.atomic_rmw" in names)
     size = 1 if waits else max(1, min(total, BATCH // largest))
     ordered = any("atomic" in name for name in names)
-    for first in range(0, total, size):
-        number = np.arange(first, min(first + size, total), dtype=np.int64)
+    # A loop that may end early may wait for programs before it.
+    parts = 2 if apart and size > 1 and "scf.while" not in names else 1
+    for first in range(0, total, parts * size):
+        number = np.arange(first, min(first + parts * size, total), dtype=np.int64)
         if backwards and not ordered:
             number = total - 1 - number
-        x, rest = number % grid[0], number // grid[0]
-        yield tuple(part.astype(np.int32) for part in (x, rest % grid[1], rest // grid[1]))
+        half = np.random.default_rng(total).integers(parts, size=number.size) if parts > 1 else np.zeros(number.size)
+        for part in range(parts):
+            chosen = number[half == part]
+            if chosen.size:
+                x, rest = chosen % grid[0], chosen // grid[0]
+                yield tuple(place.astype(np.int32) for place in (x, rest % grid[1], rest // grid[1]))
 
 
 def _operations(functions: Mapping[str, Function]) -> list[Operation]:
