@@ -207,10 +207,20 @@ def counts(group: Sequence[Judged]) -> list[str | int]:
     return [len(group), why["stillborn"], f"{why['same TTIR']} + {why['argued']}", len(scored), *rates]
 
 
-def refusal_table(found: Mapping[str, list[str]], runs: int, device: str, command: str, only: str = "") -> Table:
+@dataclass
+class Refusals:
+    """What became of one right kernel: verdicts asked for, and the reasons of those that refused it."""
+
+    runs: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+def refusal_table(found: Mapping[str, Refusals], device: str, command: str, only: str = "") -> Table:
     """Right kernels refused by `multi_input`, and why; `only` is the part of their tasks' names, for some of them."""
-    reasons = [f"{task}: {reason}" for task, refused in found.items() for reason in refused]
-    row = [len(found), runs, len(found) * runs, len(reasons)]
+    reasons = [f"{task}: {reason}" for task, refused in found.items() for reason in refused.reasons]
+    runs = [refused.runs for refused in found.values()] or [0]
+    each = str(min(runs)) if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+    row = [len(found), each, sum(runs), len(reasons)]
     columns = ["right kernels", "runs of five inputs each", "verdicts", "refused"]
     name = "-".join(filter(None, [f"mutants-{device}-refused", only.strip("_")]))
     return Table(name, columns, [row], command, [f"Refused: {'; '.join(reasons) or 'none'}"])
@@ -242,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         judge.close()
     command = f"python benchmarks/mutants.py --device {device} --count {options.count} --runs {options.runs}"
     command += f" --only {options.only}" if options.only else ""
-    report(results, len(chosen), refused, options.runs, device, command, options.only)
+    report(results, len(chosen), refused, device, command, options.only)
     return 0
 
 
@@ -265,22 +275,32 @@ def judge_mutants(
     return [result for result in _all(judge, one, chosen) if result is not None]
 
 
+AT_ONCE = 20
+"""Runs of a right kernel that are kept together: all kernels have had so many before one has more."""
+
+
 def judge_golden(
     judge: Judge, tasks: Mapping[str, Task], golden: Sequence[Golden], runs: int, known: Known, until: float
-) -> dict[str, list[str]]:
+) -> dict[str, Refusals]:
     """For each right kernel that was judged the reasons of its refusals."""
     version = version_of_checks()
+    parts = [(solution, first) for first in range(1, runs + 1, AT_ONCE) for solution in golden]
 
-    def one(solution: Golden) -> tuple[str, list[str]] | None:
-        task = tasks[solution.task_id]
-        identity = content_key(version, task.key, solution.code, runs)
+    def one(part: tuple[Golden, int]) -> tuple[str, int, list[str]] | None:
+        solution, first = part
+        task, seeds = tasks[solution.task_id], range(first, min(first + AT_ONCE, runs + 1))
+        identity = content_key(version, task.key, solution.code, first, len(seeds))
         row = known.get(identity)
         if row is None and time.monotonic() < until:
-            known.keep(identity, refused=judge.refusals(task, solution.code, range(1, runs + 1)))
+            known.keep(identity, refused=judge.refusals(task, solution.code, seeds))
             row = known.get(identity)
-        return None if row is None else (task.id, row["refused"])
+        return None if row is None else (task.id, len(seeds), row["refused"])
 
-    return dict(result for result in _all(judge, one, golden) if result is not None) if runs else {}
+    found: dict[str, Refusals] = defaultdict(Refusals)
+    for task_id, count, reasons in filter(None, _all(judge, one, parts)):
+        found[task_id].runs += count
+        found[task_id].reasons += reasons
+    return found
 
 
 def _all(judge: Judge, one: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -294,11 +314,10 @@ def _all(judge: Judge, one: Callable[[Any], Any], items: Sequence[Any]) -> list[
 
 
 def report(
-    results: Sequence[Judged], chosen: int, refused: Mapping[str, list[str]], runs: int, device: str, command: str,
-    only: str,
-) -> None:  # fmt: skip
+    results: Sequence[Judged], chosen: int, refused: Mapping[str, Refusals], device: str, command: str, only: str
+) -> None:
     """Print the tables, and keep them for the page where nothing is missing; what is missing is said."""
-    refusals = refusal_table(refused, runs, device, command, only)
+    refusals = refusal_table(refused, device, command, only)
     if refused:
         save(refusals)
     for table in (*tables(results, device, command), refusals):

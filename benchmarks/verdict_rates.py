@@ -82,9 +82,7 @@ class Rounds:
         return values
 
 
-def in_turn(
-    first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None
-) -> Rounds:
+def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None) -> Rounds:
     """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before. `session` is the
     first's, where it is none that its preset opens."""
     found = Rounds()

@@ -11,7 +11,7 @@ from tritonrl_core.bench.prepare import Recorded
 from tritonrl_core.bench.preview import CpuPreviews
 from tritonrl_core.preset import load_preset
 from tritonrl_core.testing import SAMPLE_KERNEL, sample_task
-from tritonrl_core.types import Candidate, CaseRequest, CaseResult, Status
+from tritonrl_core.types import Candidate, CaseRequest, CaseResult, Stage, Status
 from tritonrl_core.verifier import Verifier
 
 TASK = sample_task()
@@ -73,3 +73,14 @@ def test_what_is_dear_or_depends_on_values_is_not_tried(
     assert cpu.preview(TASK, case, read).status is Status.PASSED
     monkeypatch.setattr(previews, "MOST_BYTES", 8)
     assert cpu.preview(TASK, case, known).status is Status.PASSED
+
+
+@pytest.mark.gpu
+def test_a_bench_with_a_gpu_ends_what_is_wrong_by_far_before_it_is_compiled() -> None:
+    wrong = SAMPLE_KERNEL.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 1.0)")
+    preset = load_preset("baseline", ["verifier.device=cuda", "verifier.cpu_workers=1"]).with_plugins("funnel")
+    with Verifier(preset) as opened:
+        ended = opened.verify(TASK, wrong).verdict
+        assert (ended.status, ended.stage, ended.compiled) == (Status.WRONG, Stage.TINY, None)
+        assert "replayed on a CPU" in ended.reason
+        assert opened.verify(TASK, SAMPLE_KERNEL).verdict.status is Status.PASSED
