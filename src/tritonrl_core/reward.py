@@ -30,7 +30,7 @@ CHANCE = 0.01
 class SpeedReward(Protocol):
     """How speedup becomes reward: `capped` (min(speedup, cap)), `milestones` (share of the thresholds reached) or
     `linear` (the speedup itself). `bound` is which figure counts: the `point` estimate, or the `low` end of its
-    interval."""
+    interval. `estimated`: whether a speed that was computed counts like one that was measured."""
 
     @property
     def kind(self) -> str: ...
@@ -40,6 +40,8 @@ class SpeedReward(Protocol):
     def milestones(self) -> Sequence[float]: ...
     @property
     def bound(self) -> str: ...
+    @property
+    def estimated(self) -> bool: ...
 
 
 class RewardSettings(Protocol):
@@ -55,7 +57,7 @@ def reward_parts(verdict: Verdict, timing: Timing | None, settings: RewardSettin
     """Correctness 1 or 0, and the speed reward of a correct kernel (0 for all others).
 
     Both are None only for `INFRA`, and speed alone where our clock failed: our fault is left out and never punished. An
-    estimate that may not enter a reward (`Timing.reward_allowed`) earns no speed.
+    estimate earns no speed unless the preset wants it to and it may enter a reward (`Timing.reward_allowed`).
     """
     if verdict.status is Status.INFRA:
         return RewardParts(correctness=None, speed=None)
@@ -63,7 +65,7 @@ def reward_parts(verdict: Verdict, timing: Timing | None, settings: RewardSettin
         return RewardParts(correctness=0.0, speed=0.0)
     if timing is None:
         return RewardParts(correctness=1.0, speed=None)
-    if not timing.reward_allowed:
+    if not timing.reward_allowed or (timing.estimated and not settings.speed.estimated):
         return RewardParts(correctness=1.0, speed=0.0)
     speedup = timing.speedup_low if settings.speed.bound == "low" else timing.speedup
     return RewardParts(correctness=1.0, speed=speed_reward(speedup, settings.speed))

@@ -27,6 +27,7 @@ class Speed:
     cap: float = 3.0
     milestones: tuple[float, ...] = (1.0, 1.5, 2.0)
     bound: str = "point"
+    estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,15 @@ def test_validity_gates_both_parts() -> None:
 
 def test_an_estimate_that_is_not_proven_earns_no_speed() -> None:
     passed = Verdict(Status.PASSED, Stage.FULL)
+    wanted = Settings(speed=Speed(estimated=True))
     assert reward_parts(passed, timing(2.0, allowed=False), Settings()) == RewardParts(1.0, 0.0)
+    assert reward_parts(passed, replace(timing(2.0, allowed=False), clock="estimated"), wanted) == RewardParts(1.0, 0.0)
+
+
+def test_an_estimate_that_is_proven_earns_speed_where_the_preset_wants_it() -> None:
+    passed, computed = Verdict(Status.PASSED, Stage.FULL), replace(timing(2.0), clock="estimated")
+    assert reward_parts(passed, computed, Settings()) == RewardParts(1.0, 0.0)
+    assert reward_parts(passed, computed, Settings(speed=Speed(estimated=True))) == RewardParts(1.0, 2.0)
 
 
 def test_kinds_of_speed_reward() -> None:

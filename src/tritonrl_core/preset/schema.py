@@ -98,6 +98,7 @@ class SpeedReward(_Section):
     cap: Annotated[Number, Field(gt=0)] = 3.0
     milestones: tuple[Annotated[Number, Field(gt=0)], ...] = (1.0, 1.5, 2.0, 3.0)
     bound: Literal["point", "low"] = "point"
+    estimated: bool = False
 
 
 class RewardSettings(_Section):
