@@ -1,0 +1,150 @@
+"""Where a verification's milliseconds on the GPU go, against the least that they could be. On a GPU.
+
+    python benchmarks/gpu_milliseconds.py [--tasks 12] [--seconds 120]
+
+For golden solutions at full size, one of each family: one check of a case that is new to the worker, and one timing by
+the shipped defaults (`adaptive`, baseline not known), by the code that the replay worker runs, in this process under
+PyTorch's profiler. Each kernel and copy on the device counts where its name puts it; what bears no other name is the
+trusted side's arithmetic: the reference in its own precision and in double, and the comparison.
+
+The floor of a check is reading inputs and writing outputs once. The floor of a timing is what its runs must move:
+inputs and outputs of candidate and baseline, and the flush of the cache before each run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from typing import Any
+
+from tables import Table, save
+
+TIMING = {"warmup": 20, "trials": 100, "trim": 0.1, "ci": 0.005}
+COLUMNS = ["family", "inputs and outputs, MB", "check, ms", "of it: candidate", "values drawn", "fills and copies",
+           "reference and comparison", "floor, ms", "timing, ms", "of it: candidate's and baseline's runs",
+           "fills and flushes", "floor of timing, ms"]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=120.0, help="begin no further family after so long")
+    chosen = parser.parse_args()
+    ends = time.perf_counter() + chosen.seconds
+    rows: list[list[Any]] = []
+    for job in jobs(chosen.tasks):
+        if time.perf_counter() > ends:
+            break
+        rows.append(measured(job))
+        print(json.dumps(rows[-1]), flush=True)
+    save(Table("gpu-milliseconds", COLUMNS, rows, "python benchmarks/gpu_milliseconds.py"))
+
+
+def jobs(most: int) -> list[Any]:
+    """A recorded and compiled golden solution for one task of each family, at full size."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tritonrl_core.bench.prepare import Preparation, Ready
+    from tritonrl_core.bench.replay_job import Job, plan_bytes
+    from tritonrl_core.bench.targets import gpu_for
+    from tritonrl_core.tasks.cases import make_cases
+    from tritonrl_core.tasks.golden import golden_solutions
+    from tritonrl_core.tasks.suite import builtin_tasks
+    from tritonrl_core.types import BenchSpec, Candidate, CaseRequest
+
+    code = {solution.task_id: solution.code for solution in golden_solutions()}
+    first = {task.family: task for task in reversed(builtin_tasks("train", "full")) if task.id in code}
+    tasks = list(first.values())[:most]
+    workers = len(os.sched_getaffinity(0))
+    spec = BenchSpec("cpu", "sm_90", workers, (), None, 60.0, "layout_only", "ieee", {})
+    preparation = Preparation(spec, gpu_for("sm_90"), make_cases)
+
+    def one(task: Any) -> Any:
+        case = make_cases(task, CaseRequest(count=1))[0]
+        ready = preparation.prepare(task, Candidate.from_code(code[task.id]), case)
+        if not isinstance(ready, Ready):
+            return None
+        return Job(task, case, ready.plan, ready.built, key=plan_bytes(ready.plan, ready.built).key)
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(one, tasks))
+    preparation.close()
+    return [job for job in found if job is not None]
+
+
+def measured(job: Any) -> list[Any]:
+    """One row of the table."""
+    import torch
+
+    from tritonrl_core.bench.device_memory import FLUSH_BYTES
+    from tritonrl_core.bench.replay_check import Bench
+    from tritonrl_core.bench.replay_time import measure
+    from tritonrl_core.types import TimingProtocol
+
+    bench = Bench(torch.device("cuda"))
+    bench.check(job)  # kernels are loaded and libraries warm
+    bench = Bench(torch.device("cuda"))
+    names = [kernel.name for kernel in job.plan.kernels]
+    gpu = torch.cuda.get_device_properties(0)
+    rate = 2e3 * gpu.memory_clock_rate * gpu.memory_bus_width / 8
+    check, answer = profiled(lambda: bench.check(job), names)
+    protocol = TimingProtocol(method="adaptive", **TIMING)
+    timing, found = profiled(lambda: measure(bench, job, protocol), names)
+    moved = sum(ref.nbytes for ref in _given(job.plan))
+    runs = sum(len(lane) for lane in found["candidate_us"]) + sum(len(lane) for lane in found["baseline_us"]["eager"])
+    flush = min(2 * gpu.L2_cache_size, FLUSH_BYTES)
+    ran = sum(sum(lane) for lane in (*found["candidate_us"], *found["baseline_us"]["eager"])) / 1e3
+    assert answer["status"] == "PASSED", answer
+    return [
+        job.task.family, round(moved / 1e6, 1), total(check), check["candidate"], check["values"], check["fills"],
+        check["trusted"], round(moved / rate * 1e3, 3), total(timing), round(ran, 2), timing["fills"],
+        round(runs * (moved + flush) / rate * 1e3, 2),
+    ]  # fmt: skip
+
+
+def total(parts: Counter[str]) -> float:
+    """Milliseconds of all parts."""
+    return round(sum(parts.values()), 2)
+
+
+def profiled(work: Any, names: list[str]) -> tuple[Counter[str], Any]:
+    """Milliseconds of the device by part while `work` ran, and what it gave."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        result = work()
+        torch.cuda.synchronize()
+    parts: Counter[str] = Counter()
+    for event in seen.events():
+        if str(event.device_type).endswith("CUDA"):
+            parts[part_of(event.name, names)] += event.device_time / 1e3
+    return Counter({name: round(value, 3) for name, value in parts.items()}), result
+
+
+def part_of(name: str, candidate: list[str]) -> str:
+    """Whose work a kernel is, by its name."""
+    lower = name.lower()
+    if any(name.startswith(mine) for mine in candidate):
+        return "candidate"
+    if "distribution" in lower or "philox" in lower:
+        return "values"
+    if "memset" in lower or "memcpy" in lower or "fillfunctor" in lower or "copy" in lower:
+        return "fills"
+    return "trusted"
+
+
+def _given(plan: Any) -> list[Any]:
+    """Buffers that the plan is given and gives."""
+    from tritonrl_core.bench.plan import TensorRef
+
+    refs = [*plan.inputs, *plan.parameters.values(), *(out for out in plan.outputs if isinstance(out, TensorRef))]
+    return [plan.buffers[number] for number in {ref.buffer for ref in refs}]
+
+
+if __name__ == "__main__":
+    main()
