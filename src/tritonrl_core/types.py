@@ -320,6 +320,12 @@ def verdict_from_cases(results: Sequence[CaseResult], total: int) -> Verdict:
     for result in results:
         seconds[result.stage.value] = seconds.get(result.stage.value, 0.0) + result.seconds
     errors = [result.error for result in results if result.error is not None]
+    # Of cases that all pass, the task as written is the one that is timed and whose kernels are known best.
+    told = next((result for result in results if result.case.name == "as written"), worst)
+    facts = dict((told if status is Status.PASSED else worst).facts)
+    again = [result.facts["deterministic"] for result in results if "deterministic" in result.facts]
+    if again:
+        facts["deterministic"] = all(again)
     return Verdict(
         status=status,
         stage=worst.stage,
@@ -332,7 +338,7 @@ def verdict_from_cases(results: Sequence[CaseResult], total: int) -> Verdict:
         cases_total=total,
         sandbox=worst.sandbox,
         unchecked=tuple(dict.fromkeys(what for result in results for what in result.unchecked)),
-        facts=dict(worst.facts),
+        facts=facts,
         stage_seconds=seconds,
     )
 

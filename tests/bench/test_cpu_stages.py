@@ -1,8 +1,11 @@
 """The CPU bench's stages: record, rules and compile for the target come before the replay."""
 
+from dataclasses import replace
+
 import pytest
 from bench_samples import GOOD, REFERENCE
 
+from tritonrl_core.bench.program import NOT_ASSEMBLED
 from tritonrl_core.types import Candidate, CaseRequest, Stage, Status, Task
 
 TASK = Task(id="t", level=1, source=REFERENCE)
@@ -54,3 +57,18 @@ def test_an_objection_is_the_same_for_every_case_of_a_signature(bench):
     first, second = program.cases(CaseRequest(count=2, values=True))
     assert program.run(first).status is program.run(second).status is Status.REJECTED
     assert len(program._plans) == 1
+
+
+def test_only_the_task_as_written_is_compiled_to_the_end(bench):
+    contiguous = GOOD.replace("def forward(self, x):\n", "def forward(self, x):\n        x = x.contiguous()\n")
+    unknown = contiguous.replace("kernel", "never_compiled_before")
+    program = bench.program(TASK, Candidate.from_code(unknown))
+    written = program.cases(CaseRequest())[0]
+    strided = replace(written, layout="strided")
+    result = program.run(strided)
+    assert (result.status, result.facts["registers"]) == (Status.PASSED, -1), result
+    assert NOT_ASSEMBLED in result.unchecked
+    assert program.compile(strided).facts["registers"] > 0  # because it is asked for
+    result = program.run(written)
+    assert result.facts["registers"] > 0
+    assert NOT_ASSEMBLED not in result.unchecked

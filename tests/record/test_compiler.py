@@ -81,11 +81,14 @@ def test_options_reach_the_compiler(binaries, softmax):
 
 def test_text_that_is_no_ttir_is_a_failure_in_few_words(binaries, softmax):
     broken = replace(softmax, ttir=softmax.ttir.replace("tt.load", "tt.lod"))
+    (lowered,) = binaries.build([broken], "3.7", whole=False)
+    assert isinstance(lowered, BuildFailure)
     answers = binaries.build([broken, softmax], "3.7")
     assert isinstance(answers[0], BuildFailure)
     assert "tt.lod" in answers[0].reason
     assert len(answers[0].reason) < 400
     assert "/tmp" not in answers[0].reason
+    assert lowered == answers[0]
     compiled(answers[1])
 
 
@@ -106,20 +109,39 @@ class ModelNew(nn.Module):
         return out
 """
     plan = recorded(code, X)
-    (answer,) = binaries.build(plan.kernels, "3.7")
-    assert isinstance(answer, BuildFailure)
-    assert "shared memory" in answer.reason
-    assert "num_stages" in answer.reason
+    for whole in (False, True):
+        (answer,) = binaries.build(plan.kernels, "3.7", whole=whole)
+        assert isinstance(answer, BuildFailure)
+        assert "shared memory" in answer.reason
+        assert "num_stages" in answer.reason
 
 
 def test_another_vendors_target_compiles_too(softmax):
     binaries = Binaries(gpu_for("gfx942"), 1, Limits(wall_s=120, cpu_s=120))
     try:
+        lowered = compiled(binaries.build([softmax], "3.7", whole=False)[0])
         built = compiled(binaries.build([softmax], "3.7")[0])
     finally:
         binaries.close()
     assert built.binary.startswith(b"\x7fELF")
-    assert built.name == "softmax"
+    assert built.name == lowered.name == "softmax"
+    assert lowered.shared == built.shared
+
+
+def test_without_a_binary_the_same_is_known_but_for_registers(binaries, softmax):
+    other = replace(softmax, options={**softmax.options, "num_warps": 2})
+    lowered = compiled(binaries.build([other], "3.7", whole=False)[0])
+    whole = compiled(binaries.build([other], "3.7")[0])
+    assert (lowered.binary, lowered.registers, lowered.spill_bytes) == (b"", -1, -1)
+    assert whole.binary
+    assert whole.shared > 0
+    known = {"binary": b"", "registers": -1, "spill_bytes": -1, "seconds": 0.0}
+    assert replace(whole, **known) == replace(lowered, **known)
+
+
+def test_a_binary_that_is_there_answers_less_than_a_binary(binaries, softmax):
+    whole = binaries.build([softmax], "3.7")[0]
+    assert binaries.build([softmax], "3.7", whole=False)[0] is whole
 
 
 def test_the_workers_answer_is_checked():

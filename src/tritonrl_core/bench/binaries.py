@@ -38,21 +38,22 @@ class Binaries:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Future[Built]] = OrderedDict()
 
-    def build(self, kernels: Sequence[Kernel], triton: str) -> list[Built]:
+    def build(self, kernels: Sequence[Kernel], triton: str, *, whole: bool = True) -> list[Built]:
         """Binaries for the kernels, in order; what another thread compiles already is waited for.
 
-        Raises `InfraError` where compilers are lost for no reason of the kernels'.
+        Not `whole`: what is known before LLVM, without a binary, unless there is one. Raises `InfraError` where
+        compilers are lost for no reason of the kernels'.
         """
-        keys = [binary_key(kernel, self.gpu, triton) for kernel in kernels]
         mine: dict[str, Kernel] = {}
         with self._lock:
+            keys = [self._key(kernel, triton, whole) for kernel in kernels]
             for key, kernel in zip(keys, kernels, strict=True):
                 if key not in self._known:
                     self._known[key] = Future()
                     mine[key] = kernel
             waiting = [self._known[key] for key in keys]
         if mine:
-            self._compile(mine)
+            self._compile(mine, whole)
         built = [future.result() for future in waiting]
         self._forget()
         return built
@@ -60,10 +61,15 @@ class Binaries:
     def close(self) -> None:
         self._server.close()
 
-    def _compile(self, kernels: Mapping[str, Kernel]) -> None:
+    def _key(self, kernel: Kernel, triton: str, whole: bool) -> str:
+        """Where the answer is kept; a binary that is there, or on its way, answers less than a binary too."""
+        key = binary_key(kernel, self.gpu, triton)
+        return key if whole or key in self._known else binary_key(kernel, self.gpu, triton, whole=False)
+
+    def _compile(self, kernels: Mapping[str, Kernel], whole: bool) -> None:
         """Compile and hand out. A failure of ours is handed to all that wait and is not kept."""
         try:
-            built = self._together(list(kernels.values()))
+            built = self._together(list(kernels.values()), whole)
             for key, answer in zip(kernels, built, strict=True):
                 self._known[key].set_result(answer)
         except BaseException as error:
@@ -73,14 +79,14 @@ class Binaries:
                 future.set_exception(error)
             raise
 
-    def _together(self, kernels: list[Kernel]) -> list[Built]:
+    def _together(self, kernels: list[Kernel], whole: bool) -> list[Built]:
         """All in one child; where that child does not answer, each in its own, so that one kernel fails alone."""
-        result = self._job(kernels)
+        result = self._job(kernels, whole)
         built = read_built(result.payload, len(kernels)) if result.outcome == "ok" else None
         if built is not None:
             return built
         if len(kernels) > 1:
-            return [self._together([kernel])[0] for kernel in kernels]
+            return [self._together([kernel], whole)[0] for kernel in kernels]
         if result.outcome == "refused":
             raise InfraError(f"the sandbox could not be set up: {result.detail}")
         words = {
@@ -89,8 +95,8 @@ class Binaries:
         }
         return [BuildFailure(f"{kernels[0].name}: {words.get(result.outcome, 'the compiler crashed')}")]
 
-    def _job(self, kernels: Sequence[Kernel]) -> SandboxResult:
-        fd = wire.memfd("tritonrl-compile", compile_data(kernels, self.gpu))
+    def _job(self, kernels: Sequence[Kernel], whole: bool) -> SandboxResult:
+        fd = wire.memfd("tritonrl-compile", compile_data(kernels, self.gpu, whole))
         try:
             return retry_once(lambda: self._server.run([fd], self._limits))
         finally:

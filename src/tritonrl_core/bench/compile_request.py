@@ -34,8 +34,9 @@ class DescriptorLayout:
 class CompiledKernel:
     """A kernel's binary and what launching it takes. Sizes in bytes; scratch sizes are for one program (CTA).
 
-    `registers` and `spill_bytes` are for one thread; -1 where the assembler did not say. `descriptors` has a layout for
-    each descriptor parameter in order, or is empty where the compiler took the descriptors apart.
+    `registers` and `spill_bytes` are for one thread; -1 where the assembler did not say. `binary` is empty where none
+    was asked for. `descriptors` has a layout for each descriptor parameter in order, or is empty where the compiler
+    took the descriptors apart.
     """
 
     name: str
@@ -65,16 +66,16 @@ class BuildFailure:
 Built = CompiledKernel | BuildFailure
 
 
-def binary_key(kernel: Kernel, gpu: GpuProperties, triton: str) -> str:
+def binary_key(kernel: Kernel, gpu: GpuProperties, triton: str, whole: bool = True) -> str:
     """What a binary depends on: TTIR, options, target, Triton's version. Not names of variables, lines or paths."""
     limits = (gpu.target, gpu.shared_per_block)
-    return content_key("binary", kernel.ttir, dict(kernel.options), limits, triton)
+    return content_key("binary" if whole else "lowered", kernel.ttir, dict(kernel.options), limits, triton)
 
 
-def compile_data(kernels: Sequence[Kernel], gpu: GpuProperties) -> bytes:
-    """A job for the compile worker."""
+def compile_data(kernels: Sequence[Kernel], gpu: GpuProperties, whole: bool = True) -> bytes:
+    """A job for the compile worker; not `whole`: as far as MLIR goes, without binaries."""
     items = [{"name": kernel.name, "ttir": kernel.ttir, "options": dict(kernel.options)} for kernel in kernels]
-    return json.dumps({"kernels": items, "gpu": asdict(gpu)}).encode()
+    return json.dumps({"kernels": items, "gpu": asdict(gpu), "whole": whole}).encode()
 
 
 def built_bytes(built: Sequence[Built]) -> bytes:

@@ -139,9 +139,9 @@ class Preparation:
             return replace(stop, sandbox=recording.sandbox)
         return Recorded(plan, recording.sandbox, recording.seconds)
 
-    def build(self, recorded: Recorded) -> Ready | Stop:
-        """Compile what was recorded."""
-        built = self._binaries.build(recorded.plan.kernels, recorded.plan.triton)
+    def build(self, recorded: Recorded, *, whole: bool = True) -> Ready | Stop:
+        """Compile what was recorded; not `whole`: only to see that it compiles and fits the target (no binaries)."""
+        built = self._binaries.build(recorded.plan.kernels, recorded.plan.triton, whole=whole)
         plan, reason = without_failures(recorded.plan, built)
         if reason:
             return Stop(Status.BUILD_ERROR, Stage.COMPILE, reason, recorded.sandbox)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from tritonrl_core.bench import cpu_replay, estimate, facts
@@ -41,6 +42,9 @@ UNCHECKED = (
 )
 """What a replay on the CPU cannot see, in every verdict that it gives."""
 
+NOT_ASSEMBLED = "LLVM and the assembler on the kernels of other shapes and layouts than the task as written has"
+"""Beside them where a case's kernels were compiled only as far as MLIR goes."""
+
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
 
@@ -60,10 +64,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A plan that may be replayed, and its bytes."""
+    """A plan that may be replayed, its bytes, and whether its kernels were compiled to the end."""
 
     ready: Ready
     encoded: bytes
+    whole: bool
 
 
 class LocalProgram:
@@ -76,6 +81,7 @@ class LocalProgram:
         self._plans: dict[str, _Plan | Stop] = {}
         self._previews: dict[str, tuple[LaunchPlan, Outcome]] = {}
         self._alternatives: Outcome | None = None
+        self._met = False  # whether programs that meet in memory were tried in the other order
         self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
@@ -102,7 +108,7 @@ class LocalProgram:
             if isinstance(recorded, Stop):
                 return replace(_stopped(case, recorded), seconds=time.perf_counter() - began)
             prepared = self._resources.references.prepare(self._task, case)
-            plan = _Plan(Ready(recorded.plan, (), recorded.sandbox), encode(recorded.plan))
+            plan = _Plan(Ready(recorded.plan, (), recorded.sandbox), encode(recorded.plan), whole=False)
             outcome = self._replay(self._job(case, plan, prepared, "default"))
             self._previews[_case_key(case)] = recorded.plan, outcome
             return replace(self._judged(case, plan.ready, prepared, outcome), seconds=time.perf_counter() - began)
@@ -111,14 +117,12 @@ class LocalProgram:
         """Record the candidate and compile its kernels for the target; nothing runs."""
         began = time.perf_counter()
         with self._lock:
-            plan = self._plan(case)
+            plan = self._plan(case, whole=True)
         seconds = time.perf_counter() - began
         if isinstance(plan, Stop):
             return replace(_stopped(case, plan), seconds=seconds)
         known = self._known(plan.ready)
-        return CaseResult(
-            case, Status.PASSED, Stage.COMPILE, facts=known, sandbox=plan.ready.sandbox, seconds=seconds
-        )
+        return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=known, sandbox=plan.ready.sandbox, seconds=seconds)
 
     def time(self, protocol: TimingProtocol) -> Timing:
         """Estimated times of candidate and reference on the target (see `bench.estimate`), for the task as written.
@@ -127,7 +131,7 @@ class LocalProgram:
         """
         case = self._resources.make_cases(self._task, CaseRequest(count=1))[0]
         result = self.run(case)
-        plan = self._plan(case)
+        plan = self._plan(case, whole=True)
         if result.status is not Status.PASSED or isinstance(plan, Stop):
             raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
         prepared = self._resources.references.prepare(self._task, case)
@@ -140,19 +144,27 @@ class LocalProgram:
             plan = self._plan(case)
         return {} if isinstance(plan, Stop) else as_data(plan.ready.plan)
 
-    def _plan(self, case: InputCase) -> _Plan | Stop:
+    def _plan(self, case: InputCase, whole: bool = False) -> _Plan | Stop:
         """The recorded and compiled plan, or why there is none; once for cases that differ in values only.
 
-        A plan in which values were read back is for its own case only.
+        A plan in which values were read back is for its own case only. To the end (`whole`) are compiled the kernels of
+        the task as written, which are what is timed; others as far as to know that they compile and fit the target.
         """
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         found = self._plans.get(shared) or self._plans.get(own)
-        if found is None:
+        whole = whole or case.signature == self._written
+        if found is None or (isinstance(found, _Plan) and whole and not found.whole):
             recorded = self._record(case)
-            made = recorded if isinstance(recorded, Stop) else self._resources.preparation().build(recorded)
-            found = made if isinstance(made, Stop) else _Plan(made, encode(made.plan))
+            build = self._resources.preparation().build
+            made = recorded if isinstance(recorded, Stop) else build(recorded, whole=whole)
+            found = made if isinstance(made, Stop) else _Plan(made, encode(made.plan), whole)
             self._plans[own if isinstance(made, Ready) and made.for_one_case else shared] = found
         return found
+
+    @cached_property
+    def _written(self) -> tuple[object, ...]:
+        """The signature of the task as written."""
+        return self._resources.make_cases(self._task, CaseRequest())[0].signature
 
     def _record(self, case: InputCase) -> Recorded | Stop:
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
@@ -175,7 +187,14 @@ class LocalProgram:
         if outcome.status is Status.PASSED and criterion == "default" and has_alternatives(plan.ready.plan):
             other = self._other_alternatives(case)
             outcome = outcome if other.status is Status.PASSED else other
-        return self._result(case, plan.ready, prepared, outcome)
+        again = {}
+        if outcome.status is Status.PASSED and outcome.digest and not self._met:
+            self._met = True
+            other = self._replay(replace(job, other_order=True))
+            again = {"deterministic": other.digest == outcome.digest}
+            outcome = other if other.status is Status.WRONG else outcome
+        result = self._result(case, plan.ready, prepared, outcome)
+        return replace(result, facts={**result.facts, **again})
 
     def _previewed(self, case: InputCase, plan: LaunchPlan, criterion: str) -> Outcome | None:
         """How this very plan fared on this case before it was compiled."""
@@ -224,9 +243,7 @@ class LocalProgram:
 
     def _result(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
         judged = self._judged(case, ready, prepared, outcome)
-        return replace(
-            judged, facts={**self._known(ready), **self._counted(ready, prepared, outcome), **judged.facts}
-        )
+        return replace(judged, facts={**self._known(ready), **self._counted(ready, prepared, outcome), **judged.facts})
 
     def _judged(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
         """What a replay comes to, without what is known of the compiled kernels."""
@@ -240,7 +257,7 @@ class LocalProgram:
         return CaseResult(
             case, outcome.status, Stage.FULL, reason, facts=known, sandbox=outcome.sandbox,
             error=None if compared is None else compared.error, worst=None if compared is None else compared.worst,
-            unchecked=_unchecked(ready.plan, outcome, prepared.materials.fp64_fallback) if passed else (),
+            unchecked=_unchecked(ready, outcome, prepared.materials.fp64_fallback) if passed else (),
         )  # fmt: skip
 
     def _known(self, ready: Ready) -> dict[str, Any]:
@@ -283,11 +300,13 @@ def _most_variants(plan: LaunchPlan) -> int:
     return max((len(step.variants) for step in steps if isinstance(step, Tune)), default=1)
 
 
-def _unchecked(plan: LaunchPlan, outcome: Outcome, no_double: str) -> tuple[str, ...]:
+def _unchecked(ready: Ready, outcome: Outcome, no_double: str) -> tuple[str, ...]:
     found = list(UNCHECKED)
+    if any(kernel is not None and not kernel.binary for kernel in ready.built):
+        found.append(NOT_ASSEMBLED)
     if no_double:
-        found.append(f"digits beyond the working precision, which is all that the reference has: {no_double}")
-    if has_alternatives(plan):
+        found.append(facts.no_double_form(no_double))
+    if has_alternatives(ready.plan):
         found.append("configurations of @triton.autotune but the first, on other cases than the smallest")
     if outcome.libdevice:
         found.append(f"digits of libdevice functions ({', '.join(outcome.libdevice)})")

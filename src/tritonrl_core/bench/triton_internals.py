@@ -8,13 +8,16 @@ What differs between versions, or may in the next:
 - The keyword arguments that `JITFunction.run` adds itself (`debug`, `instrumentation_mode`, 3.9: `fpsan_…`).
 - A kernel's binary takes the launch arguments, then two pointers to scratch memory: `SCRATCH_POINTERS`.
 - Backends' options: taken by name where present, see `carried_options`.
+- A backend's `make_llir` calls `llvm.to_module` in its own module once MLIR's passes have run: `stops_at_llvm`.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -50,6 +53,10 @@ _GUESSED_REGISTERS, _GUESSED_SHARED = 64, 1024
 
 class UnsupportedKernelError(Exception):
     """A kernel that is honest as far as one can see, but that cannot be recorded."""
+
+
+class LoweredError(Exception):
+    """Not a failure: MLIR's passes are through, and LLVM would begin."""
 
 
 class LaunchSink(Protocol):
@@ -243,19 +250,19 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
         raise UnsupportedKernelError("only @triton.jit functions can be recorded (no Gluon, no ready-made IR)")
     backend = make_backend(target)
     chosen = backend.parse_options(dict(options))
-    context = _context(target.backend, backend)
+    context = loaded_context(target.backend, backend)
     module = src.make_ir(target, chosen, backend.get_codegen_implementation(chosen), backend.get_module_map(), context)
     stages: dict[str, Callable[..., Any]] = {}
     backend.add_stages(stages, chosen, src.language)
     text = stages["ttir"](module, {}).str_nodebug()
-    entry = _ENTRY.search(text)
-    if entry is None:
+    entry = entry_of(text)
+    if not entry:
         raise UnsupportedKernelError("the front end left no kernel")
     names = list(src.signature)
     params = [leaf for name, kind in src.signature.items() for leaf in _flatten(name, kind, _no_values(kind))]
     promises = _promises(src, names)
     return Kernel(
-        name=entry[1],
+        name=entry,
         function=src.fn.fn.__qualname__,
         ttir=text,
         options=carried_options(backend, chosen),
@@ -265,17 +272,60 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
     )
 
 
+def entry_of(ttir: str) -> str:
+    """The name of the kernel in a module's text; "" where there is none."""
+    found = _ENTRY.search(ttir)
+    return found[1] if found else ""
+
+
 _CONTEXTS: dict[str, Any] = {}
 """MLIR contexts by backend, with their dialects: a forked child finds its parent's. Loading them takes milliseconds."""
 
 
-def _context(name: str, backend: Any) -> Any:
+def loaded_context(name: str, backend: Any) -> Any:
+    """This process's MLIR context for a backend."""
     context = _CONTEXTS.get(name)
     if context is None:
         context = _CONTEXTS[name] = ir.context()
         ir.load_dialects(context)
         backend.load_dialects(context)
     return context
+
+
+@contextmanager
+def stops_at_llvm(backend: Any) -> Iterator[None]:
+    """Within, the stage that hands a kernel to LLVM ends in `LoweredError` instead. Most of a compilation's time is
+    LLVM's and the assembler's; what MLIR knows by then (shared memory, scratch memory) are attributes of the module.
+    """
+    place = sys.modules[type(backend).__module__]
+    own = place.llvm  # type: ignore[attr-defined]
+
+    def stop(*_: Any) -> Any:
+        raise LoweredError
+
+    names = (name for name in dir(own) if not name.startswith("__"))
+    stand_in = SimpleNamespace(**{**{name: getattr(own, name) for name in names}, "to_module": stop})
+    place.llvm = stand_in  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        place.llvm = own  # type: ignore[attr-defined]
+
+
+def lowered_figures(module: Any) -> dict[str, int]:
+    """What a module says of itself once it is lowered, under the names that a backend gives it in its metadata."""
+    found = {name: module.get_int_attr(f"ttg.{key}") for name, key in _LOWERED.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_LOWERED = {
+    "num_warps": "total-num-warps",  # there where warps are specialised: more than the kernel asked for
+    "shared": "shared",
+    "global_scratch_size": "global_scratch_memory_size",
+    "global_scratch_align": "global_scratch_memory_alignment",
+    "profile_scratch_size": "profile_scratch_memory_size",
+    "profile_scratch_align": "profile_scratch_memory_alignment",
+}
 
 
 def _no_values(kind: Any) -> Any:
