@@ -5,6 +5,7 @@ For the trusted parent. No Python of the candidate's runs in the child either; o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench import report, wire
+from tritonrl_core.bench.facts import has_atomics
 from tritonrl_core.bench.forkserver import ForkServer, retry_once
 from tritonrl_core.bench.memory import POISONS, Arena
 from tritonrl_core.bench.mismatch import shape_facts
@@ -27,7 +29,8 @@ from tritonrl_core.types import InputCase, Limits, SandboxResult, Status, Task
 
 @dataclass(frozen=True)
 class Job:
-    """One plan for one case. `encoded` is the plan as bytes; `pick` the alternative of each tuning group."""
+    """One plan for one case. `encoded` is the plan as bytes; `pick` the alternative of each tuning group; programs run
+    from first to last or, of half of the cases and with `other_order` of the other half, from last to first."""
 
     task: Task
     case: InputCase
@@ -37,11 +40,13 @@ class Job:
     criterion: str = "default"
     precision: str = "ieee"
     pick: int = 0
+    other_order: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a replay ended: `status` with its reason, what was compared, and what the launches moved."""
+    """How a replay ended: `status` with its reason, what was compared, and what the launches moved. `digest` is of the
+    outputs' bits, where programs may meet in memory."""
 
     status: Status
     reason: str = ""
@@ -49,6 +54,7 @@ class Outcome:
     launches: tuple[Mapping[str, Any], ...] = ()
     libdevice: tuple[str, ...] = ()
     sandbox: str = "none"
+    digest: str = ""
 
 
 def replay(
@@ -70,7 +76,7 @@ def _attempt(job: Job, server: ForkServer, limits: Limits, launches: bool, poiso
     too_large = _too_large(job, limits.memory_bytes * 3 // 4)
     if too_large is not None:
         return too_large
-    request = {"seed": job.case.seed, "pick": job.pick, "launches": launches, "backwards": bool(job.case.seed % 2)}
+    request = {"seed": job.case.seed, "pick": job.pick, "launches": launches, "backwards": backwards(job)}
     with Arena(job.plan, poison) as arena:
         try:
             fill(job.plan, given_by(job.prepared.materials), arena.tensor, arena.raw)
@@ -83,6 +89,11 @@ def _attempt(job: Job, server: ForkServer, limits: Limits, launches: bool, poiso
             for fd in fds:
                 os.close(fd)
         return replace(_judged(job, arena, result, limits), sandbox=result.sandbox)
+
+
+def backwards(job: Job) -> bool:
+    """Whether programs run from last to first."""
+    return bool(job.case.seed % 2) != job.other_order
 
 
 def _too_large(job: Job, most: int) -> Outcome | None:
@@ -114,7 +125,13 @@ def _judged(job: Job, arena: Arena, result: SandboxResult, limits: Limits) -> Ou
         return Outcome(record.status, record.reason, None, record.launches, record.libdevice)
     comparison = _compared(job, arena)
     status = Status.PASSED if comparison.ok else Status.WRONG
-    return Outcome(status, comparison.reason, comparison, record.launches, record.libdevice)
+    digest = _digest(job, arena) if comparison.ok and has_atomics(job.plan) else ""
+    return Outcome(status, comparison.reason, comparison, record.launches, record.libdevice, digest=digest)
+
+
+def _digest(job: Job, arena: Arena) -> str:
+    tensors = [arena.tensor(out) for out in job.plan.outputs if isinstance(out, TensorRef)]
+    return hashlib.sha256(b"".join(bytes(raw_bytes(tensor).numpy().data) for tensor in tensors)).hexdigest()
 
 
 def _ended(result: SandboxResult, line: int) -> Outcome | None:

@@ -36,6 +36,16 @@ def plan_facts(plan: LaunchPlan, built: Sequence[CompiledKernel | None], gpu: Gp
     }
 
 
+def has_atomics(plan: LaunchPlan) -> bool:
+    """Whether any kernel adds up or exchanges in memory what other programs may, in whatever order they come."""
+    return any("tt.atomic_" in kernel.ttir for kernel in plan.kernels)
+
+
+def no_double_form(reason: str) -> str:
+    """What cannot be checked where a reference has no double-precision form."""
+    return f"digits beyond the working precision, which is all that the reference has: {reason}"
+
+
 def resident(kernel: CompiledKernel, gpu: GpuProperties) -> int:
     """Programs of a kernel that one multiprocessor holds at a time: by threads, registers, shared memory and slots."""
     threads = kernel.num_warps * gpu.warp_size

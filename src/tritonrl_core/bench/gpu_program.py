@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
-from tritonrl_core.bench.facts import plan_facts
+from tritonrl_core.bench.facts import no_double_form, plan_facts
 from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Recorded, Stop
@@ -317,7 +317,10 @@ class GpuProgram:
         facts |= {"mismatch": data["mismatch"]} if data["mismatch"] else {}
         if data.get("withheld_right"):
             facts["right_without_launches"] = True
-        return verdict(Status(data["status"]), data["reason"], error=data["error"], worst=worst, facts=facts)
+        unchecked = (no_double_form(data["no_double"]),) if data.get("no_double") else ()
+        return verdict(
+            Status(data["status"]), data["reason"], error=data["error"], worst=worst, facts=facts, unchecked=unchecked
+        )
 
     def _decoration(self, case: InputCase, criterion: str) -> bool:
         """Whether leaving all launches out is right on every other case too, whatever the values."""

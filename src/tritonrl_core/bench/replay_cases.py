@@ -39,7 +39,8 @@ MOST_KNOWN = 1 << 16
 class Answers:
     """What a run is compared with. `exact` and `native` are the outputs in double and in working precision; `inputs`
     and `state` are as they were before the run, by name (`input 0`, a parameter's own); `after` holds those that the
-    reference itself changes, by name (parameters as `parameter x`), as it leaves them.
+    reference itself changes, by name (parameters as `parameter x`), as it leaves them. `no_double` says why `exact` is
+    in working precision too, where an operator has no other.
     """
 
     exact: list[Tensor]
@@ -47,6 +48,7 @@ class Answers:
     inputs: Mapping[str, Tensor]
     state: Mapping[str, Tensor]
     after: Mapping[str, Tensor]
+    no_double: str = ""
 
     def wipe(self) -> None:
         """Overwrite all of it."""
@@ -135,7 +137,8 @@ def _answers(materials: Materials, changed: frozenset[str] | None, double: bool 
     native = materials.expected("native")
     exact = materials.expected("fp64") if double else native
     after = _after(materials) if changed is None or changed else {}
-    return Answers(exact, native, named_inputs(materials.inputs), materials.state, after)
+    no_double = materials.fp64_fallback if double else ""
+    return Answers(exact, native, named_inputs(materials.inputs), materials.state, after, no_double)
 
 
 def _after(materials: Materials) -> dict[str, Tensor]:
@@ -185,6 +188,7 @@ class _Kept:
         self._exact = [box.add(tensor.contiguous()) for tensor in answers.exact]
         self._native = [box.add(tensor.contiguous()) for tensor in answers.native]
         self._after = {name: box.add(tensor.contiguous()) for name, tensor in answers.after.items()}
+        self._no_double = answers.no_double
         self.nbytes = box.nbytes
         self._shelf, self._place = shelf, shelf.put(box)
 
@@ -212,8 +216,9 @@ class _Kept:
             return {name: lie.tensor(block, lie.start) for name, lie in lies.items()}
 
         return Answers(
-            made(self._exact), made(self._native), named(self._inputs), named(self._state), named(self._after)
-        )
+            made(self._exact), made(self._native), named(self._inputs), named(self._state), named(self._after),
+            self._no_double,
+        )  # fmt: skip
 
     def remove(self) -> None:
         """Take it off the shelf."""

@@ -18,7 +18,7 @@ import torch
 
 from tritonrl_core.bench.cuda_driver import CudaError
 from tritonrl_core.bench.device_memory import POISONS, wipe
-from tritonrl_core.bench.facts import aten_bytes, share
+from tritonrl_core.bench.facts import aten_bytes, has_atomics, share
 from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
@@ -82,7 +82,11 @@ class Bench:
         if answer["status"] == Status.PASSED and not right_only_by_launches(job.plan):
             answer["withheld_right"] = self._right_without_launches(job, placed)
             clock.mark("withheld")
-        answer["facts"] = {**facts(replay), **placed.room(), "bytes_while_running": running,
+        again = {}
+        if answer["status"] == Status.PASSED and has_atomics(job.plan):
+            again = {"deterministic": self._same_again(job, placed, got)}
+            clock.mark("again")
+        answer["facts"] = {**facts(replay), **placed.room(), **again, "bytes_while_running": running,
                            "bytes_at_most": used.most()}  # fmt: skip
         wipe(got)
         if not self.resident_intact():
@@ -155,7 +159,7 @@ class Bench:
                 elsewhere=job.large.elsewhere if job.large else (),
             )  # fmt: skip
             own = [own_error(*pair) for pair in zip(answers.exact, answers.native, strict=True)] if job.large else []
-            return {**_answer(compared), "own_error": own}
+            return {**_answer(compared), "own_error": own, "no_double": answers.no_double}
         finally:
             answers.wipe()
             wipe([tensor for outputs in others for tensor in outputs])
@@ -183,6 +187,14 @@ class Bench:
         wipe(given.inputs)
         del given
         self.cases.clear()
+
+    def _same_again(self, job: Job, placed: Placed, got: list[torch.Tensor]) -> bool:
+        """Whether a second run on the same inputs leaves the same outputs, bit for bit."""
+        self._refill(job, placed)
+        with fault_boundary(), seeded(job.case.seed):
+            placed.run()
+        pairs = zip(placed.outputs(), got, strict=True)  # a number that Python gave back is on no device
+        return not any(differing([pair for pair in pairs if pair[0].device.type == self.device.type]))
 
     def _right_without_launches(self, job: Job, placed: Placed) -> bool:
         """Whether the output is right, under both poisons, when no kernel of the candidate's runs."""
