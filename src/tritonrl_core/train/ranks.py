@@ -54,7 +54,7 @@ def whole(model: Any) -> Iterator[None]:
     """
     from torch.distributed.fsdp import FSDPModule
 
-    sharded = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    sharded: list[Any] = [module for module in model.modules() if isinstance(module, FSDPModule)]
     # The root and the modules around the blocks (embedding, norm, head) are not resharded after a forward pass anyway.
     blocks = [module for module in sharded if module is not model and any(True for _ in module.children())]
     for module in blocks:
