@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.runs import read_metrics, read_scores
+from tritonrl_core.train.evaluation import HeldOut, Shares, gain_lines
 from tritonrl_core.train.faults import MOST_IN_A_ROW
 from tritonrl_core.train.progress import StepReport
 from tritonrl_core.train.run import train
@@ -305,3 +307,13 @@ def wait_for_growth(path: Path, process: subprocess.Popen[bytes]) -> None:
     before = path.stat().st_size if path.exists() else 0
     while process.poll() is None and (not path.exists() or path.stat().st_size <= before):
         time.sleep(0.02)
+
+
+def test_what_an_evaluation_says_of_each_level_survives_the_journal_and_is_told() -> None:
+    def half(share: float, levels: dict[int, float]) -> Shares:
+        return Shares(share, share - 0.1, share + 0.1, 1.0, 1.0, 64, 16, 0, 1.0, levels)
+
+    before = HeldOut(half(0.3, {1: 0.4, 2: 0.2}), half(0.2, {1: 0.3, 2: 0.1}))
+    after = HeldOut(half(0.6, {1: 0.7, 2: 0.5}), half(0.7, {1: 0.9, 2: 0.5}))
+    assert HeldOut.from_figures(json.loads(json.dumps(before.figures()))) == before
+    assert "by level, at temperature 1: level 1 40% -> 70%, level 2 20% -> 50%" in gain_lines(before, after)

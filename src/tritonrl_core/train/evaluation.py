@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isnan
 from typing import Any
 
@@ -22,7 +22,10 @@ from tritonrl_core.types import Score
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What is kept of a report: shares of the judged samples, the 95 % interval of `correct`, and what they rest on."""
+    """What is kept of a report: shares of the judged samples, the 95 % interval of `correct`, and what they rest on.
+
+    `levels` has the share that is correct by level.
+    """
 
     correct: float
     correct_low: float
@@ -33,10 +36,14 @@ class Shares:
     tasks: int
     infra: int
     seconds: float
+    levels: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: EvalReport) -> Shares:
-        return cls(**{field.name: getattr(report, field.name) for field in fields(cls)})
+        return cls(**{name: getattr(report, name) for name in FIGURES}, levels=dict(report.by_level))
+
+
+FIGURES = tuple(item.name for item in fields(Shares) if item.name != "levels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +66,28 @@ class HeldOut:
 
     def figures(self) -> dict[str, Any]:
         """The same for `metrics.jsonl`."""
-        return {f"{name}/{key}": value for name, shares in asdict(self).items() for key, value in shares.items()}
+        found: dict[str, Any] = {}
+        for name, shares in (("sampled", self.sampled), ("greedy", self.greedy)):
+            found |= {f"{name}/{key}": getattr(shares, key) for key in FIGURES}
+            found |= {f"{name}/correct_level_{level}": share for level, share in shares.levels.items()}
+        return found
 
     @classmethod
     def from_figures(cls, row: Mapping[str, Any]) -> HeldOut | None:
         """Back from a row of `metrics.jsonl`; None where it does not say all of it."""
         try:
             sampled, greedy = (
-                Shares(**{field.name: _number(row[f"{name}/{field.name}"]) for field in fields(Shares)})
+                Shares(**{key: _number(row[f"{name}/{key}"]) for key in FIGURES}, levels=_levels(row, name))
                 for name in ("sampled", "greedy")
             )
         except KeyError:
             return None
         return cls(sampled, greedy)
+
+
+def _levels(row: Mapping[str, Any], name: str) -> dict[int, float]:
+    start = f"{name}/correct_level_"
+    return {int(key.removeprefix(start)): _number(value) for key, value in row.items() if key.startswith(start)}
 
 
 def _number(value: Any) -> Any:
@@ -132,5 +148,10 @@ def gain_lines(before: HeldOut | None, after: HeldOut | None) -> Sequence[str]:
     if before is not None and after is not None:
         gain = after.sampled.correct - before.sampled.correct
         greedy = after.greedy.correct - before.greedy.correct
+        levels = sorted(before.sampled.levels.keys() & after.sampled.levels.keys())
+        if len(levels) > 1:
+            shares = ((level, before.sampled.levels[level], after.sampled.levels[level]) for level in levels)
+            parts = (f"level {level} {first:.0%} -> {last:.0%}" for level, first, last in shares)
+            lines.append(f"by level, at temperature 1: {', '.join(parts)}")
         lines.append(f"gain: {100 * gain:+.1f} points at temperature 1, {100 * greedy:+.1f} greedy, on held-out tasks")
     return lines
