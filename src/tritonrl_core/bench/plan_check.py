@@ -8,7 +8,6 @@ a `PlanError` with a status and a reason, never an exception. What the kernels t
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -204,7 +203,7 @@ def _buffer(value: Any) -> Buffer:
         raise _RefusedError("unknown role of a buffer")
     try:
         data = base64.b64decode(_text(parts["data"], "constant data", longest=1 << 24), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise _RefusedError("constant data is not base64") from None
     nbytes, index = _int(parts["nbytes"], "a buffer's size"), _int(parts["index"], "an index", -1)
     return Buffer(nbytes, parts["role"], index, _text(parts["name"], "a parameter's name"), data)
