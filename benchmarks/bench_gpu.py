@@ -4,6 +4,7 @@
     python benchmarks/bench_gpu.py --list            # their names and minutes
     python benchmarks/bench_gpu.py --only throughput,mutants --again
     python benchmarks/bench_gpu.py --minutes 10      # no piece is begun that might end later; call again to go on
+    python benchmarks/bench_gpu.py --share 0.3       # less of each: runs, groups and minutes
     python benchmarks/bench_gpu.py --tests           # the GPU tests alone, file by file: `make test-gpu`
 
 Each piece is a command of under ten minutes that leaves its result in build/benchmarks and goes on where it stopped.
@@ -34,7 +35,8 @@ MOST_MINUTES = 10.0
 
 @dataclass(frozen=True)
 class Piece:
-    """One command; `tables` are the results that it leaves, by name. `minutes` is more than it takes.
+    """One command; `tables` are the results that it leaves, by name. `minutes` is more than it takes. Numbers in braces
+    are how much it does, and shrink with `--share`.
 
     `text` is the name under which what it prints (Markdown, or one line of JSON) becomes a table.
     """
@@ -50,44 +52,49 @@ KEPT = "build/benchmarks"
 """Where pieces that go on keep what they have."""
 
 INTEGRITY = f"benchmarks/integrity.py run --device cuda --rows {KEPT}/integrity-cuda.jsonl"
+ABLATIONS = f"benchmarks/ablations.py --out {KEPT}/ablations"
 ONE_EACH = ",".join(["baseline", *(f"{name}_only" for name in (
     "multi_input", "sandbox", "staged_eval", "calibrated_timing", "fusion_data", "curriculum"))])  # fmt: skip
 
 PIECES = (
-    Piece("throughput", "benchmarks/verify_throughput.py --device cuda --apart 300 --count 1000 --save throughput",
+    Piece("throughput", "benchmarks/verify_throughput.py --device cuda --apart {300} --count {1000} --save throughput",
           ("throughput-apart", "throughput"), 6),
-    Piece("throughput by family", "benchmarks/throughput_parts.py families", ("throughput-families",), 4),
-    Piece("throughput by mix", "benchmarks/throughput_parts.py mixes", ("throughput-mixes",), 4),
-    Piece("throughput by cores", "benchmarks/throughput_parts.py cores", ("throughput-cores",), 5),
-    Piece("tests", "benchmarks/bench_gpu.py --tests --minutes 9", ("gpu-tests",), 9.5),
-    Piece("timing quality, measured", f"benchmarks/timing_quality.py run --out {KEPT}/timing --seconds 330", (), 8),
+    Piece("throughput by family", "benchmarks/throughput_parts.py families --count {32}", ("throughput-families",), 4),
+    Piece("throughput by mix", "benchmarks/throughput_parts.py mixes --tasks {20}", ("throughput-mixes",), 4),
+    Piece("throughput by cores", "benchmarks/throughput_parts.py cores --seconds {20}", ("throughput-cores",), 5),
+    Piece("tests", "benchmarks/bench_gpu.py --tests --minutes {9.0}", ("gpu-tests",), 9.5),
+    Piece("timing quality, measured", f"benchmarks/timing_quality.py run --out {KEPT}/timing --seconds {{330}}", (), 8),
     Piece("timing quality, table", f"benchmarks/timing_quality.py table --out {KEPT}/timing", (), 1, "timing-quality"),
     Piece("timing load", f"benchmarks/timing_quality.py load --out {KEPT}/timing", (), 5, "timing-load"),
-    Piece("timing noise", f"benchmarks/timing_noise.py --out {KEPT}/noise", (), 5, "timing-noise"),
-    Piece("agreement, measured", "benchmarks/estimate_agreement.py measure", (), 9),
-    Piece("agreement, estimated", "benchmarks/estimate_agreement.py estimate", (), 9),
+    Piece("timing noise", f"benchmarks/timing_noise.py --out {KEPT}/noise --seconds {{200}}", (), 5, "timing-noise"),
+    Piece("agreement, measured", "benchmarks/estimate_agreement.py measure --seconds {500}", (), 9),
+    Piece("agreement, estimated", "benchmarks/estimate_agreement.py estimate --seconds {500}", (), 9),
     Piece("agreement, table", "benchmarks/estimate_agreement.py table", ("estimate-agreement",), 1),
-    Piece("integrity cheats", f"{INTEGRITY} --presets all_extensions,baseline --only cheats --minutes 8", (), 9.5),
-    Piece("integrity honest", f"{INTEGRITY} --presets all_extensions --only honest --runs 20 --minutes 8", (), 9.5),
-    Piece("integrity presets", f"{INTEGRITY} --presets {ONE_EACH} --runs 2 --minutes 8", (), 9.5),
+    Piece("integrity cheats", f"{INTEGRITY} --presets all_extensions,baseline --only cheats --minutes {{8.0}}", (), 9.5),
+    Piece("integrity honest", f"{INTEGRITY} --presets all_extensions --only honest --runs 20 --minutes {{8.0}}", (), 9.5),
+    Piece("integrity presets", f"{INTEGRITY} --presets {ONE_EACH} --runs 2 --minutes {{8.0}}", (), 9.5),
     Piece("integrity table", f"benchmarks/integrity.py table --rows {KEPT}/integrity-cuda.jsonl --kinds "
           "--into docs/integrity.md", (), 1),
-    Piece("mutants", "benchmarks/mutants.py --device cuda --count 560 --runs 0 --seconds 400",
+    Piece("mutants", "benchmarks/mutants.py --device cuda --count 560 --runs 0 --seconds {400}",
           ("mutants-cuda-kind", "mutants-cuda-family"), 9),
-    Piece("golden refusals", "benchmarks/golden_refusals.py --device cuda --size full --runs 40 --seconds 240 "
+    Piece("golden refusals", "benchmarks/golden_refusals.py --device cuda --size full --runs 40 --seconds {240} "
           "--processes 4", ("golden-refusals-cuda-full",), 6),
-    Piece("five inputs", "benchmarks/multi_input_cost.py --device cuda", ("multi-input-cost-cuda",), 4),
-    Piece("funnel", "benchmarks/funnel_gain.py --device cuda --tasks 8 --rounds 2",
+    Piece("five inputs", "benchmarks/multi_input_cost.py --device cuda --kernels {40}", ("multi-input-cost-cuda",), 4),
+    Piece("funnel", "benchmarks/funnel_gain.py --device cuda --tasks {8} --rounds 2",
           ("funnel-gain-cuda-young", "funnel-gain-cuda-young-kinds"), 4),
     Piece("step split", "benchmarks/step_split.py --steps 2", (), 6, "step-split"),
-    Piece("front door", f"benchmarks/front_door.py --out {KEPT}/front-door --minutes 8", ("front-door", "nano-cuda"),
-          9.5),
-    Piece("full size", f"benchmarks/full_size.py --size full --seconds 480 --rows {KEPT}/full-size-full.jsonl",
+    *(Piece(f"ablations, {what}", f"{ABLATIONS} run --arms {arms} --limit-s 540", (), 9.5)
+      for what, arms in (("credit", "split_0.1,uniform_0.1,split_1.0,uniform_1.0"),
+                         ("extensions", "no_fusion,no_multi_input,no_curriculum,no_sandbox,no_timing,no_funnel"))),
+    Piece("ablations, table", f"{ABLATIONS} table", ("ablation-arms", "ablation-pairs"), 1),
+    Piece("front door", f"benchmarks/front_door.py --out {KEPT}/front-door --steps {{30}} --minutes 8",
+          ("front-door", "nano-cuda"), 9.5),
+    Piece("full size", f"benchmarks/full_size.py --size full --seconds {{480}} --rows {KEPT}/full-size-full.jsonl",
           ("full-size-full",), 9.5),
-    Piece("large size", f"benchmarks/full_size.py --size large --seconds 480 --rows {KEPT}/full-size-large.jsonl",
+    Piece("large size", f"benchmarks/full_size.py --size large --seconds {{480}} --rows {KEPT}/full-size-large.jsonl",
           ("full-size-large",), 9.5),
     *(Piece(f"faults, stretch {number + 1} of 3",
-            f"benchmarks/fault_training.py --out {KEPT}/faults --minutes 8 --only {number}", (), 9.5)
+            f"benchmarks/fault_training.py --out {KEPT}/faults --minutes {{8.0}} --only {number}", (), 9.5)
       for number in range(3)),
     Piece("faults, table", f"benchmarks/fault_training.py --out {KEPT}/faults --stretches 0", ("fault-training",), 1),
 )  # fmt: skip
@@ -98,6 +105,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="pieces whose names begin so, by commas")
     parser.add_argument("--again", action="store_true", help="also those that are done")
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--share", type=float, default=1.0, help="how much of each piece is done")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--tests", action="store_true", help="run the GPU tests and keep their count")
     chosen = parser.parse_args()
@@ -113,7 +121,7 @@ def main() -> None:
                 print(f"{piece.name}: left for the next call", flush=True)
                 continue
             print(f"{piece.name} …", flush=True)
-            if not run(piece):
+            if not run(piece, chosen.share):
                 failed.append(piece.name)
     if chosen.list:
         return
@@ -134,9 +142,20 @@ def is_done(piece: Piece) -> bool:
     return marker(piece).exists() and all((RESULTS / f"{name}.json").exists() for name in piece.tables)
 
 
-def run(piece: Piece) -> bool:
+def shared(command: str, share: float) -> str:
+    """A piece's command with this share of what it does; counts stay whole."""
+
+    def part(found: re.Match[str]) -> str:
+        amount = float(found[1]) * share
+        return f"{amount:g}" if "." in found[1] else f"{max(1, round(amount))}"
+
+    return re.sub(r"\{([\d.]+)\}", part, command)
+
+
+def run(piece: Piece, share: float = 1.0) -> bool:
     """Run a piece; whether it ended well."""
-    command = [sys.executable, *piece.command.split()]
+    what = shared(piece.command, share)
+    command = [sys.executable, *what.split()]
     RESULTS.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
@@ -147,7 +166,7 @@ def run(piece: Piece) -> bool:
         print(f"{piece.name}: more than {piece.minutes:g} minutes", file=sys.stderr)
         return False
     if piece.text and done.returncode == 0:
-        save(printed(piece.text, done.stdout, f"python {piece.command}"))
+        save(printed(piece.text, done.stdout, f"python {what}"))
     if done.returncode == 0:
         marker(piece).parent.mkdir(exist_ok=True)
         marker(piece).touch()

@@ -105,3 +105,12 @@ def test_a_result_without_a_place_on_the_page_is_named_and_the_others_are_writte
     tables.save(tables.Table("homeless", ["a"], [[1]], "python h.py", machine=MACHINE), tmp_path)
     assert tables.write_all(tmp_path, page) == ["homeless"]
     assert "| all | 12.3 |" in page.read_text()
+
+
+def test_a_share_of_a_piece_does_less_in_whole_runs():
+    bench_gpu = sys.modules["bench_gpu"]
+    command = "a.py --runs {20} --minutes {8.0} --only 3"
+    assert bench_gpu.shared(command, 1.0) == "a.py --runs 20 --minutes 8 --only 3"
+    assert bench_gpu.shared(command, 0.3) == "a.py --runs 6 --minutes 2.4 --only 3"
+    for piece in bench_gpu.PIECES:
+        assert "{" not in bench_gpu.shared(piece.command, 0.01)
