@@ -290,6 +290,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(cell(arms[0], seeds[0], given.device, given.steps)) + "\n")
     elif given.command == "run":
         run(given.out, missing(given.out, arms, seeds), given)
+        if left := missing(given.out, arms, seeds):
+            sys.exit(f"{len(left)} cells are left for the next call")
     else:
         for table in tables(read_cells(given.out)):
             save(table)
