@@ -70,8 +70,10 @@ PIECES = (
     Piece("agreement, measured", "benchmarks/estimate_agreement.py measure --seconds {500}", (), 9),
     Piece("agreement, estimated", "benchmarks/estimate_agreement.py estimate --seconds {500}", (), 9),
     Piece("agreement, table", "benchmarks/estimate_agreement.py table", ("estimate-agreement",), 1),
-    Piece("integrity cheats", f"{INTEGRITY} --presets all_extensions,baseline --only cheats --minutes {{8.0}}", (), 9.5),
-    Piece("integrity honest", f"{INTEGRITY} --presets all_extensions --only honest --runs 20 --minutes {{8.0}}", (), 9.5),
+    Piece("integrity cheats", f"{INTEGRITY} --presets all_extensions,baseline --only cheats --minutes {{8.0}}",
+          (), 9.5),
+    Piece("integrity honest", f"{INTEGRITY} --presets all_extensions --only honest --runs 20 --minutes {{8.0}}",
+          (), 9.5),
     Piece("integrity presets", f"{INTEGRITY} --presets {ONE_EACH} --runs 2 --minutes {{8.0}}", (), 9.5),
     Piece("integrity table", f"benchmarks/integrity.py table --rows {KEPT}/integrity-cuda.jsonl --kinds "
           "--into docs/integrity.md", (), 1),
