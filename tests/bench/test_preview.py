@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 
 from tritonrl_core.bench import preview as previews
 from tritonrl_core.bench.plan import Note
@@ -76,6 +77,7 @@ def test_what_is_dear_or_depends_on_values_is_not_tried(
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 def test_a_bench_with_a_gpu_ends_what_is_wrong_by_far_before_it_is_compiled() -> None:
     wrong = SAMPLE_KERNEL.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 1.0)")
     preset = load_preset("baseline", ["verifier.device=cuda", "verifier.cpu_workers=1"]).with_plugins("funnel")

@@ -120,12 +120,11 @@ def _batches(
     names = {operation.name for operation in _operations(functions)}
     waits = "tt.atomic_cas" in names or ("scf.while" in names and "tt.atomic_rmw" in names)
     size = 1 if waits else max(1, min(total, BATCH // largest))
-    ordered = any("atomic" in name for name in names)
     # A loop that may end early may wait for programs before it.
     parts = 2 if apart and size > 1 and "scf.while" not in names else 1
     for first in range(0, total, parts * size):
         number = np.arange(first, min(first + parts * size, total), dtype=np.int64)
-        if backwards and not ordered:
+        if backwards and not waits:
             number = total - 1 - number
         half = np.random.default_rng(total).integers(parts, size=number.size) if parts > 1 else np.zeros(number.size)
         for part in range(parts):
