@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -35,12 +36,19 @@ SCREEN_LINES, SCREEN_WIDTH = 20, 400
 
 def stdout() -> Console:
     """For results."""
-    return Console(soft_wrap=True)
+    return _wide_in_a_pipe(Console(soft_wrap=True))
 
 
 def stderr() -> Console:
     """For everything that is said along the way."""
-    return Console(stderr=True, soft_wrap=True)
+    return _wide_in_a_pipe(Console(stderr=True, soft_wrap=True))
+
+
+def _wide_in_a_pipe(console: Console) -> Console:
+    """Where nobody looks at it there is no width, and a table's cells (paths, names) are not broken."""
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = SCREEN_WIDTH
+    return console
 
 
 def complain(error: TritonRLError) -> None:
