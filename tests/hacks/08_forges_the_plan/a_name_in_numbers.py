@@ -1,0 +1,44 @@
+# task: relu
+# expect: UNSUPPORTED
+# because: written in numbers
+# Forged text that asks the compiler for scratch memory of its own.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+
+
+def _forge(plan):
+    import dataclasses
+    import sys
+
+    text = plan.kernels[0].ttir
+    at = text.index("tt.get_program_id")
+    line = text.rindex("\n", 0, at) + 1
+    text = text[:line] + '    %own = "ttg\\2Eglobal_scratch_alloc"() <{nbytes = 4096 : i32, alignment = 128 : i32}> : () -> !tt.ptr<i8>\n' + text[line:]
+    kernel = dataclasses.replace(plan.kernels[0], ttir=text)
+    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+
+
+def _install():
+    import sys
+
+    words = sys.modules.get("tritonrl_core.bench.plan")
+    if words is not None and not hasattr(words, "honest_data"):
+        words.honest_data, words.as_data = words.as_data, _forge
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        _install()
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        relu_kernel[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        return y

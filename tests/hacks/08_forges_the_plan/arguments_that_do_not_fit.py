@@ -1,0 +1,40 @@
+# task: relu
+# expect: RUNTIME_ERROR
+# because: expected at most
+# Arguments that PyTorch refuses: whoever carries them out would fail, and take the blame.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+
+
+def _forge(plan):
+    import dataclasses
+    import sys
+    P = sys.modules["tritonrl_core.bench.plan"]
+    call = P.AtenCall("aten.copy_.default", (1, 2, 3, 4), {}, (), 3)
+    return P.honest_data(dataclasses.replace(plan, steps=(*plan.steps, call)))
+
+
+def _install():
+    import sys
+
+    words = sys.modules.get("tritonrl_core.bench.plan")
+    if words is not None and not hasattr(words, "honest_data"):
+        words.honest_data, words.as_data = words.as_data, _forge
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        _install()
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        relu_kernel[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        return y
