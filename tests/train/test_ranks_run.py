@@ -75,10 +75,21 @@ def test_two_ranks_that_were_killed_end_as_if_they_were_not(
 ) -> None:
     outcome = load("run_kit").outcome
     run = launch("run", how, weights)
-    with pytest.raises(AssertionError, match="Interrupt|Error"):
+    with pytest.raises(AssertionError, match=r"Interrupt|Error"):
         launch("torn", how, weights, 27)
     assert [path.name for path in (run / "../torn/checkpoints/rl").glob("checkpoint-*")] == ["checkpoint-2"]
     launch("torn", how, weights)
     assert outcome(run / "../torn") == outcome(run)
     whole, resumed = (load_file(run / f"../{name}/checkpoints/rl/final/model.safetensors") for name in ("run", "torn"))
     assert all(whole[name].allclose(resumed[name], atol=1e-6) for name in whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
+def test_a_cold_start_on_two_ranks_leaves_one_whole_model(how: str, tiny_policy: Path, tmp_path: Path) -> None:
+    load("test_ranks").run_ranks(how, "cpu", "sft_run.py", [tiny_policy, tmp_path / "run"])
+    assert [row["step"] for row in read_metrics(tmp_path / "run")] == [1, 2, 3]
+    final = tmp_path / "run/checkpoints/sft/final/model.safetensors"
+    before, after = load_file(tiny_policy / "model.safetensors"), load_file(final)
+    assert {name: tensor.shape for name, tensor in after.items()} == {n: t.shape for n, t in before.items()}
+    assert any(not before[name].equal(after[name]) for name in before)
