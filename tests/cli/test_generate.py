@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tritonrl_core.cli.app import app
 from tritonrl_core.spans import parse_completion
+from tritonrl_core.tasks.export import RowsAsTheyCome
 from tritonrl_core.tasks.loaders import load_tasks
 
 
@@ -59,6 +60,40 @@ def test_solutions_are_judged_before_they_are_kept(tmp_path):
         assert "class ModelNew" in parse_completion(row["completion"][0]["content"]).code
 
 
+def test_what_is_there_is_not_overwritten(tmp_path):
+    out = tmp_path / "tasks.jsonl"
+    out.write_text("mine\n")
+    result = run("--count", 1, "--out", out)
+    assert "tasks.jsonl is there already" in str(result.exception)
+    result = run("--count", 1, "--with-solutions", "--out", tmp_path / "tasks")
+    assert "tasks.jsonl is there already" in str(result.exception)
+    assert "--resume" in result.exception.remedy
+    assert out.read_text() == "mine\n"
+
+
+def test_interrupted_solutions_stay_and_are_gone_on_with(tmp_path, monkeypatch):
+    arguments = ("--count", 3, "--with-solutions", "--set", "plugins.fusion.patterns=[gated_mlp]", "--out")
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "sft.jsonl"
+    assert run(*arguments, whole).exit_code == 0
+    rows = {json.loads(line)["task_id"]: line for line in whole.read_text().splitlines(keepends=True)}
+    kept = next(iter(rows))
+    out.write_text(rows[kept] + '{"task_id": "cut o')
+
+    def add_and_be_killed(self, row, add=RowsAsTheyCome.add):
+        add(self, row)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowsAsTheyCome, "add", add_and_be_killed)
+        assert run(*arguments, out, "--resume").exit_code != 0
+    ids = [json.loads(line)["task_id"] for line in out.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == 2
+    assert ids[0] == kept
+    result = run(*arguments, out, "--resume")
+    assert "3 solutions" in result.stdout
+    assert {json.loads(line)["task_id"]: line for line in out.read_text().splitlines(keepends=True)} == rows
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -66,6 +101,7 @@ def test_solutions_are_judged_before_they_are_kept(tmp_path):
         (["--preset", "baseline"], "no plugin of preset baseline generates tasks"),
         (["--split", "test"], "there is no split 'test'"),
         (["--style", "verse"], "there is no style 'verse'"),
+        (["--count", "1", "--resume"], "--resume goes on with solutions in a file"),
         (["--count", "1", "--out", "/proc/nowhere/tasks.jsonl"], "cannot be written"),
     ],
 )

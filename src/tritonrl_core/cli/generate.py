@@ -14,10 +14,11 @@ from tritonrl_core.cli.output import stderr, stdout, table
 from tritonrl_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tritonrl_core.preset import Preset
     from tritonrl_core.session import Session
+    from tritonrl_core.tasks.export import RowsAsTheyCome
     from tritonrl_core.types import Score, Task
 
 
@@ -36,6 +37,7 @@ def generate_tasks(
     ] = False,
     style: Annotated[str, typer.Option(help="Prompts for a chat model, or compact ones.")] = "chat",
     judge: Annotated[str | None, typer.Option(help="Preset that judges solutions. [default: all may vary]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with solutions that were interrupted.")] = False,
 ) -> None:
     """Generate tasks with a preset's plugins, each examined and kept apart from what is tested on."""
     from tritonrl_core.session import Session
@@ -43,6 +45,7 @@ def generate_tasks(
 
     if style not in STYLES:
         raise UsageError(f"there is no style {style!r}", remedy=f"Use one of {', '.join(STYLES)}.")
+    place = _place(out, with_solutions, resume)
     chosen = _generating(preset, count, seed, size, split, overrides or [])
     session = Session.open(chosen)
     curated = session.tasks(split)
@@ -51,16 +54,33 @@ def generate_tasks(
     if not curated.kept:
         raise UsageError(f"no plugin of preset {preset} generates tasks", remedy="Enable one: `plugins: [fusion]`.")
     if with_solutions:
-        rows = _solutions(curated.kept, session, chosen, judge, style)
+        known = {row.get("task_id") for row in place.rows()} if place else set()
+        left = [task for task in curated.kept if task.id not in known]
+        _solutions(left, session, chosen, judge, style, place.add if place else _echo)
     else:
-        rows = [task_row(task) for task in curated.kept]
         _say(curated.kept)
-    if out is None:
-        for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False))
-    else:
-        written = write_rows(rows, out)
+        for task in curated.kept if out is None else ():
+            _echo(task_row(task))
+    if out is not None:
+        written = place.finish() if with_solutions and place else write_rows(map(task_row, curated.kept), out)
         stdout().print(f"{written} {'solutions' if with_solutions else 'tasks'} in {escape(str(out))}", highlight=False)
+
+
+def _echo(row: Mapping[str, object]) -> None:
+    typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+def _place(out: Path | None, with_solutions: bool, resume: bool) -> RowsAsTheyCome | None:
+    """Where rows go. Raises `UsageError` where there is something already and nobody said to go on with it."""
+    from tritonrl_core.tasks.export import RowsAsTheyCome
+
+    if resume and (out is None or not with_solutions):
+        raise UsageError("--resume goes on with solutions in a file", remedy="Give --with-solutions and --out too.")
+    place = RowsAsTheyCome(out) if out is not None else None
+    if place is not None and place.exists() and not resume:
+        remedy = "Name another place, remove it" + (", or go on with --resume." if with_solutions else ".")
+        raise UsageError(f"{out if out and out.exists() else place.lines} is there already", remedy=remedy)
+    return place
 
 
 def _generating(
@@ -104,20 +124,26 @@ def _that_count(preset: Preset, option: str) -> list[str]:
 
 
 def _solutions(
-    tasks: Sequence[Task], session: Session, preset: Preset, judge: str | None, style: str
-) -> list[dict[str, object]]:
-    """Rows for SFT: of the tasks whose known solution passes."""
+    tasks: Sequence[Task], session: Session, preset: Preset, judge: str | None, style: str,
+    keep: Callable[[Mapping[str, object]], None],
+) -> None:  # fmt: skip
+    """Rows for SFT, as they come: of the tasks whose known solution passes."""
     from rich.progress import track
 
     from tritonrl_core.preset import load_preset
     from tritonrl_core.tasks.export import solution_row
     from tritonrl_core.train.solutions import judge_of, judged_solutions
+    from tritonrl_core.types import Status
 
     console = stderr()
     ticks = iter(track(range(len(tasks)), "judging", console=console, disable=not console.is_terminal))
     next(ticks, None)
 
+    by_id = {task.id: task for task in tasks}
+
     def tick(score: Score) -> None:
+        if score.verdict.status is Status.PASSED:
+            keep(solution_row(by_id[score.task_id], score.candidate, style, preset.verifier.delegation))
         next(ticks, None)
 
     found = judged_solutions(tasks, session, load_preset(judge) if judge else judge_of(preset), tick)
@@ -130,7 +156,6 @@ def _solutions(
         f"{len(found.unsolved)} without one[/]",
         highlight=False,
     )
-    return [solution_row(task, solution, style, preset.verifier.delegation) for task, solution in found.kept]
 
 
 def _say(tasks: Sequence[Task]) -> None:

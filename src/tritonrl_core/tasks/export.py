@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,58 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
 
     A file is there whole or not at all. Raises `UsageError` where it cannot be written.
     """
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".jsonl":
             return _write_jsonl(rows, path)
         return _write_dataset([dict(row) for row in rows], path)
+
+
+class RowsAsTheyCome:
+    """Rows that are written one by one, so that what there is stays when the work is ended: into a `.jsonl` file, or,
+    for a folder, into `FOLDER.jsonl` until `finish`. All methods raise `UsageError` where nothing can be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.lines = path if path.suffix == ".jsonl" else path.with_name(f"{path.name}.jsonl")
+
+    def exists(self) -> bool:
+        """Whether there are rows already, finished or not."""
+        return self._path.exists() or self.lines.exists()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows so far; a last line that was cut off is none."""
+        if not self.lines.exists():
+            return []
+        text = self.lines.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            self.lines.write_text(whole, encoding="utf-8")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one row down."""
+        with _writing(self._path):
+            self.lines.parent.mkdir(parents=True, exist_ok=True)
+            with self.lines.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def finish(self) -> int:
+        """Make of the rows what was asked for; how many there are."""
+        rows = self.rows()
+        with _writing(self._path):
+            if self.lines != self._path:
+                _write_dataset(rows, self._path)
+                self.lines.unlink(missing_ok=True)
+            elif not rows:
+                self._path.touch()
+        return len(rows)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror or error}",
