@@ -82,3 +82,4 @@ def test_ranks_of_one_machine_share_its_cores_and_gpus(monkeypatch):
     assert [share(rank, 4)[1] for rank in range(4)] == [(0,), (1,), (2,), (0,)]
     assert share(3, 16) == (1, (0,))
     assert share(1, 2, "verifier.gpus=[0]", "verifier.cpu_workers=7") == (7, (0,))
+    assert [share(rank, 2, "verifier.gpus=[1,2]")[1] for rank in (0, 1)] == [(1,), (2,)]

@@ -88,6 +88,7 @@ def test_the_wheel_has_types_licence_and_nothing_that_does_not_belong(built):
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
         text = wheel.read(metadata).decode()
     assert "tritonrl_core/py.typed" in names
+    assert {f"tritonrl_core/train/configurations/{name}.yaml" for name in ("ddp", "fsdp2")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0] for name in names} == {"tritonrl_core", metadata.split("/")[0]}
     assert "Provides-Extra: all" in text
