@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tritonrl_core.bench.places import Places
@@ -46,6 +46,7 @@ class Call:
     task: Task | None = None
     candidate: Candidate | None = None
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Host:
@@ -105,19 +106,24 @@ class PreparedElsewhere:
     def __init__(self, preparers: Sequence[BenchPlace]) -> None:
         self._places = Places(preparers)
 
-    def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop:
+    def prepare(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Ready | Stop:
         """As `Preparation.prepare`."""
-        found: Ready | Stop = self._places.ask(Call("prepare", arguments=(task, candidate, case)))
+        found: Ready | Stop = self._ask("prepare", task, candidate, case, ahead)
         return found
 
-    def record(self, task: Task, candidate: Candidate, case: InputCase) -> Recorded | Stop:
-        """As `Preparation.record`."""
-        found: Recorded | Stop = self._places.ask(Call("record", arguments=(task, candidate, case)))
+    def record(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Recorded | Stop:
+        """As `Preparation.record`. What is recorded ahead lies at that preparer, where the next question goes."""
+        found: Recorded | Stop = self._ask("record", task, candidate, case, ahead)
         return found
 
-    def build(self, recorded: Recorded) -> Ready | Stop:
+    def build(self, recorded: Recorded, *, whole: bool = True) -> Ready | Stop:
         """As `Preparation.build`."""
-        found: Ready | Stop = self._places.ask(Call("build", arguments=(recorded,)))
+        keywords = {} if whole else {"whole": False}
+        found: Ready | Stop = self._places.ask(Call("build", arguments=(recorded,), keywords=keywords))
         return found
 
     def sandbox(self) -> str:
@@ -128,6 +134,11 @@ class PreparedElsewhere:
     def close(self) -> None:
         """Let go of the connections; the preparers belong to whoever started them."""
         self._places.close()
+
+    def _ask(self, do: str, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase]) -> Any:
+        keywords = {"ahead": tuple(ahead)} if ahead else {}
+        call = Call(do, arguments=(task, candidate, case), keywords=keywords)
+        return self._places.ask(call, home=f"{task.key} {candidate.key}")
 
 
 class FleetBench:
@@ -202,7 +213,7 @@ class FleetProgram:
 
 def _answered(asked: Any, call: Call) -> Any:
     try:
-        return getattr(asked, call.do)(*call.arguments)
+        return getattr(asked, call.do)(*call.arguments, **call.keywords)
     except TritonRLError:
         raise
     except Exception as error:

@@ -35,6 +35,7 @@ class Benches:
         from tritonrl_core.bench.fleet import Host, PreparedElsewhere
         from tritonrl_core.bench.local import open_local_bench
 
+        _check_target(spec)
         elsewhere = PreparedElsewhere(preparers) if preparers else None
         return Host(open_local_bench(spec, _make_cases(), elsewhere))
 
@@ -49,6 +50,19 @@ class Benches:
         from tritonrl_core.bench.fleet import FleetBench
 
         return FleetBench(spec, hosts, _make_cases(), at_once, patience_s)
+
+
+def _check_target(spec: BenchSpec) -> None:
+    """Raise `UsageError` where this machine's GPU is another than the one that is compiled for."""
+    from tritonrl_core.bench.resolve import visible_gpus
+    from tritonrl_core.errors import UsageError
+
+    found = visible_gpus() if spec.device == "cuda" else ()
+    if found and found[0].target != spec.target:
+        raise UsageError(
+            f"a host of the fleet has a GPU of {found[0].target}, and the fleet's target is {spec.target}",
+            remedy="One fleet has one kind of GPU: set verifier.target, or leave other nodes out.",
+        )
 
 
 def _make_cases() -> MakeCases:
