@@ -48,9 +48,8 @@ def is_sharded(model: Any) -> bool:
 def whole(model: Any) -> Iterator[None]:
     """Every weight whole on every rank while the block runs; all ranks must enter. Nothing where there are no shards.
 
-    Generation needs it: a forward pass through shards takes all ranks, and one that has ended its completions makes no
-    more of them. It is also faster, because nothing is gathered for each token. Memory: the model, once, in the type
-    that it computes in.
+    Generation needs it: a forward pass through shards takes all ranks, so none could sample at its own pace, and each
+    token would gather all weights anew. Memory: the model, once, in the type that it computes in.
     """
     from torch.distributed.fsdp import FSDPModule
 
