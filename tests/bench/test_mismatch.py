@@ -1,7 +1,9 @@
 """Facts about a wrong output."""
 
+import pytest
 import torch
 
+from tritonrl_core.bench.memory import POISONS
 from tritonrl_core.bench.mismatch import mismatch_facts, shape_facts
 
 
@@ -28,6 +30,17 @@ def test_what_is_not_finite_has_no_size() -> None:
     got = torch.tensor([1.0, float("nan"), 1.0])
     facts = mismatch_facts(got, expected, torch.isnan(got))
     assert (facts["largest_error"], facts["permuted"], facts["box"]) == (None, False, [[1, 2]])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_was_never_written_holds_the_poison(dtype: torch.dtype) -> None:
+    expected = torch.ones(6, dtype=dtype)
+    got = torch.full((6 * dtype.itemsize,), POISONS[0], dtype=torch.uint8).view(dtype)
+    got[:3] = torch.tensor([1.0, float("nan"), 2.0])
+    assert mismatch_facts(got, expected, got != expected)["unwritten"] == 3
+    assert mismatch_facts(got[1:3], expected[1:3], got[1:3] != expected[1:3])["unwritten"] == 0
+    integers = torch.tensor([-1, 1])
+    assert mismatch_facts(integers, integers * 0, integers != 0)["unwritten"] == 0
 
 
 def test_a_scalar_and_integers() -> None:

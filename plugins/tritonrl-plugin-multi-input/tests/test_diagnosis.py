@@ -20,7 +20,7 @@ def facts(**given: object) -> dict:
         ({"shape": [3], "expected_shape": [3, 1]}, "a dimension of size 1"),
         (facts(wrong=37 * 2, box=[[0, 37], [128, 130]], first=128), "128 to 129 of 130 along dimension 1"),
         (facts(wrong=10, box=[[36, 37], [118, 130]], first=4800), "4800 to 4809 of 4810 in flat order"),
-        (facts(wrong=74, unwritten=74), "never written: 74 of 4810"),
+        (facts(wrong=74, unwritten=74), "never written, or made of what nobody wrote: 74 of 4810"),
         (facts(permuted=True, largest_error=1.7), "right values stand in the wrong places"),
         (facts(largest_error=3e-4), "precision: right to about 11 bits"),
     ],

@@ -34,6 +34,16 @@ def test_a_baked_in_size_is_found_and_where_is_said(verifier: Verifier) -> None:
     assert verdict.worst is None or verdict.worst.index[0] >= 64
 
 
+def test_kinds_of_mistake_are_named(verifier: Verifier) -> None:
+    mistakes = {
+        "never written": SAMPLE_KERNEL.replace("offsets < n", "offsets < n - 1"),
+        "precision: right to about": SAMPLE_KERNEL.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 0.0) * 1.002"),
+        "axis or stride": SAMPLE_KERNEL.replace("y_ptr + offsets", "y_ptr + n - 1 - offsets"),
+    }
+    for kind, code in mistakes.items():
+        assert kind in verifier.verify(TASK, code).verdict.reason
+
+
 def test_a_kernel_for_contiguous_inputs_alone_is_found(verifier: Verifier) -> None:
     verdict = verifier.verify(TASK, FLAT).verdict
     assert verdict.status is not Status.PASSED

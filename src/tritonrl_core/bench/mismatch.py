@@ -18,6 +18,10 @@ SAME = 1e-3
 """How far sorted values may lie apart, by the largest expected one, to count as the same values."""
 
 
+_SAME_SIZE = {4: torch.int32, 8: torch.int64}
+"""Narrower ones are left out: there PyTorch itself rounds any NaN to these bits."""
+
+
 def shape_facts(got: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     """Facts about the first output of another shape; {} where none is, or their numbers differ."""
     if len(got) == len(expected):
@@ -31,8 +35,9 @@ def mismatch_facts(got: Tensor, expected: Tensor, wrong: Tensor) -> dict[str, An
     """Facts about one output with wrong elements; `wrong` is a boolean tensor of the same shape with at least one True.
 
     `first` and `last` are flat positions, `box` is for each dimension the first wrong index and one past the last,
-    `permuted` whether the same values stand there in another order, `largest_error` the largest |got - expected| by the
-    largest |expected|, None where one of them is not finite.
+    `unwritten` how many of the wrong ones (of float32 and float64) hold the pattern that every buffer is filled with
+    before a check, `permuted` whether the same values stand there in another order, `largest_error` the largest |got -
+    expected| by the largest |expected|, None where one of them is not finite.
     """
     places = wrong.nonzero()
     flat = wrong.flatten().nonzero()
@@ -43,9 +48,18 @@ def mismatch_facts(got: Tensor, expected: Tensor, wrong: Tensor) -> dict[str, An
         "first": int(flat[0]),
         "last": int(flat[-1]),
         "box": [[int(column.min()), int(column.max()) + 1] for column in places.unbind(1)],
+        "unwritten": int((_untouched(got) & wrong).sum()),
         "permuted": _permuted(got, expected),
         "largest_error": _largest_error(got, expected),
     }
+
+
+def _untouched(got: Tensor) -> Tensor:
+    """Where every bit is set, as the first of both benches' poisons leaves it: a NaN that no arithmetic makes, though a
+    CPU's arithmetic hands it on."""
+    if not got.dtype.is_floating_point or got.itemsize not in _SAME_SIZE:
+        return torch.zeros(got.shape, dtype=torch.bool, device=got.device)
+    return got.contiguous().view(_SAME_SIZE[got.itemsize]) == -1
 
 
 def _permuted(got: Tensor, expected: Tensor) -> bool:

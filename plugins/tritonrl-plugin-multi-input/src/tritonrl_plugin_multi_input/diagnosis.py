@@ -53,7 +53,8 @@ def kind_of_mistake(facts: Mapping[str, Any]) -> str:
         return ""
     place = _partial_block(facts)
     if facts.get("unwritten") == facts["wrong"]:
-        return f"never written: {facts['wrong']} of {facts['elements']} elements" + (f" ({place})" if place else "")
+        said = f"never written, or made of what nobody wrote: {facts['wrong']} of {facts['elements']} elements"
+        return said + (f" ({place})" if place else "")
     if place:
         return f"last partial block: only elements {place}, are wrong"
     if facts.get("permuted"):
