@@ -119,7 +119,11 @@ def operator(name: str) -> Any:
 
 @cache
 def written_arguments(name: str) -> tuple[tuple[int, ...], frozenset[str]]:
-    """Places and names of the arguments that an operator writes to, by PyTorch's own schema of it."""
-    arguments = enumerate(operator(name)._schema.arguments)
+    """Places and names of the arguments that an operator writes to, by PyTorch's own schema of it; none where it has no
+    such operator, because then no plan may hold it."""
+    try:
+        arguments = enumerate(operator(name)._schema.arguments)
+    except AttributeError:
+        return (), frozenset()
     written = [(place, part.name) for place, part in arguments if part.alias_info and part.alias_info.is_write]
     return tuple(place for place, _ in written), frozenset(word for _, word in written)

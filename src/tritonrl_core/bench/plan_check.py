@@ -211,13 +211,13 @@ def _buffer(value: Any) -> Buffer:
 
 def _aten(value: Any) -> AtenCall:
     parts = _fields(value, "name args kwargs outputs line", "an ATen call")
-    name = _text(parts["name"], "an operator's name", _OPERATOR)
-    if aten_ops.kind(name) not in ("layout", "arithmetic"):
+    name = _text(parts["name"], "an operator's name", longest=200)
+    if not _OPERATOR.fullmatch(name) or aten_ops.kind(name) not in ("layout", "arithmetic"):
         raise _RefusedError(f"line {parts['line']}: {name} cannot be replayed", Status.UNSUPPORTED)
     try:
         aten_ops.operator(name)
     except AttributeError:
-        raise _RefusedError(f"PyTorch has no operator {name}") from None
+        raise _RefusedError(f"line {parts['line']}: PyTorch has no operator {name}", Status.UNSUPPORTED) from None
     if not isinstance(parts["kwargs"], dict):
         raise _RefusedError("keyword arguments must be an object")
     kwargs = {_text(key, "a keyword", _NAME): _arg(part) for key, part in parts["kwargs"].items()}

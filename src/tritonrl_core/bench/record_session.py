@@ -5,6 +5,7 @@ Runs in the recording child, inside the stand-ins that `recorder` puts up.
 
 from __future__ import annotations
 
+import io
 import linecache
 import sys
 from collections.abc import Iterator, Sequence
@@ -255,7 +256,9 @@ def _flat_outputs(value: Any) -> list[Any]:
 
 def load_module(code: str) -> ModuleType:
     """Execute a candidate's text as a module that inspects like a file, without one. Judged where it is no program."""
-    linecache.cache[CANDIDATE_FILE] = (len(code), None, code.splitlines(keepends=True), CANDIDATE_FILE)
+    # As Python counts them: `splitlines` also ends lines where Python does not, and Triton would read another function.
+    lines = io.StringIO(code, newline=None).readlines()
+    linecache.cache[CANDIDATE_FILE] = (len(code), None, lines, CANDIDATE_FILE)
     module = ModuleType(MODULE)
     module.__file__ = CANDIDATE_FILE
     sys.modules[MODULE] = module

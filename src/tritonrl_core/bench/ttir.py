@@ -40,6 +40,9 @@ _HARMLESS = """
     gpu.barrier ub.poison llvm.intr.assume cf.assert
 """.split()  # noqa: SIM905 - words
 _KNOWN_DIALECTS = ("arith.", "math.", "ub.", "index.")
+MOST_ROUNDS = 64
+"""How often a function's operations are gone through until nothing changes any more; loops in loops need a few."""
+
 _COMPUTING = """
     tt.dot tt.dot_scaled tt.reduce tt.scan tt.clampf tt.precise_sqrt tt.precise_divf tt.mulhiui tt.gather
     tt.histogram tt.extern_elementwise tt.elementwise_inline_asm tt.map_elementwise tt.call
@@ -130,6 +133,8 @@ class _Function:
     """Pairs (to, from): values handed to block arguments, loop variables and results of regions."""
     values: int = 0
     complete: bool = True
+    summary: _Summary | None = None
+    """What it does, once that is known: a function may be called by many."""
 
 
 @dataclass
@@ -333,13 +338,19 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
         sets.origin[argument] = 1 << number if function.pointers[number] else 0
     constants = _constants(function)
     summary = _Summary(set(), {})
-    changed = True
+    changed, rounds = True, 0
     while changed:
+        rounds += 1
+        if rounds > MOST_ROUNDS:
+            every = frozenset(number for number, pointer in enumerate(function.pointers) if pointer)
+            summary = _Summary(set(every), dict.fromkeys(every, Written(frozenset(), every)), certain=False)
+            break
         changed = False
         for to, source in function.moves:
             changed |= sets.move(to, source)
         for operation in function.operations:
             changed |= _transfer(operation, sets, constants, summary, functions, callers | {function.name})
+    function.summary = summary
     return summary
 
 
@@ -446,7 +457,7 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
     if callee is None or callee.name in callers or len(callee.arguments) > len(operation.operands):
         summary.certain = False
         return _touch_all(operation, sets, summary) or changed
-    inner = _summarise(callee, functions, callers)
+    inner = callee.summary or _summarise(callee, functions, callers)
     for number in inner.reads:
         summary.reads.update(_bits(sets.origin[operation.operands[number]]))
         changed |= _some([sets.load(result, operation.operands[number]) for result in operation.results])

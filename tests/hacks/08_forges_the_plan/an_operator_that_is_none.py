@@ -1,5 +1,5 @@
 # task: relu
-# expect: CHEATED
+# expect: UNSUPPORTED
 # because: no operator
 # An overload that PyTorch does not have: whoever carries it out would fail, and take the blame.
 import torch
