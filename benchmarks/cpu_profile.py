@@ -89,8 +89,11 @@ def judged(bench: LocalBench, job: Job) -> bool:
 
 def prepared(preparation: Preparation, job: Job) -> bool:
     """Recorded and compiled for two signatures."""
-    cases = list({case.signature: case for case in make_cases(job[0], REQUEST)}.values())[:2]
-    return all(isinstance(preparation.prepare(job[0], Candidate.from_code(job[1]), case), Ready) for case in cases)
+    first, *more = list({case.signature: case for case in make_cases(job[0], REQUEST)}.values())[:2]
+    candidate = Candidate.from_code(job[1])
+    ready = [preparation.prepare(job[0], candidate, first, more)]
+    ready += [preparation.prepare(job[0], candidate, case) for case in more]
+    return all(isinstance(part, Ready) for part in ready)
 
 
 def asked() -> CaseRequest:

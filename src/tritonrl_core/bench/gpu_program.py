@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.facts import no_double_form, plan_facts
 from tritonrl_core.bench.large_cases import LargeCases
@@ -60,13 +61,15 @@ class GpuBench:
         self._baselines = Baselines(default_folder())
         self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
         self._previews: CpuPreviews | None = None
+        self._habit = Habit(make_cases)
         self._lock = threading.Lock()
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
         return GpuProgram(
-            task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines, self.previews
-        )
+            task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines, self.previews,
+            self._habit,
+        )  # fmt: skip
 
     def previews(self) -> CpuPreviews:
         """The workers that replay on the CPU; they start when they are first asked for."""
@@ -117,9 +120,9 @@ class GpuProgram:
 
     def __init__(
         self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Prepares, pool: ReplayPool,
-        make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews],
+        make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews], habit: Habit,
     ) -> None:  # fmt: skip
-        self._baselines, self._previews = baselines, previews
+        self._baselines, self._previews, self._habit = baselines, previews, habit
         self.task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
         self._recorded: dict[str, Recorded | Stop] = {}
@@ -133,7 +136,7 @@ class GpuProgram:
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
-        return self._make_cases(self.task, request)
+        return self._habit.cases(self.task, request)
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
@@ -219,7 +222,9 @@ class GpuProgram:
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         known = self._recorded.get(shared) or self._recorded.get(own)
         if known is None:
-            known = self._preparation.record(self.task, self._candidate, case)
+            after = self._habit.after(self.task, case)
+            ahead = [item for item in after if content_key(item.signature) not in self._recorded]
+            known = self._preparation.record(self.task, self._candidate, case, ahead)
             self._recorded[own if isinstance(known, Recorded) and known.for_one_case else shared] = known
         return known
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 
 from tritonrl_core.bench import wire
+from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
 from tritonrl_core.bench.memory import Arena
 from tritonrl_core.bench.plan import LaunchPlan, encode
@@ -54,7 +55,7 @@ class LocalBench:
         self._preparation: Prepares | None = elsewhere
         self._resources = Resources(
             spec, gpu_for(spec.target), limits, ForkServer(INTERPRET, spec.cpu_workers, spec.worker_preset),
-            References(), make_cases, self._prepare,
+            References(), make_cases, self._prepare, Habit(make_cases),
         )  # fmt: skip
         self._prepare()
 

@@ -84,11 +84,15 @@ class Ready:
 class Prepares(Protocol):
     """What a bench asks of whoever records and compiles for it: `Preparation`, or one that is elsewhere."""
 
-    def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop: ...
+    def prepare(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Ready | Stop: ...
 
-    def record(self, task: Task, candidate: Candidate, case: InputCase) -> Recorded | Stop: ...
+    def record(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Recorded | Stop: ...
 
-    def build(self, recorded: Recorded) -> Ready | Stop: ...
+    def build(self, recorded: Recorded, *, whole: bool = True) -> Ready | Stop: ...
 
     def sandbox(self) -> str: ...
 
@@ -117,15 +121,22 @@ class Preparation:
         self.spot_checks = SPOT_CHECKS
         self._lock = threading.Lock()
 
-    def prepare(self, task: Task, candidate: Candidate, case: InputCase) -> Ready | Stop:
+    def prepare(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Ready | Stop:
         """Record and compile for one case. Raises `TaskError` for a broken reference, `InfraError` for our faults."""
-        recorded = self.record(task, candidate, case)
+        recorded = self.record(task, candidate, case, ahead)
         return recorded if isinstance(recorded, Stop) else self.build(recorded)
 
-    def record(self, task: Task, candidate: Candidate, case: InputCase) -> Recorded | Stop:
-        """Record for one case and check the rules; nothing is compiled. Raises as `prepare` does."""
+    def record(
+        self, task: Task, candidate: Candidate, case: InputCase, ahead: Sequence[InputCase] = ()
+    ) -> Recorded | Stop:
+        """Record for one case and check the rules; nothing is compiled. Raises as `prepare` does.
+
+        `ahead` are cases of other signatures that will be asked for if this one goes well.
+        """
         others = self._make_cases(task, CaseRequest(count=3, shapes=True)) if task.vary else []
-        recording = self._recordings.record(task, candidate, case, others)
+        recording = self._recordings.first(task, candidate, case, others, ahead)
         if isinstance(recording.plan, RecordFailure) and recording.plan.needs_values:
             recording = self._with_values(task, candidate, case)
         if isinstance(recording.plan, RecordFailure):

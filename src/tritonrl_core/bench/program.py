@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from tritonrl_core.bench import cpu_replay, estimate, facts
+from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.cpu_replay import Job, Outcome
 from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.forkserver import ForkServer
@@ -60,6 +61,7 @@ class Resources:
     references: References
     make_cases: MakeCases
     preparation: Callable[[], Prepares]
+    habit: Habit
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class LocalProgram:
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
-        return self._resources.make_cases(self._task, request)
+        return self._resources.habit.cases(self._task, request)
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
@@ -170,7 +172,9 @@ class LocalProgram:
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         found = self._recorded.get(shared) or self._recorded.get(own)
         if found is None:
-            found = self._resources.preparation().record(self._task, self._candidate, case)
+            after = self._resources.habit.after(self._task, case)
+            ahead = [item for item in after if content_key(item.signature) not in self._recorded]
+            found = self._resources.preparation().record(self._task, self._candidate, case, ahead)
             self._recorded[own if isinstance(found, Recorded) and found.for_one_case else shared] = found
         return found
 

@@ -6,7 +6,7 @@ For the trusted side: it imports no Triton and none of the stand-ins. `read_reco
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,6 +17,9 @@ from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
 from tritonrl_core.bench.report import clean
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Stage, Status
+
+FAILED = b'{"failure"'
+"""How a child's answer begins that is a failure and no plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,37 @@ def request_data(request: RecordRequest) -> dict[str, Any]:
     }
 
 
+def job_data(request: RecordRequest, ahead: Sequence[RecordRequest] = ()) -> bytes:
+    """A job for the recording child: one request, and what is to be recorded after it of the same candidate."""
+    data = request_data(request)
+    own = ("arguments", "other", "state", "training", "dtype")
+    data["ahead"] = [{name: part for name, part in request_data(later).items() if name in own} for later in ahead]
+    return json.dumps(data).encode()
+
+
+def requests_from(data: bytes, values: bytes | None = None) -> list[RecordRequest]:
+    """The requests of a job, the one that is asked for first."""
+    job = json.loads(data)
+    return [request_from(job, values), *(request_from({**job, **later}) for later in job.get("ahead", ()))]
+
+
+def joined_parts(parts: Sequence[bytes]) -> bytes:
+    """A child's answers to several requests, one after the other."""
+    return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+
+def split_parts(data: bytes) -> list[bytes]:
+    """What `joined_parts` joined, as far as it is there. Nothing in it is trusted."""
+    parts, place = [], 0
+    while place + 8 <= len(data):
+        size = int.from_bytes(data[place : place + 8], "little")
+        if size > len(data) - place - 8:
+            break
+        parts.append(data[place + 8 : place + 8 + size])
+        place += 8 + size
+    return parts
+
+
 def request_from(data: Mapping[str, Any], values: bytes | None = None) -> RecordRequest:
     """What `request_data` gave, in another process of ours; values travel apart."""
     gpu = {part.name: data["gpu"][part.name] for part in fields(GpuProperties)}
@@ -145,7 +179,7 @@ def failure_bytes(failure: RecordFailure) -> bytes:
 
 def read_recording(data: bytes, limits: PlanLimits | None = None) -> LaunchPlan | RecordFailure:
     """What a recording child sent, checked. Nothing in it is trusted."""
-    if data.startswith(b'{"failure"') and len(data) < 1 << 16:
+    if data.startswith(FAILED) and len(data) < 1 << 16:
         failure = _read_failure(data)
         if failure is not None:
             return failure

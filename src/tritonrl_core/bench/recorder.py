@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import random
 import sys
@@ -25,13 +26,15 @@ from tritonrl_core.bench.dispatch import Recorder
 from tritonrl_core.bench.explain import explain
 from tritonrl_core.bench.plan import LaunchPlan, encode
 from tritonrl_core.bench.record_request import (
+    FAILED,
     Arguments,
     RecordFailure,
     RecordRequest,
     TensorSpec,
     failure_bytes,
+    joined_parts,
     read_recording,
-    request_from,
+    requests_from,
 )
 from tritonrl_core.bench.record_session import MODULE, Judged, Session
 from tritonrl_core.bench.targets import GpuProperties, gpu_for
@@ -87,11 +90,24 @@ def warm() -> None:
         raise InfraError(f"the recorder does not work here: {answer.reason}")
 
 
-def run(request: int, values: int | None = None) -> bytes:
-    """One job of a warm worker: descriptors that hold `request_data` as JSON and, where they are needed, values."""
-    data = os.pread(request, os.fstat(request).st_size, 0)
-    known = None if values is None else os.pread(values, os.fstat(values).st_size, 0)
-    return record(request_from(json.loads(data), known))
+def run(job: int, other: int | None = None) -> bytes:
+    """One job of a warm worker: descriptors that hold `job_data`, and the values of its one request where they are
+    needed or, where more is recorded ahead, a byte that says how many recordings are done.
+    """
+    data = os.pread(job, os.fstat(job).st_size, 0)
+    if not json.loads(data).get("ahead"):
+        known = None if other is None else os.pread(other, os.fstat(other).st_size, 0)
+        return record(requests_from(data, known)[0])
+    assert other is not None
+    done = mmap.mmap(other, 1)  # a sandbox may let it write to no file
+    parts: list[bytes] = []
+    for request in requests_from(data):
+        torch.set_default_dtype(torch.float32)
+        parts.append(record(request))
+        done[0] = len(parts)
+        if parts[0].startswith(FAILED):
+            break
+    return joined_parts(parts)
 
 
 def _record(request: RecordRequest) -> LaunchPlan:

@@ -5,7 +5,6 @@ For the trusted side. Together with `binaries` it is all that happens to a candi
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import OrderedDict
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench import wire
+from tritonrl_core.bench.ahead import Ahead
 from tritonrl_core.bench.forkserver import RECORD, ForkServer, retry_once
 from tritonrl_core.bench.plan import LaunchPlan
 from tritonrl_core.bench.plan_check import PlanLimits
@@ -25,9 +25,10 @@ from tritonrl_core.bench.record_request import (
     RecordRequest,
     TensorSpec,
     foreign_part,
+    job_data,
     read_recording,
-    request_data,
     specify,
+    split_parts,
     storage_bytes,
     tensor_spec,
 )
@@ -65,6 +66,34 @@ class Recordings:
         self._lock = threading.Lock()
         self._shapes: OrderedDict[str, _Shapes] = OrderedDict()
         self._references: OrderedDict[str, Reference] = OrderedDict()
+        self._ahead: Ahead[Recording] = Ahead()
+
+    def first(
+        self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = (),
+        ahead: Sequence[InputCase] = (),
+    ) -> Recording:  # fmt: skip
+        """As `record`, but one that was made ahead will do; `ahead` are cases that are likely to be asked for next."""
+        known = self._ahead.take(_key(task, candidate, case))
+        if known is not None:
+            return known
+        if not ahead or not self._ahead.pays():
+            return self.record(task, candidate, case, others)
+        asked = (case, *ahead)
+        requests = [self.request(task, candidate, each, others) for each in asked]
+        done = wire.memfd("tritonrl-done", b"\0", fixed=False)
+        try:
+            result = self._run([wire.memfd("tritonrl-record", job_data(requests[0], requests[1:])), os.dup(done)])
+            if result.outcome != "ok" and wire.content(done) != b"\0":
+                # It ended in what nobody has asked for yet: that case will be judged by a recording of its own.
+                return self.record(task, candidate, case, others)
+        finally:
+            os.close(done)
+        parts = split_parts(result.payload) or [result.payload]
+        for later, request, part in zip(ahead, requests[1:], parts[1:], strict=False):
+            plan = self._read(part, request)
+            self._ahead.put(_key(task, candidate, later), Recording(plan, result.sandbox, 0.0))
+        plan = self._ended(result) or self._read(parts[0], requests[0])
+        return Recording(plan, result.sandbox, result.seconds)
 
     def record(
         self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = (),
@@ -76,19 +105,26 @@ class Recordings:
         a broken reference, `InfraError` for faults of ours.
         """
         request = self.request(task, candidate, case, others)
-        fds = [wire.memfd("tritonrl-record", json.dumps(request_data(request)).encode())]
+        fds = [wire.memfd("tritonrl-record", job_data(request))]
         if values is not None:
             fds.append(wire.memfd("tritonrl-values", values))
+        result = self._run(fds)
+        plan = self._ended(result) or self._read(result.payload, request)
+        return Recording(plan, result.sandbox, result.seconds)
+
+    def _run(self, fds: Sequence[int]) -> SandboxResult:
+        """One job; its descriptors are closed afterwards."""
         try:
-            result = retry_once(lambda: self._server.run(fds, self._limits))
+            return retry_once(lambda: self._server.run(fds, self._limits))
         finally:
             for fd in fds:
                 os.close(fd)
-        plan = self._ended(result) or read_recording(result.payload, self._plan_limits)
+
+    def _read(self, data: bytes, request: RecordRequest) -> LaunchPlan | RecordFailure:
+        """What a child sent for a request, checked."""
+        plan = read_recording(data, self._plan_limits)
         foreign = foreign_part(plan, request) if isinstance(plan, LaunchPlan) else ""
-        if foreign:
-            plan = RecordFailure(Status.CHEATED, Stage.RECORD, f"malformed launch plan: {foreign}")
-        return Recording(plan, result.sandbox, result.seconds)
+        return RecordFailure(Status.CHEATED, Stage.RECORD, f"malformed launch plan: {foreign}") if foreign else plan
 
     def values(self, task: Task, case: InputCase) -> bytes:
         """A case's values as the CPU makes them, for `record`. Raises `TaskError` for a broken reference."""
@@ -164,6 +200,10 @@ class Recordings:
             if len(self._references) > 256:
                 self._references.popitem(last=False)
         return self._references[task.key]
+
+
+def _key(task: Task, candidate: Candidate, case: InputCase) -> str:
+    return content_key(task.key, candidate.code, case.signature)
 
 
 def case_values(materials: Materials) -> bytes:

@@ -55,14 +55,14 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), list(fds)
 
 
-def memfd(name: str, data: bytes) -> int:
-    """A sealed, read-only anonymous file that holds `data`."""
+def memfd(name: str, data: bytes, *, fixed: bool = True) -> int:
+    """An anonymous file of this size that holds `data`; not `fixed`: its content may be written over."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALED | fcntl.F_SEAL_WRITE)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALED | (fcntl.F_SEAL_WRITE if fixed else 0))
     except BaseException:
         os.close(fd)
         raise
