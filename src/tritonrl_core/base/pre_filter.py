@@ -85,4 +85,5 @@ def _excerpt(code: str, line: int | None) -> str:
     lines = code.splitlines()
     if line is None or not 0 < line <= len(lines):
         return ""
-    return f": {lines[line - 1].strip()[:80]}"
+    shown = lines[line - 1].strip()[:80]
+    return ": " + "".join(char if char.isprintable() else " " for char in shown)

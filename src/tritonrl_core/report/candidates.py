@@ -165,7 +165,7 @@ def _timing(timing: Timing) -> dict[str, Any]:
 
 def _pack(data: Any) -> str:
     """JSON, gzip, base64: what the page's `unpack` reads. The same data gives the same text."""
-    plain = json.dumps(_finite(data), separators=(",", ":"), default=str, ensure_ascii=False).encode()
+    plain = json.dumps(_finite(data), separators=(",", ":"), default=str, ensure_ascii=False).encode(errors="replace")
     return base64.b64encode(gzip.compress(plain, compresslevel=LEVEL, mtime=0)).decode()
 
 
