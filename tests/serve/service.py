@@ -16,7 +16,7 @@ from tritonrl_core.serve.app import Served, make_app
 from tritonrl_core.serve.desk import Desk
 from tritonrl_core.serve.run import _server, open_store
 from tritonrl_core.testing import sample_score, sample_task
-from tritonrl_core.types import Candidate, Score, Task
+from tritonrl_core.types import Candidate, Score, Status, Task
 
 
 def main(port: int, folder: Path) -> None:
@@ -24,7 +24,8 @@ def main(port: int, folder: Path) -> None:
 
     def judge(task: Task, candidate: Candidate) -> Score:
         time.sleep(0.03)
-        score = replace(sample_score(), candidate=candidate, task_id=task.id, task_key=task.key)
+        status = next((one for one in (Status.WRONG, Status.INFRA) if one.value in candidate.code), Status.PASSED)
+        score = replace(sample_score(status), candidate=candidate, task_id=task.id, task_key=task.key)
         with (folder / "judged.txt").open("a") as file:
             file.write(candidate.code + "\n")
         return score

@@ -31,6 +31,7 @@ from tritonrl_core.serve.schema import (
     TaskDetail,
     TaskLine,
 )
+from tritonrl_core.tasks.prompts import chat_messages, compact_prompt
 from tritonrl_core.types import Score, Task
 
 MOST_BYTES = 32 << 20
@@ -52,6 +53,7 @@ class Served:
     bench: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
     accept_references: bool = False
+    delegation: str = "layout_only"
 
 
 class ProblemError(Exception):
@@ -106,7 +108,8 @@ def make_app(served: Served) -> FastAPI:
     @app.get(f"/{API}/tasks/{{task_id:path}}", dependencies=[Depends(allowed)], responses=problems)
     async def task(task_id: str) -> TaskDetail:
         found = _known_task(task_id, None, served)
-        return TaskDetail(**_line(found), prompt=found.prompt, source=found.source)
+        asked = {"messages": chat_messages(found, served.delegation), "compact": compact_prompt(found)}
+        return TaskDetail(**_line(found), prompt=found.prompt, source=found.source, **asked)
 
     @app.get(f"/{API}/health")
     async def health() -> Health:

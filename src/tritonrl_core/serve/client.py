@@ -35,12 +35,17 @@ COME_BACK = frozenset({429, 502, 503, 504})
 """Answers after which to ask again."""
 
 
+Job = tuple[Task | str, Candidate]
+"""A candidate for a task; a task by its name alone is whatever the service has under that name."""
+
+
 class RemoteVerifier:
     """Judges through a service as `Verifier` does here. Thread-safe.
 
-    Tasks are named, and their content is compared; with `references` their sources travel too (the service must accept
-    them). `reward` turns verdict and timing into reward parts by this side's own settings. Raises `UsageError` where
-    the service refuses what it is asked, `InfraError` where it stays away for longer than `patience_s`.
+    Tasks are named, and their content is compared, unless a name is all that is given; with `references` their sources
+    travel too (the service must accept them). `reward` turns verdict and timing into reward parts by this side's own
+    settings. Raises `UsageError` where the service refuses what it is asked, `InfraError` where it stays away for
+    longer than `patience_s`.
     """
 
     def __init__(
@@ -82,14 +87,32 @@ class RemoteVerifier:
         except (httpx.HTTPError, ValueError) as error:
             raise InfraError(f"{self.url} does not answer: {error}", remedy="Is `tritonrl serve` running?") from error
 
-    def verify(self, task: Task, code: str | Candidate) -> Score:
+    def tasks(self, split: str | None = None, level: int | None = None) -> list[dict[str, Any]]:
+        """The service's tasks: `id`, `key`, `level`, `family`, `split` of each."""
+        asked = {"split": split, "level": level}
+        return list(self._get("tasks", {name: value for name, value in asked.items() if value is not None}))
+
+    def task(self, name: str) -> dict[str, Any]:
+        """One of them, with `source`, and what a model is asked: `messages`, or `compact` as one short text."""
+        return dict(self._get(f"tasks/{name}"))
+
+    def _get(self, what: str, asked: Mapping[str, Any] | None = None) -> Any:
+        """Raises `UsageError` where the service refuses, `InfraError` where it does not answer."""
+        try:
+            answer = self._http.get(f"/{API}/{what}", params=asked)
+            if answer.status_code == 200:
+                return answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise InfraError(f"{self.url} does not answer: {error}", remedy="Is `tritonrl serve` running?") from error
+        refusal = _refusal(answer, self.url)
+        raise InfraError(str(refusal)) if isinstance(refusal, _AgainError) else refusal
+
+    def verify(self, task: Task | str, code: str | Candidate) -> Score:
         """Judge one candidate."""
         candidate = Candidate.from_code(code) if isinstance(code, str) else code
         return self.verify_batch([(task, candidate)])[0]
 
-    def verify_batch(
-        self, jobs: Sequence[tuple[Task, Candidate]], on_score: Callable[[int, Score], None] | None = None
-    ) -> list[Score]:
+    def verify_batch(self, jobs: Sequence[Job], on_score: Callable[[int, Score], None] | None = None) -> list[Score]:
         """Judge many at once, in the order of `jobs`; `on_score(index, score)` is called as verdicts come."""
         scores: list[Score | None] = [None] * len(jobs)
         for begin in range(0, len(jobs), self._chunk):
@@ -99,7 +122,7 @@ class RemoteVerifier:
                     on_score(index, score)
         return [score for score in scores if score is not None]
 
-    def _until_all(self, jobs: Sequence[tuple[Task, Candidate]], places: range) -> Iterator[tuple[int, Score]]:
+    def _until_all(self, jobs: Sequence[Job], places: range) -> Iterator[tuple[int, Score]]:
         missing = list(places)
         patience = _Patience(self._patience_s, self.url)
         while missing:
@@ -112,7 +135,7 @@ class RemoteVerifier:
             except _AgainError as again:
                 patience.wait(again)
 
-    def _ask(self, jobs: Sequence[tuple[Task, Candidate]]) -> Iterator[tuple[int, Score]]:
+    def _ask(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Score]]:
         """Scores as they come. Raises `_AgainError` where some are missing in the end."""
         body = {"items": [self._item(task, candidate) for task, candidate in jobs]}
         try:
@@ -129,8 +152,10 @@ class RemoteVerifier:
             raise _AgainError(f"{type(error).__name__}: {error}") from error
         raise _AgainError("the answer broke off")
 
-    def _item(self, task: Task, candidate: Candidate) -> dict[str, Any]:
+    def _item(self, task: Task | str, candidate: Candidate) -> dict[str, Any]:
         what = {"completion": candidate.text} if candidate.plan else {"code": candidate.code}
+        if isinstance(task, str):
+            return {"task_id": task, **what}
         if not self._references:
             return {"task_id": task.id, "task_key": task.key, **what}
         reference = {
@@ -141,9 +166,11 @@ class RemoteVerifier:
         }  # fmt: skip
         return {"reference": reference, **what}
 
-    def _own(self, score: Score, task: Task, candidate: Candidate) -> Score:
+    def _own(self, score: Score, task: Task | str, candidate: Candidate) -> Score:
         """The score under this side's names, and by this side's reward."""
-        own = replace(score, candidate=candidate, task_id=task.id, task_key=task.key, level=task.level)
+        own = replace(score, candidate=candidate)
+        if isinstance(task, Task):
+            own = replace(own, task_id=task.id, task_key=task.key, level=task.level)
         if self._reward is None:
             return own
         return replace(own, reward=reward_parts(own.verdict, own.timing, self._reward))
@@ -193,12 +220,13 @@ def _refusal(answer: httpx.Response, url: str) -> Exception:
 class RemoteReward:
     """A reward function for trainers that call one with completions: `total`, `correctness` or `speed`.
 
-    It can be pickled and holds no connection; each process opens its own. `tasks` maps a task's name to the task; the
-    trainer's dataset has the name in a column `task_id`. None means "left out" (a fault of the service's).
+    It can be pickled and holds no connection; each process opens its own. The trainer's dataset has the task's name in
+    a column `task_id`; `tasks` maps it to the task, whose content is compared then. None means "left out" (a fault of
+    the service's). Made for TRL's `reward_funcs`.
     """
 
     url: str
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, Task] | None = None
     part: str = "total"
     reward: RewardSettings | None = None
     patience_s: float = 600.0
@@ -212,12 +240,14 @@ class RemoteReward:
         from tritonrl_core.spans import parse_completion
 
         texts = [text if isinstance(text, str) else text[-1]["content"] for text in completions]
-        jobs = [(self.tasks[name], parse_completion(text)) for name, text in zip(task_id, texts, strict=True)]
+        tasks = self.tasks or {}
+        jobs = [(tasks.get(name, name), parse_completion(text)) for name, text in zip(task_id, texts, strict=True)]
         with RemoteVerifier(self.url, reward=self.reward, patience_s=self.patience_s) as verifier:
-            return [_part(score, self.part) for score in verifier.verify_batch(jobs)]
+            return [reward_part(score, self.part) for score in verifier.verify_batch(jobs)]
 
 
-def _part(score: Score, part: str) -> float | None:
+def reward_part(score: Score, part: str = "total") -> float | None:
+    """`total`, `correctness` or `speed` of a score's reward; None where it is left out."""
     parts = score.reward
     if parts.correctness is None:
         return None

@@ -98,8 +98,9 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
         run = open_store(store, preset.dump(), verifier.session.lock())
         desk = Desk(verifier.verify, run, capacity=where.capacity, workers=verifier.at_once)
         served = Served(
-            desk, all_tasks(preset), preset.name, run.verification, bench, where.token, where.accept_references
-        )
+            desk, all_tasks(preset), preset.name, run.verification, bench, where.token, where.accept_references,
+            preset.verifier.delegation,
+        )  # fmt: skip
         config = uvicorn.Config(
             make_app(served), host=where.host, port=where.port, log_level="warning", access_log=False,
             timeout_graceful_shutdown=GRACE_S, server_header=False, lifespan="off",

@@ -104,10 +104,12 @@ class TaskLine(BaseModel):
 
 
 class TaskDetail(TaskLine):
-    """A task with what a model is asked and what it is compared with."""
+    """A task with what it is compared with, and what a model is asked: in messages, or in few tokens."""
 
     prompt: str
     source: str
+    messages: list[dict[str, str]]
+    compact: str
 
 
 class Health(BaseModel):
