@@ -71,6 +71,7 @@ def summary(folder: Path) -> dict[str, Any]:
     held_out = {row["when"]: row for row in rows if row["stage"] == "eval"}
     figures = ("correct", "correct_low", "correct_high", "samples", "infra", "seconds")
     shown = [f"{kind}/{figure}" for kind in ("sampled", "greedy") for figure in figures]
+    shown += [f"sampled/correct_level_{level}" for level in (1, 2)]
     parts = ("step_time", "time/generation_s", "time/verification_s")
     return {
         "held_out": {when: {name: round(float(row[name]), 4) for name in shown} for when, row in held_out.items()},
@@ -89,7 +90,7 @@ def some_cores(cores: Sequence[int], each: int) -> list[list[int]]:
 def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Table:
     """One row a run that ended."""
     columns = ["curriculum", "seed", "before, T = 1", "after, T = 1", "before, greedy", "after, greedy",
-               "points a minute", "minutes", "of CPU"]  # fmt: skip
+               "level 1, T = 1", "level 2, T = 1", "points a minute", "minutes", "of CPU"]  # fmt: skip
     rows = []
     for one in sorted(found, key=lambda one: (one["arm"], one["seed"])):
         if {"before", "after"} <= one["held_out"].keys():
@@ -97,12 +98,21 @@ def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Tabl
             gain = 100 * (after["sampled/correct"] - before["sampled/correct"])
             rows.append(
                 [one["arm"], one["seed"], _share(before, "sampled"), _share(after, "sampled"), _share(before, "greedy"),
-                 _share(after, "greedy"), f"{60 * gain / one['train_s']:+.1f}", f"{one['wall_s'] / 60:.1f}",
+                 _share(after, "greedy"), *(_level(before, after, level) for level in (1, 2)),
+                 f"{60 * gain / one['train_s']:+.1f}", f"{one['wall_s'] / 60:.1f}",
                  f"{one['cpu_s'] / 60:.1f}"]
             )  # fmt: skip
-    notes = ["Held-out tasks, with 95 % intervals; points a minute are of training alone, at temperature 1"]
+    notes = [
+        "Held-out tasks, with 95 % intervals; points a minute are of training alone, at temperature 1",
+        f"Each run had {CORES} cores to itself and no GPU",
+    ]
     name = "nano-gain" if preset == "all_extensions" else f"nano-{preset}"
     return Table(name, columns, rows, command, notes)
+
+
+def _level(before: dict[str, float], after: dict[str, float], level: int) -> str:
+    name = f"sampled/correct_level_{level}"
+    return f"{100 * before[name]:.0f} → {100 * after[name]:.0f} %"
 
 
 def _share(figures: dict[str, float], kind: str) -> str:
