@@ -1,11 +1,13 @@
 """The comparison: right results in any honest order pass, one wrong element fails, zeros never pass."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from tritonrl_core.bench.tolerance import MOST, allowance, compare
 from tritonrl_core.types import Task
@@ -84,7 +86,7 @@ def test_clipped_and_saturated_rows_pass_in_another_order(name):
     for seed in range(4):
         g = generator(seed)
         a, b = torch.randn(600, 576, generator=g), torch.randn(576, 96, generator=g)
-        a[: 300] -= 0.2 * b.sum(1).sign()  # rows that lie far below zero, up to a few elements
+        a[:300] -= 0.2 * b.sum(1).sign()  # rows that lie far below zero, up to a few elements
         result = judge(function(in_blocks(a, b)), function(a.double() @ b.double()), function(a @ b))
         assert result.ok, (seed, result)
         assert result.error < 0.6
@@ -156,8 +158,12 @@ def test_one_element_off_by_a_thousandth_fails(seed, shape, exact_operator):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    seed=seeds, dtype=st.sampled_from(FLOATS), shape=st.sampled_from([(1,), (50,), (7, 9), (4, 33)]),
-    exponent=st.integers(-12, 12), noise=st.floats(0, 10), where=st.sampled_from(["all", "one", "row"]),
+    seed=seeds,
+    dtype=st.sampled_from(FLOATS),
+    shape=st.sampled_from([(1,), (50,), (7, 9), (4, 33)]),
+    exponent=st.integers(-12, 12),
+    noise=st.floats(0, 10),
+    where=st.sampled_from(["all", "one", "row"]),
 )
 def test_zeros_never_pass_where_something_is_expected(seed, dtype, shape, exponent, noise, where):
     g = generator(seed)
@@ -346,3 +352,35 @@ def test_a_result_that_underflows_may_be_zero_and_one_that_does_not_may_not(dtyp
     assert compare([zeros], [below], [below.to(dtype)]).ok
     above = torch.full((4, 32), least * 64, dtype=torch.float64)
     assert not compare([zeros], [above], [above.to(dtype)]).ok
+
+
+@pytest.mark.parametrize(
+    ("point", "shape"),
+    [
+        (lambda x: x.argmax(1), (4, 9)),
+        (lambda x: x.argmin(0, keepdim=True), (4, 9)),
+        (lambda x: x.argmax().reshape(1), (4, 9)),
+        (lambda x: x.argsort(1), (4, 9)),
+        (lambda x: x.topk(3, 1).indices, (4, 9)),
+    ],
+)
+def test_an_index_may_point_to_another_equal_value(point: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator)
+    constant = torch.ones(shape)
+    expected, other = point(constant), point(constant.flip(1)) * 0 + point(x)
+    if expected.shape[-1] == 9:
+        other = expected.flip(1)
+    assert compare([other], [expected], [expected], inputs=[constant]).ok
+    assert not compare([other], [expected], [expected]).ok or bool((other == expected).all())
+    wrong = (point(x) + 1) % 9
+    assert not compare([wrong], [point(x)], [point(x)], inputs=[x]).ok
+    assert not compare([expected + 36], [expected], [expected], inputs=[constant]).ok
+
+
+def test_integers_that_are_no_indices_must_be_equal() -> None:
+    x = torch.zeros(6, 8)
+    count = torch.full((6,), 5)
+    x[:, 0] = 1.0
+    x[:, 1] = -1.0
+    assert not compare([count + 1], [count], [count], inputs=[x]).ok

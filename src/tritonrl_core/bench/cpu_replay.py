@@ -57,18 +57,14 @@ class Outcome:
     digest: str = ""
 
 
-def replay(
-    job: Job, server: ForkServer, limits: Limits, *, launches: bool = True, poison: int = POISONS[0]
-) -> Outcome:
+def replay(job: Job, server: ForkServer, limits: Limits, *, launches: bool = True, poison: int = POISONS[0]) -> Outcome:
     """Replay a plan and judge what it left; without `launches` no kernel runs. Raises `InfraError`."""
     return retry_once(lambda: _attempt(job, server, limits, launches, poison))
 
 
 def right_without_launches(job: Job, server: ForkServer, limits: Limits) -> bool:
     """Whether the output is right, under both poisons, when no kernel runs."""
-    return all(
-        replay(job, server, limits, launches=False, poison=poison).status is Status.PASSED for poison in POISONS
-    )
+    return all(replay(job, server, limits, launches=False, poison=poison).status is Status.PASSED for poison in POISONS)
 
 
 def _attempt(job: Job, server: ForkServer, limits: Limits, launches: bool, poison: int) -> Outcome:
@@ -175,7 +171,7 @@ def _compared(job: Job, arena: Arena) -> Comparison:
     exact, native = job.prepared.exact, job.prepared.native
     return compare(
         got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision,
-        nearby=job.prepared.materials.nearby,
+        nearby=job.prepared.materials.nearby, inputs=list(named_inputs(job.prepared.materials.inputs).values()),
     )  # fmt: skip
 
 

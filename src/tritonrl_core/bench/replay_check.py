@@ -156,7 +156,7 @@ class Bench:
             compared = compare(
                 got, answers.exact, answers.native, job.task, job.case,
                 criterion=job.criterion, precision=job.precision, nearby=nearby,
-                elsewhere=job.large.elsewhere if job.large else (),
+                elsewhere=job.large.elsewhere if job.large else (), inputs=list(answers.inputs.values()),
             )  # fmt: skip
             own = [own_error(*pair) for pair in zip(answers.exact, answers.native, strict=True)] if job.large else []
             return {**_answer(compared), "own_error": own, "no_double": answers.no_double}

@@ -38,7 +38,8 @@ alone stands for another order of summation. Of a case that is too large to be w
 may be worse conditioned, and the largest for `M`.
 
 The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
-stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly.
+stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly; but
+indices of extremes or of an order may be others that point to equal values (`bench.pointers`).
 
 A step of the output (a rounded or quantised value, an index, a comparison) may fall on either side where the value
 that decides lies within rounding of it. So where only one element is wrong, or one in 64, the reference is asked again
@@ -58,6 +59,7 @@ import torch
 from torch import Tensor
 
 from tritonrl_core.bench.mismatch import mismatch_facts, shape_facts
+from tritonrl_core.bench.pointers import same_values
 from tritonrl_core.types import InputCase, Task, WorstElement
 
 REWORK = {
@@ -89,6 +91,8 @@ KERNELBENCH = {torch.float32: 1e-4, torch.float64: 1e-4}
 """`atol` = `rtol` of the `kernelbench` criterion; 1e-2 for everything narrower."""
 
 
+_INDICES = (torch.int64, torch.int32)
+
 Nearby = Callable[[], Sequence[Sequence[Tensor]]]
 
 OwnError = tuple[float, float]
@@ -117,6 +121,7 @@ def compare(
     precision: str = "ieee",
     nearby: Nearby | None = None,
     elsewhere: Sequence[OwnError | None] = (),
+    inputs: Sequence[Tensor] = (),
 ) -> Comparison:
     """Compare a candidate's outputs with the reference's, in order; the worst of them is the answer.
 
@@ -124,7 +129,7 @@ def compare(
     was on other cases, by output.
 
     `nearby` gives the reference's outputs in double precision for inputs that are a little off (above); it is called
-    where it can matter.
+    where it can matter. `inputs` are the tensors that indices may point into, as they were before the run.
 
     `criterion` is `default` (above) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or 1e-2 in half
     precision). `precision` is `ieee`, `tf32` or `half`: what float32 outputs are held to. The task's `tolerance`
@@ -139,8 +144,16 @@ def compare(
     tolerance = task.tolerance if task else None
     results = [
         _compare_one(
-            index, _real(mine), _real(exact), _real(native), tolerance, criterion, precision, nearby,
+            index,
+            _real(mine),
+            _real(exact),
+            _real(native),
+            tolerance,
+            criterion,
+            precision,
+            nearby,
             elsewhere[index] if index < len(elsewhere) else None,
+            inputs,
         )
         for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
     ]
@@ -199,13 +212,16 @@ def _half_step(dtype: torch.dtype) -> float:
 
 def _compare_one(
     index: int, got: Tensor, exact: Tensor, native: Tensor, tolerance: float | None, criterion: str, precision: str,
-    nearby: Nearby | None, elsewhere: OwnError | None = None,
+    nearby: Nearby | None, elsewhere: OwnError | None = None, inputs: Sequence[Tensor] = (),
 ) -> Comparison:  # fmt: skip
     if got.numel() == 0:
         return Comparison(True, 0.0)
     if not native.dtype.is_floating_point:
         wrong = (got != native) & (got != exact.to(native.dtype))
         error = torch.where(wrong, math.inf, 0.0).to(torch.float64)
+        equal = same_values(got, native, inputs) if native.dtype in _INDICES and bool(wrong.any()) else None
+        if equal is not None:
+            error = torch.where(equal, 0.0, error)
         result = _result(index, error, got, native, torch.zeros_like(error))
         for other in () if result.ok else _others(error, index, nearby):
             error = torch.where(got == other.to(native.dtype), 0.0, error)
@@ -325,5 +341,3 @@ def _unravel(place: int, shape: tuple[int, ...]) -> list[int]:
         place, rest = divmod(place, size)
         index.append(rest)
     return index[::-1]
-
-
