@@ -122,9 +122,10 @@ def _advance(
     """One step. `delegated` are buffers that ATen computed or selected: a launch that copies them has done
     nothing."""
     theirs, writes = frozenset(delegated), access(step, kernels).writes
+    touched = set(writes).union(*(written.copied | written.computed for written in writes.values()))
     before: dict[int, Reach] = {}
-    while before != reached:  # a launch may read what it has itself written
-        before = dict(reached)
+    while any(before.get(number) is not reached[number] for number in touched):  # a launch may read what it has written
+        before = {number: reached[number] for number in touched}
         for buffer, written in writes.items():
             copied = max((before[source] for source in written.copied), default=Reach.NOTHING)
             computed = max((before[source] for source in written.computed), default=Reach.NOTHING)
