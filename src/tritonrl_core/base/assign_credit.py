@@ -11,7 +11,5 @@ from tritonrl_core.types import Credit, Score
 
 def assign_credit(scores: Sequence[Score], settings: RewardSettings) -> list[Credit]:
     """Advantages of one group by the preset's reward settings."""
-    rules = CreditRules(
-        speed_from=settings.speed_from, merge_noise=settings.merge_noise, uniform=settings.uniform
-    )
+    rules = CreditRules(speed_from=settings.speed_from, merge_noise=settings.merge_noise, uniform=settings.uniform)
     return group_credit(scores, settings.alpha, rules)
