@@ -1,6 +1,6 @@
 """A training step on 1, 2 and 4 GPUs, with a real architecture: seconds, and completions a second.
 
-    python benchmarks/scaling_train.py [--ranks 1,2,4] [--launch ddp] [--prompts 4] [--tokens 128] [--steps 4]
+    python benchmarks/scaling_train.py [--ranks 1,2,4] [--launch ddp] [--prompts 4] [--tokens 128] [--model DIR]
 
 Each rank has the same number of prompts (weak scaling), eight completions each. Model and stand-in for what it would
 write are those of `step_split.py`; each rank judges its own share, on its own GPU and its share of the cores.
@@ -9,6 +9,7 @@ write are those of `step_split.py`; each rank judges its own share, on its own G
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import subprocess
@@ -33,44 +34,59 @@ def one_rank(options: argparse.Namespace) -> None:
     from tritonrl_core.train.run import train
     from tritonrl_core.verifier import Verifier
 
+    faulthandler.dump_traceback_later(options.limit_s, exit=True)  # where it hangs, if it does
+
     def open_scorer(preset: Preset, session: Any, known: Sequence[Any]) -> StandIn:
         return StandIn(Verifier(preset, session, known=known))
 
-    preset = preset_for(options.scratch / "model", options.tokens, options.steps, options.prompts, options.size)
-    train(preset, out=options.scratch / "run", open_scorer=open_scorer)
+    preset = preset_for(options.model, options.tokens, options.steps, options.prompts, options.size)
+    train(preset, out=options.run, open_scorer=open_scorer)
     PartialState().destroy_process_group()
 
 
-def measure(options: argparse.Namespace, ranks: int) -> dict[str, Any]:
-    """One run on so many GPUs, the first step left out."""
-    with tempfile.TemporaryDirectory() as scratch:
-        write_model(Path(scratch) / "model", options.layers, options.hidden, options.vocabulary)
-        names = ("tokens", "steps", "prompts", "size")
-        given = [part for name in names for part in (f"--{name}", str(getattr(options, name)))]
-        program = [__file__, *given, "--scratch", scratch]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-        if ranks == 1:
-            environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-        began = time.monotonic()
-        started = command(options.launch, ranks, program) if ranks > 1 else [sys.executable, *program]
-        done = subprocess.run(started, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        whole_s = round(time.monotonic() - began, 1)
-        rows = list(read_metrics(Path(scratch) / "run")) if done.returncode == 0 else []
-    if not rows:
-        sys.stderr.write(done.stderr[-3000:])
-        return {"ranks": ranks, "launch": options.launch, "failed": done.returncode, "run_s": whole_s}
+def make_model(options: argparse.Namespace) -> None:
+    """A folder with configuration, tokenizer and random weights, so that no rank need draw them."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if (options.model / "model.safetensors").exists():
+        return
+    write_model(options.model, options.layers, options.hidden, options.vocabulary)
+    torch.manual_seed(0)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(options.model), dtype=torch.bfloat16)
+    model.save_pretrained(options.model)
+
+
+def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, Any]:
+    """One run on so many GPUs, the first step left out. What the ranks say goes to a file beside the run."""
+    names = ("tokens", "steps", "prompts", "size", "limit_s", "model")
+    given = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
+    program = [__file__, *given, "--run", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    if ranks == 1:
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    began = time.monotonic()
+    started = command(options.launch, ranks, program) if ranks > 1 else [sys.executable, *program]
+    with folder.with_suffix(".log").open("w+") as said:
+        done = subprocess.run(started, env=environment, stdout=said, stderr=said)
+        said.seek(0)
+        words = said.read()
+    rows = list(read_metrics(folder))
     for row in rows:
         sys.stderr.write(json.dumps({key: row.get(key) for key in ("step", *SHOWN)}) + "\n")
-    figures = split(rows[1:] or rows)
+    told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "run_s": round(time.monotonic() - began, 1)}
+    if done.returncode or len(rows) < 2:
+        sys.stderr.write(words[-8000:])
+        return {**told, "failed": done.returncode, "steps_done": len(rows)}
+    figures = split(rows[1:])
     completions = ranks * options.prompts * GROUP
     return {
-        "ranks": ranks,
-        "launch": options.launch if ranks > 1 else "",
+        **told,
         "completions": completions,
         "tokens": options.tokens,
         **figures,
         "completions_per_s": round(completions / figures["step_s"], 2),
-        "run_s": whole_s,
     }
 
 
@@ -85,14 +101,22 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=1024)
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
-    parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help="where the random model is, or is to be put")
+    parser.add_argument(
+        "--limit-s", type=float, default=600.0, help="seconds after which a rank gives up and says where"
+    )
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.scratch:
+    if options.run:
         one_rank(options)
         return
-    for ranks in map(int, options.ranks.split(",")):
-        sys.stdout.write(json.dumps(measure(options, ranks)) + "\n")
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as scratch:
+        options.model = options.model or Path(scratch) / "model"
+        make_model(options)
+        for ranks in map(int, options.ranks.split(",") if options.ranks else ()):
+            told = measure(options, ranks, Path(scratch) / f"run-{ranks}")
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ steps on sampled ones, where the second rank ends its completions long before th
 
 from __future__ import annotations
 
+import faulthandler
 import importlib.util
 import json
 import sys
@@ -95,6 +96,7 @@ def sampled_steps(kit: Any, policy: Path, work: Path, device: str) -> dict[str, 
 
 
 def main(device: str, policy: Path, work: Path) -> None:
+    faulthandler.dump_traceback_later(150, exit=True)  # a rank that waits for ever says where, and ends
     kit = load_test_module("test_grpo")
     PartialState(cpu=device == "cpu")
     given = [given_step(kit, policy, work, device, part) for part in ("whole", "plan", "code")]
