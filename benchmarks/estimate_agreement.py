@@ -4,8 +4,9 @@
     python benchmarks/estimate_agreement.py estimate    # anywhere: build/estimate_agreement/estimated.jsonl
     python benchmarks/estimate_agreement.py table       # joins both, for `benchmarks/tables.py`
 
-Where nothing was measured here, `table` takes what was measured on an H200 (`agreement_h200/`), so that the estimate
-may be worked on without one: `estimate --tasks 3`, then `table`.
+Where nothing was measured here, `table` takes what is in `agreement_h200/`: `measured.jsonl`, of tasks on which the
+estimate's constants were chosen (`--tasks 3`), and `fresh_*.jsonl`, of other tasks (`--tasks 3 --after 3`), estimated
+before they were measured. `bench/agreement.py` holds the latter's figures.
 
 Tasks lie between the suite's two sizes, so that the CPU can replay them and a GPU has something to do. Each part goes
 on where it stopped, and stops after `--seconds`. The first figure is Spearman's rank correlation of estimated with
@@ -31,6 +32,7 @@ from typing import Any
 from kernel_variants import variants
 from tables import RESULTS, Machine, Table, save, this_machine
 
+from tritonrl_core.bench.agreement import ENOUGH
 from tritonrl_core.bench.local import open_local_bench
 from tritonrl_core.bench.resolve import resolve_spec
 from tritonrl_core.preset import load_preset
@@ -42,8 +44,7 @@ from tritonrl_core.types import Candidate, CaseRequest, Status, Task, TimingProt
 FOLDER = RESULTS.parent / "estimate_agreement"
 MEASURED = Path(__file__).resolve().parent / "agreement_h200"
 PROTOCOL = TimingProtocol(method="published", warmup=5, trials=30, captures=1)
-ENOUGH = 0.6
-"""The agreement from which on an estimate may enter a reward."""
+ALL = "all"
 
 FEWEST = 8
 """Kernels of a family below which no figure is given."""
@@ -68,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("measure", "estimate", "table"))
     parser.add_argument("--tasks", type=int, default=3, help="tasks of each family")
-    parser.add_argument("--after", type=int, default=0, help="leave out so many tasks of each family: others than before")
+    parser.add_argument("--after", type=int, default=0, help="leave out so many tasks of each family")
     parser.add_argument("--seconds", type=float, default=500.0, help="stop after so long")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     chosen = parser.parse_args()
@@ -155,25 +156,40 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def table(folder: Path) -> Table:
-    """Agreement by family, and of all together."""
-    source = folder if (folder / "measured.jsonl").exists() else MEASURED
-    measured = {row["name"]: row for row in rows(source / "measured.jsonl") if "speedup" in row}
-    estimated = {row["name"]: row for row in rows(folder / "estimated.jsonl") if "speedup" in row}
+    """Agreement by family and of all together: on tasks that no constant was chosen on, and beside it on the others."""
+    own = folder if (folder / "measured.jsonl").exists() and (folder / "estimated.jsonl").exists() else None
+    fresh = figures(own or MEASURED, "" if own else "fresh_")
+    chosen_on = figures(MEASURED, "")
+    lines: list[list[Any]] = []
+    for family in [*sorted(chosen_on.keys() | fresh.keys() - {ALL}), ALL]:
+        count, rank, within = fresh.get(family, (0, None, None))
+        earns = "yes" if rank is not None and within is not None and min(rank, within) >= ENOUGH else "no"
+        lines.append([family, count, rank, within, earns, *chosen_on.get(family, (0, None, None))])
+    columns = ["family", "kernels of fresh tasks", "rank correlation", "mean within a task", f"both at least {ENOUGH}",
+               "kernels the constants were chosen on", "rank correlation", "mean within a task"]  # fmt: skip
+    where = (own or MEASURED) / ("measured.machine.json" if own else "fresh_measured.machine.json")
+    machine = {"machine": load_machine(where)} if where.exists() else {}
+    return Table("estimate-agreement", columns, lines, "python benchmarks/estimate_agreement.py measure|estimate|table",
+                 **machine)  # fmt: skip
+
+
+def figures(folder: Path, prefix: str) -> dict[str, tuple[int, float | None, float]]:
+    """By family, and for `all`: kernels, the rank correlation over them (None for few) and its mean within a task."""
+    measured, estimated = (
+        {row["name"]: row for row in rows(folder / f"{prefix}{part}.jsonl") if "speedup" in row}
+        for part in ("measured", "estimated")
+    )
     families: dict[str, list[str]] = defaultdict(list)
     for name in sorted(measured.keys() & estimated.keys()):
         families[measured[name]["family"]].append(name)
-    lines: list[list[Any]] = []
-    for family, names in [*sorted(families.items()), ("all", [name for part in families.values() for name in part])]:
+        families[ALL].append(name)
+    found = {}
+    for family, names in families.items():
         rank = agreement(names, estimated, measured) if len(names) >= FEWEST else None
-        by_task = groupby(names, lambda name: name.partition(":")[0])
-        each = [agreement(list(part), estimated, measured) for _, part in by_task]
-        verdict = None if rank is None else "yes" if rank >= ENOUGH else "no"
-        lines.append([family, len(names), rank, verdict, sum(each) / len(each)])
-    command = "python benchmarks/estimate_agreement.py measure|estimate|table"
-    columns = ["family", "kernels", "rank correlation", f"at least {ENOUGH}", "mean within a task"]
-    where = source / "measured.machine.json"
-    machine = {"machine": load_machine(where)} if where.exists() else {}
-    return Table("estimate-agreement", columns, lines, command, **machine)
+        each = [agreement(list(part), estimated, measured)
+                for _, part in groupby(names, lambda name: name.partition(":")[0])]  # fmt: skip
+        found[family] = len(names), rank, sum(each) / len(each)
+    return found
 
 
 def agreement(names: Sequence[str], estimated: Mapping[str, Any], measured: Mapping[str, Any]) -> float:

@@ -57,11 +57,23 @@ def test_nothing_beats_the_tasks_own_roofline():
     assert roofline_us([tensor, tensor], H100) > 2 * tensor.nbytes / H100.dram_bandwidth * 1e6
 
 
-def test_it_is_marked_as_an_estimate_that_earns_nothing():
+def test_it_is_marked_as_an_estimate_and_as_uncertain_as_estimates_were():
     timing = estimate([launch()], [Work(1, 1, {}, 1)], [torch.zeros(1)], H100)
     assert (timing.clock, timing.estimated, timing.reward_allowed) == ("estimated", True, False)
-    assert timing.speedup_low == timing.speedup == timing.speedup_high
+    assert timing.speedup_high / timing.speedup == pytest.approx(timing.speedup / timing.speedup_low)
+    assert timing.speedup_high > 1.5 * timing.speedup
+    assert 0.2 < timing.facts["candidate_half_width"] < 1
     assert "not present" in timing.device
+
+
+def test_only_families_that_are_ranked_as_by_a_clock_may_be_rewarded():
+    def allowed(family):
+        return estimate([launch()], [Work(1, 1, {}, 1)], [torch.zeros(1)], H100, family).reward_allowed
+
+    assert allowed("matmul")
+    assert not allowed("reduction")  # ranked badly among tasks
+    assert not allowed("loss")  # ranked badly within a task
+    assert not allowed("sorting")  # never measured
 
 
 def test_a_fused_candidate_is_estimated_faster_than_eager_and_a_wasteful_one_slower():

@@ -29,12 +29,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 from torch import Tensor
 
+from tritonrl_core.bench.agreement import SCATTER, SCATTER_WITHIN, may_be_rewarded
 from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.facts import resident
+from tritonrl_core.bench.speed import Z
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Timing
 
@@ -63,10 +66,6 @@ OPERANDS = 8.0
 
 SPILLED = 3.0
 """How often a spilled register is moved in each round."""
-
-REWARD_ALLOWED = False
-"""An estimate may enter a reward only once its rank agreement with measured speedups on a GPU is shown to be 0.6 or
-more (docs/benchmarks.md). It is not shown yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +124,23 @@ def roofline_us(tensors: Sequence[Tensor], gpu: GpuProperties) -> float:
 
 
 def estimate(
-    candidate: Sequence[Work], reference: Sequence[Work], moved: Sequence[Tensor], gpu: GpuProperties
+    candidate: Sequence[Work], reference: Sequence[Work], moved: Sequence[Tensor], gpu: GpuProperties, family: str = ""
 ) -> Timing:
-    """Candidate against the eager reference. `moved` are the task's inputs, parameters and outputs."""
+    """Candidate against the eager reference. `moved` are the task's inputs, parameters and outputs.
+
+    The interval is as wide as estimates were off on tasks that they had not seen (`bench.agreement`); whether it may
+    enter a reward depends on the task's family.
+    """
     floor = roofline_us(moved, gpu)
     mine = max(microseconds(candidate, gpu), floor)
     theirs = max(microseconds(reference, gpu), floor)
     speedup = theirs / mine
     return Timing(
         candidate_us=(mine,), baseline_us={"eager": (theirs,)},
-        speedup=speedup, speedup_low=speedup, speedup_high=speedup,
-        device=f"{gpu.name} (not present)", method="model", clock="estimated", reward_allowed=REWARD_ALLOWED,
+        speedup=speedup, speedup_low=speedup * exp(-Z * SCATTER), speedup_high=speedup * exp(Z * SCATTER),
+        device=f"{gpu.name} (not present)", method="model", clock="estimated", reward_allowed=may_be_rewarded(family),
         notes=("estimated from the traffic of a replay on the CPU; not a measurement",),
+        facts={"candidate_half_width": Z * SCATTER_WITHIN},
     )  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class LocalProgram:
             raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
         prepared = self._resources.references.prepare(self._task, case)
         work = self._work(plan.ready, result.facts["launches"])
-        return estimate.estimate(work, prepared.eager_work, _moved(prepared), self._resources.gpu)
+        return estimate.estimate(work, prepared.eager_work, _moved(prepared), self._resources.gpu, self._task.family)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
         """The launch plan as plain data; {} where there is none."""
