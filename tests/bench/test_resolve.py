@@ -83,3 +83,14 @@ def test_ranks_of_one_machine_share_its_cores_and_gpus(monkeypatch):
     assert share(3, 16) == (1, (0,))
     assert share(1, 2, "verifier.gpus=[0]", "verifier.cpu_workers=7") == (7, (0,))
     assert [share(rank, 2, "verifier.gpus=[1,2]")[1] for rank in (0, 1)] == [(1,), (2,)]
+
+
+def test_a_bench_elsewhere_needs_no_gpu_here(monkeypatch):
+    """`gpus: []`: none of this machine's. The local bench then says that it has none."""
+    from tritonrl_core.bench.local import open_local_bench
+
+    monkeypatch.setattr(resolve, "visible_gpus", lambda: ())
+    spec = resolve_spec(preset("verifier.device=cuda", "verifier.gpus=[]", "verifier.target=sm_80"))
+    assert (spec.device, spec.target, spec.gpus) == ("cuda", "sm_80", ())
+    with pytest.raises(UsageError, match=r"verifier\.gpus is empty"):
+        open_local_bench(spec, lambda task, request: [])

@@ -38,7 +38,7 @@ def resolve_spec(preset: Preset) -> BenchSpec:
     settings = preset.verifier
     gpus = visible_gpus() if settings.device != "cpu" else ()
     device = ("cuda" if gpus else "cpu") if settings.device == "auto" else settings.device
-    if device == "cuda" and not gpus:
+    if device == "cuda" and not gpus and settings.gpus != ():
         raise UsageError(
             "verifier.device is `cuda` and the NVIDIA driver shows no GPU",
             remedy="Use `--device cpu` (training: `--set verifier.device=cpu`), or check `nvidia-smi` and its driver.",

@@ -14,10 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tritonrl_core.runs import Run
-from tritonrl_core.types import Candidate, Score, Status, Task
+from tritonrl_core.serve.known import KEPT, Key, Known
+from tritonrl_core.types import Candidate, Score, Task
 from tritonrl_core.verifier import as_repeat
 
-Key = tuple[str, str]
 Job = tuple[Task, Candidate]
 
 
@@ -47,15 +47,22 @@ class Counts:
 class Desk:
     """Takes jobs up to `capacity` unfinished ones and gives futures of their scores. Safe to call from many threads.
 
-    `judge` gives the score of one job and is called from `workers` threads.
+    `judge` gives the score of one job and is called from `workers` threads. `kept` verdicts stay in memory, all others
+    are read from the run's folder when they are asked for.
     """
 
     def __init__(
-        self, judge: Callable[[Task, Candidate], Score], run: Run, *, capacity: int = 4096, workers: int = 4
+        self,
+        judge: Callable[[Task, Candidate], Score],
+        run: Run,
+        *,
+        capacity: int = 4096,
+        workers: int = 4,
+        kept: int = KEPT,
     ) -> None:
         self.capacity = capacity
         self._judge, self._run = judge, run
-        self._done: dict[Key, Score] = {(score.task_key, score.candidate.key): score for score in run.known_scores()}
+        self._done = Known(run, kept)
         self._open: dict[Key, Future[Score]] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="desk")
@@ -100,8 +107,7 @@ class Desk:
         began = time.monotonic()
         try:
             score = self._judge(*job)
-            if score.verdict.status is not Status.INFRA:
-                self._run.append_score(score, stage="serve")
+            self._done.add(score)
         except BaseException:
             with self._lock:
                 self._open.pop(key, None)
@@ -111,8 +117,6 @@ class Desk:
             self._statuses[score.verdict.status.value] += 1
             self._seconds += time.monotonic() - began
             self._finished = [*self._finished[-99:], time.monotonic()]
-            if score.verdict.status is not Status.INFRA:
-                self._done[key] = score
         return score
 
     def _wait_for(self, places: int) -> float:
@@ -134,4 +138,5 @@ class Desk:
         """Finish what is in work and let go of the folder."""
         self.drain()
         self._pool.shutdown(wait=True)
+        self._done.close()
         self._run.close()
