@@ -180,3 +180,12 @@ def test_text_cut_anywhere_never_raises(cut):
     kernel, _ = flow_of(product, CASES[product][0])
     for text in (kernel.ttir[:cut], kernel.ttir[cut:], kernel.ttir[:cut] + "}}{{" + kernel.ttir[cut:]):
         assert kernel_flow(text, kernel.name, ("*fp32", "*fp32", "*fp32", "i32")) is not None
+
+
+def test_functions_that_call_one_another_twice_each_are_read_once():
+    calls = "    tt.call @f{0}(%p) : (!tt.ptr<f32>) -> ()\n"
+    inner = [2 * calls.format(n + 1) for n in range(60)] + [""]
+    parts = [f"  tt.func private @f{n}(%p: !tt.ptr<f32>) {{\n{twice}    tt.return\n  }}\n" for n, twice in enumerate(inner)]
+    body = "  tt.func public @k(%p: !tt.ptr<f32>) {\n" + calls.format(0) + "    tt.return\n  }\n"
+    flow = kernel_flow("module {\n" + body + "".join(parts) + "}\n", "k", ("*fp32",))
+    assert not flow.writes

@@ -110,3 +110,15 @@ def test_what_the_reference_changes_itself_is_not_held_against_anyone():
     run.settle()
     run()
     assert run.intact()
+
+
+def test_constants_and_scratch_are_put_back_though_no_step_is_said_to_write_there():
+    buffers = (*BUFFERS, Buffer(4, "constant", data=b"\1\2\3\4"))
+    plan = LaunchPlan("sm_90", "3.7.1", (), buffers, (X,), {}, (PACK,), (FILL,), (OUT,))
+    run = Replay(plan, [], CPU).place(Given([torch.arange(4.0)], [], {}), POISONS[0])
+    clean = Clean(run, keep_prologue=False)
+    run.scratch.append(torch.ones(3, dtype=torch.uint8))
+    run.arena.bytes_of(3).fill_(9)
+    clean()
+    assert run.arena.bytes_of(3).tolist() == [1, 2, 3, 4]
+    assert run.scratch[0].tolist() == [0, 0, 0]

@@ -1,8 +1,11 @@
 """Proof of work in the data flow: what PyTorch gathered is not earned by a kernel that copies it."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
-from tritonrl_core.bench.flow import Reach, reach, unearned_output
+from tritonrl_core.bench.flow import Reach, reach, right_only_by_launches, unearned_output, written_by_aten
 from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
 
 COPY = """module {
@@ -64,3 +67,20 @@ def test_what_torch_only_laid_out_may_be_copied():
 def test_a_kernel_that_writes_a_part_does_not_earn_the_rest():
     again = plan(GATHERED["gather"], Launch(0, (1, 1, 1), (TABLE, ROWS)), Launch(0, (1, 1, 1), (ROWS, OUT)))
     assert unearned_output(again, computes=False)
+
+
+def test_what_a_call_writes_is_not_for_a_plan_to_say():
+    silent = AtenCall("aten.copy_.default", (OUT, MORE), {}, ())
+    into = AtenCall("aten.mm.out", (ROWS, ROWS), {"out": OUT}, ())
+    largest = AtenCall("aten.max.dim_max", (ROWS, 1), {"max": OUT, "max_values": PLACES}, ())
+    assert [written_by_aten(call) for call in (silent, into)] == [{3}, {3}]
+    assert written_by_aten(largest) == {1, 3}
+    assert right_only_by_launches(plan(Launch(1, (1, 1, 1), (TABLE, OUT))))
+    assert not right_only_by_launches(plan(Launch(1, (1, 1, 1), (TABLE, OUT)), silent))
+
+
+def test_a_long_chain_of_launches_is_followed_quickly():
+    many = replace(plan(*[Launch(1, (1, 1, 1), (TABLE, OUT))] * 5000), buffers=BUFFERS + (Buffer(4, "alloc"),) * 40_000)
+    began = time.process_time()
+    assert unearned_output(many) == ""
+    assert time.process_time() - began < 5

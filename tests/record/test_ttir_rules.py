@@ -1,0 +1,75 @@
+"""What a kernel's text may not hold: operations that are none of Triton's, assembly beyond arithmetic."""
+
+import pytest
+
+from tritonrl_core.bench.ttir_rules import assembly_objection, objection
+
+TEXT = """module {
+  tt.func public @k(%x: !tt.ptr<f32> loc("x_ptr"(#loc))) attributes {noinline = false} {
+    %0 = tt.get_program_id x : i32 loc(#loc1)
+    %1 = "tt.reduce"(%2) <{axis = 0 : i32}> ({
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.addf %a, %b : f32 loc(callsite(#loc1 at #loc2))
+      tt.reduce.return %s : f32
+    }) : (tensor<16xf32>) -> f32
+    OWN
+    tt.return
+  }
+}
+#loc = loc("/some/where/llvm.x/candidate.py":12:0)
+"""
+
+
+def text(own: str) -> str:
+    return TEXT.replace("OWN", own)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "",
+        "ttg.barrier local",
+        "llvm.intr.assume %c : i1",
+        'tt.print " llvm.x " {hex = false} : %x : !tt.ptr<f32>',
+        'tt.assert %c, "not in [0, n) of gpu.x" : tensor<16xi1>',
+        '%v = tt.elementwise_inline_asm "cvt.rn.f16.f32 $0, $1;" {constraints = "=h,r", pure = true} %x : f32 -> f16',
+        '%v = tt.elementwise_inline_asm "{\\0A .reg .b32 t; // a note\\0A lop3.b32 t, $1, 7, 0, 0xc0; }" {} %x : f32',
+    ],
+)  # fmt: skip
+def test_what_triton_writes_keeps_the_rules(own: str) -> None:
+    assert objection(text(own)) == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "what"),
+    [
+        ("%own = ttg.global_scratch_alloc {nbytes = 64 : i32} : !tt.ptr<i8>", "operation ttg.global_scratch_alloc"),
+        ('%own = "ttg.global_scratch_alloc"() : () -> !tt.ptr<i8>', "operation ttg.global_scratch_alloc"),
+        ('%own = "ttg.global_scratch_alloc"  () : () -> !tt.ptr<i8>', "operation ttg.global_scratch_alloc"),
+        ('%own = "ttg\\2Eglobal_scratch_alloc"() : () -> !tt.ptr<i8>', "written in numbers"),
+        ("%m = ttg.local_alloc : () -> !ttg.memdesc<16xf32>", "operation ttg.local_alloc"),
+        ("%p = llvm.mlir.addressof @table : !llvm.ptr", "operation llvm.mlir.addressof"),
+        ('%v = "tt.elementwise_inline_asm"(%x) <{asm_string = "ld.global.b32 $0, [$1];"}> : () -> f32', "not written"),
+        ('%v = tt.elementwise_inline_asm "ld.shared.b32 $0, [0];" {pure = true} %x : f32', "with ld"),
+    ],
+)  # fmt: skip
+def test_what_would_outlive_a_launch_is_refused(own: str, what: str) -> None:
+    assert what in objection(text(own))
+
+
+@pytest.mark.parametrize(
+    ("assembly", "what"),
+    [
+        ("mov.b32 $0, $1; ret; } .global .b32 runs[9]; .func rest() {", "leaves its block"),
+        ("{ mov.b32 $0, $1;", "leaves its block"),
+        ("mov.u64 $0, %globaltimer;", "reads %globaltimer"),
+        ("mov.u32 $0, %clock;", "reads %clock"),
+        ("@p st.global.b32 [$0], $1;", "with st"),
+        ("/* mov */ atom.add.u32 $0, [$1], 1;", "with atom"),
+        (".shared .b32 kept[9];", "with .shared"),
+        ("mov.b32 $0, $1; // fine\nbar.sync 0;", "with bar"),
+        ("again: bra again;", "with again"),
+    ],
+)
+def test_assembly_works_on_registers_alone(assembly: str, what: str) -> None:
+    assert what in assembly_objection(assembly)
