@@ -26,6 +26,7 @@ from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
 
 MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
@@ -301,15 +302,22 @@ class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def reference_only_moves(task: Task, case: InputCase) -> bool:
     """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection.
 
-    Raises `TaskError` where the reference does not run.
+    Shapes tell, but where a value decides what runs. Raises `TaskError` where the reference does not run.
     """
-    materials = Reference(task).materialise(case)
-    seen = _Names()
-    with seen:
-        materials.expected("native")
+    try:
+        names = _operators(task, case, "meta")
+    except (TaskError, InfraError):
+        names = _operators(task, case, "cpu")
     moves = {"flip", "roll", "gather", "index", "index_select", "embedding", "tril", "triu", "repeat_interleave",
              "index_put", "_unsafe_index", "scatter", "take", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
              "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d"}  # fmt: skip
-    return all(
-        aten_ops.kind(name) in ("layout", "allocation") or aten_ops.base_name(name) in moves for name in seen.names
-    )
+    return all(aten_ops.kind(name) in ("layout", "allocation") or aten_ops.base_name(name) in moves for name in names)
+
+
+def _operators(task: Task, case: InputCase, device: str) -> set[str]:
+    """What a reference's forward runs on one case."""
+    materials = Reference(task).materialise(case, device)
+    seen = _Names()
+    with seen:
+        materials.expected("native")
+    return seen.names
