@@ -185,7 +185,8 @@ def test_text_cut_anywhere_never_raises(cut):
 def test_functions_that_call_one_another_twice_each_are_read_once():
     calls = "    tt.call @f{0}(%p) : (!tt.ptr<f32>) -> ()\n"
     inner = [2 * calls.format(n + 1) for n in range(60)] + [""]
-    parts = [f"  tt.func private @f{n}(%p: !tt.ptr<f32>) {{\n{twice}    tt.return\n  }}\n" for n, twice in enumerate(inner)]
+    frame = "  tt.func private @f{0}(%p: !tt.ptr<f32>) {{\n{1}    tt.return\n  }}\n"
+    parts = [frame.format(n, twice) for n, twice in enumerate(inner)]
     body = "  tt.func public @k(%p: !tt.ptr<f32>) {\n" + calls.format(0) + "    tt.return\n  }\n"
     flow = kernel_flow("module {\n" + body + "".join(parts) + "}\n", "k", ("*fp32",))
     assert not flow.writes
