@@ -65,3 +65,29 @@ def test_an_exact_operator_is_held_to_its_elements(product):
     leaky = torch.where(zeros, -1e-3, native)
     assert not compare([leaky], [native], [native], elsewhere=[own]).ok
     assert compare([native.clone()], [native], [native], elsewhere=[own]).ok
+
+
+@pytest.mark.parametrize("shape", [(40, 700), (9000,), (3, 5, 8)])
+def test_what_is_surely_right_is_right(shape, monkeypatch):
+    torch.manual_seed(1)
+    exact = torch.randn(shape, dtype=torch.float64)
+    native = exact.float()
+    near, off = native * (1 + 2e-5), native * (1 + 1e-3)
+    whole = {name: compare([got], [exact], [native]) for name, got in (("near", near), ("off", off))}
+    monkeypatch.setattr("tritonrl_core.bench.tolerance.MANY", 1)
+    quick = {name: compare([got], [exact], [native]) for name, got in (("near", near), ("off", off))}
+    assert (quick["near"].ok, quick["off"].ok) == (whole["near"].ok, whole["off"].ok) == (True, False)
+    assert whole["near"].error <= quick["near"].error <= 1
+    assert quick["off"] == whole["off"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_never_surely_right(value, monkeypatch):
+    exact = torch.ones(64, 64, dtype=torch.float64)
+    exact[3, 4] = value
+    native = exact.float()
+    wrong = native.clone()
+    wrong[5, 5] = 2.0
+    monkeypatch.setattr("tritonrl_core.bench.tolerance.MANY", 1)
+    assert compare([native.clone()], [exact], [native]).ok
+    assert not compare([wrong], [exact], [native]).ok

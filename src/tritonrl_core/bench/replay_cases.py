@@ -110,12 +110,13 @@ class Cases:
             wipe(given.inputs)
             return None
         answers = _answers(materials, None)
+        tensors = [*answers.exact, *answers.native, *answers.inputs.values(), *answers.state.values()]
+        if _nbytes([*tensors, *answers.after.values()]) > self._most_case:
+            self._remember(key, answers.after)
+            answers.wipe()
+            return None
         kept = _Kept(self._shelf, given, answers)
         answers.wipe()
-        if kept.nbytes > self._most_case:
-            self._remember(key, answers.after)
-            kept.remove()
-            return None
         self._kept[key] = kept
         while sum(item.nbytes for item in self._kept.values()) > self._most_kept and len(self._kept) > 1:
             self._kept.popitem(last=False)[1].remove()
