@@ -132,7 +132,10 @@ class Bed:
         self.samples: list[tuple[str, list[list[float]]]] = []
         cache = torch.cuda.get_device_properties(0).L2_cache_size
         self.flush = torch.empty(2 * cache, dtype=torch.uint8, device="cuda").zero_
-        self.processors = torch.cuda.get_device_properties(0).multi_processor_count
+        gpu = torch.cuda.get_device_properties(0)
+        self.processors = gpu.multi_processor_count
+        self.bandwidth = 2e3 * gpu.memory_clock_rate * gpu.memory_bus_width / 8
+        self.gpu = str(gpu.uuid)
         self.protocols = {
             "published": TimingProtocol("published", warmup=20, trials=100, trim=0.1),
             "adaptive": TimingProtocol("adaptive", warmup=20, trials=100, trim=0.1, ci=ci),
@@ -148,14 +151,14 @@ class Bed:
             x, y = (self.torch.rand(count, device="cuda") for _ in range(2))
             grid = (-(-count // 1024),)
             return lambda _keep=keep: self.kernels.stream[grid](x, y, count, BLOCK=1024), y
-        return Work(lane)
+        return Work(lane, 8 * count)
 
     def spin(self, rounds: int) -> Work:
         """`rounds` dependent multiplications in every lane of one program a multiprocessor."""
         def lane(number: int) -> tuple[Callable[[], Any], Any]:
             y = self.torch.empty(self.processors * 128, device="cuda")
             return lambda: self.kernels.spin[(self.processors,)](y, rounds, BLOCK=128), y
-        return Work(lane)
+        return Work(lane, 4 * 128 * self.processors)
 
     def time(self, method: str, work: Work) -> list[float]:
         """µs, milliseconds that the device was held, milliseconds of it in runs and flushes, runs."""
@@ -185,12 +188,15 @@ class Bed:
         return trimmed_mean(track.samples, protocol.trim), track.spent_us / 1e3, track.count
 
     def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
-        """The work captured at three places, its output overwritten and the cache flushed before each run."""
+        """The work captured at three places, as often at each as the replay worker would; before each run its output is
+        overwritten and the cache flushed."""
         from tritonrl_core.bench.contestants import captured
+        from tritonrl_core.bench.replay_time import COPIES, SHORT_US
         from tritonrl_core.bench.stopwatch import Lane
 
         lanes = []
-        for run, out in map(work.lane, range(3)):
+        copies = COPIES if events_inside and work.nbytes / self.bandwidth * 1e6 < SHORT_US else 1
+        for run, out in (place for place in map(work.lane, range(3)) for _ in range(copies)):
             def prepare(out: Any = out) -> None:
                 out.fill_(-1.0)
                 self.flush()
@@ -245,8 +251,9 @@ class Bed:
 class Work:
     """The same kernel on as many sets of buffers as asked for."""
 
-    def __init__(self, make: Callable[[int], tuple[Callable[[], Any], Any]]) -> None:
-        self.lane = make
+    def __init__(self, make: Callable[[int], tuple[Callable[[], Any], Any]], nbytes: int) -> None:
+        """`nbytes` is what the kernel moves at least."""
+        self.lane, self.nbytes = make, nbytes
 
 
 def burn(chosen: argparse.Namespace) -> None:
@@ -294,12 +301,13 @@ def load(chosen: argparse.Namespace) -> None:
 
 
 def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
+    from tritonrl_core.bench.gpu_state import others_on
     from tritonrl_core.bench.speed import trimmed_mean
     from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, doubt, race
 
     clock = DeviceClock(bed.flush)
     tracks = race([Contestant("candidate", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)
-    found = doubt(tracks, clock, 0.1)
+    found = doubt(tracks, clock, 0.1, others=others_on(bed.gpu))
     us = round(trimmed_mean(tracks["candidate"].samples, 0.1), 3)
     return {"us": us, "runs": tracks["candidate"].count, "foreign": found.foreign, "refused": bool(found.reason)}
 

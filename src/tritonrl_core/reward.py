@@ -23,7 +23,7 @@ from tritonrl_core.types import Credit, RewardParts, Score, Status, Timing, Verd
 EPSILON = 1e-4
 """Added to the deviation, as TRL does."""
 
-CHANCE = 0.01
+CHANCE = 0.002
 """How often a group of equal speeds may be taken for unequal."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tritonrl_core.bench.baselines import Baselines, baseline_key
-from tritonrl_core.bench.gpu_state import alone_on, gpu_state
+from tritonrl_core.bench.gpu_state import alone_on, gpu_state, others_on
 from tritonrl_core.errors import InfraError
 from tritonrl_core.testing.samples import sample_task
 from tritonrl_core.types import InputCase, TimingProtocol
@@ -98,6 +98,7 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(tmp_path):
 
 def test_a_gpu_that_is_not_there_has_no_state():
     assert gpu_state("00000000-0000-0000-0000-000000000000") == {}
+    assert others_on("00000000-0000-0000-0000-000000000000"), "who is on it, nobody knows"
 
 
 def test_the_first_to_ask_measures_and_the_others_wait_for_it():

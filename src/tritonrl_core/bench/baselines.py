@@ -19,7 +19,7 @@ from tritonrl_core.types import InputCase, Task, TimingProtocol, content_key
 
 Samples = list[list[float]]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def default_folder() -> Path:

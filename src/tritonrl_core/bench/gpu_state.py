@@ -1,4 +1,5 @@
-"""What the driver says of a GPU while it is timed, and the lock that keeps two processes from timing on it at once.
+"""What the driver says of a GPU while it is timed, who else is on it, and the lock that keeps two processes from timing
+on it at once.
 
 Asks NVML through ctypes; where the library or an answer is missing, that is said and nothing fails.
 """
@@ -28,6 +29,8 @@ REASONS = {
 
 POLL_S = 0.002
 
+_MOST_PROCESSES = 64
+
 
 def gpu_state(uuid: str) -> dict[str, Any]:
     """Clocks in MHz, what holds them down and the driver's version; {} where NVML does not say."""
@@ -46,6 +49,31 @@ def gpu_state(uuid: str) -> dict[str, Any]:
     if _ask("nvmlSystemGetDriverVersion", version, 80):
         state["driver"] = version.value.decode()
     return state
+
+
+class _Process(ctypes.Structure):
+    """NVML's `nvmlProcessInfo_t`."""
+
+    _fields_ = (("pid", ctypes.c_uint), ("used", ctypes.c_ulonglong), ("gi", ctypes.c_uint), ("ci", ctypes.c_uint))
+
+
+def others_on(uuid: str) -> bool:
+    """Whether processes that were not started by this one's parent have a context on the GPU; True where the driver
+    does not say, or knows processes by other numbers than we do."""
+    device, count, found = ctypes.c_void_p(), ctypes.c_uint(_MOST_PROCESSES), (_Process * _MOST_PROCESSES)()
+    known = _ask("nvmlDeviceGetHandleByUUID", f"GPU-{uuid.removeprefix('GPU-')}".encode(), ctypes.byref(device))
+    if not known or not _ask("nvmlDeviceGetComputeRunningProcesses_v3", device, ctypes.byref(count), found):
+        return True
+    mine = os.getppid()
+    return any(found[number].pid != os.getpid() and _parent(found[number].pid) != mine for number in range(count.value))
+
+
+def _parent(pid: int) -> int:
+    """A process's parent; 0 where there is no such process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _ask(name: str, *arguments: Any) -> bool:

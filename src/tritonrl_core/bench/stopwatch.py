@@ -28,6 +28,10 @@ CONTROL, CONTROL_US, LONG_US = 0.3, 8000.0, 200.0
 """Where runs take longer than `LONG_US`, flushes are timed for the share `CONTROL` of all runs' time and at least for
 `CONTROL_US`: work of others on the device shows there, because it is known how long a flush takes."""
 
+WATCH_US, INTERRUPTED = 30_000.0, 1.5
+"""Where another process has the device open, flushes are watched for so long after runs of at most `LONG_US`, which are
+seldom hit themselves: one millisecond of them that takes so many times the shortest was interrupted."""
+
 FOREIGN = 0.15
 """Share of the time between runs that others may have had the device before times count as not measured."""
 
@@ -237,32 +241,43 @@ class Doubt:
     reason: str
 
 
-def doubt(tracks: Mapping[str, Track], clock: DeviceClock, trim: float, name: str = "candidate") -> Doubt:
-    """Whether the device was ours while these times were taken, and whether those of the one named are steady."""
-    foreign = _foreign(list(tracks.values()), clock)
+def doubt(
+    tracks: Mapping[str, Track], clock: DeviceClock, trim: float, name: str = "candidate", *, others: bool = True
+) -> Doubt:
+    """Whether the device was ours while these times were taken, and whether those of the one named are steady.
+    `others`: whether other processes may be at work on it."""
+    found = list(tracks.values())
+    longest = max((sorted(track.samples)[track.count // 2] for track in found if track.count), default=0.0)
+    control = _control(clock, _watched_us(found, longest, others))
+    foreign = excess([track.gaps for track in found], control)
     width = relative_half_width(tracks[name].lanes, trim)
     reason = ""
-    if foreign > FOREIGN:
+    if longest <= LONG_US and interrupted(control):
+        reason = "another process is at work on the GPU"
+    elif foreign > FOREIGN:
         reason = f"other work had the GPU for {foreign:.0%} of the time between the runs"
     elif width > UNSTEADY:
         reason = f"the times vary so much that their mean is known to ±{width:.1%} only"
     return Doubt(round(foreign, 4), reason)
 
 
-def _foreign(tracks: Sequence[Track], clock: DeviceClock) -> float:
-    """The share of the time between runs that someone else had the device.
+def _watched_us(tracks: Sequence[Track], longest: float, others: bool) -> float:
+    """For how long flushes are to be timed without a break."""
+    if longest > LONG_US:
+        return max(CONTROL_US, CONTROL * sum(us for track in tracks for us in track.samples))
+    return WATCH_US if others else 0.0
 
-    What lies between two runs is always the same work: its median says how long it takes, its sum how long it took.
-    """
-    samples = [us for track in tracks for us in track.samples]
-    longest = max((sorted(track.samples)[track.count // 2] for track in tracks if track.count), default=0.0)
-    control = _control(clock, max(CONTROL_US, CONTROL * sum(samples))) if longest > LONG_US else []
-    return excess([track.gaps for track in tracks], control)
+
+def interrupted(control: Sequence[tuple[float, float]]) -> bool:
+    """Whether some flushes took much longer, for what they should, than others."""
+    shares = [took / should for took, should in control]
+    return bool(shares) and max(shares) > INTERRUPTED * min(shares)
 
 
 def excess(gaps: Sequence[Sequence[float]], control: Sequence[tuple[float, float]] = ()) -> float:
-    """By what share the gaps took longer than their medians say. `control` adds pairs of how long flushes took and
-    should have taken, in microseconds."""
+    """The share of the time between runs that someone else had the device: by how much the gaps took longer than their
+    medians say, because what lies between two runs is always the same work. `control` adds pairs of how long flushes
+    took and should have taken, in microseconds."""
     took = sum(got for got, _ in control)
     should = sum(expected for _, expected in control)
     for group in gaps:
@@ -275,6 +290,8 @@ def excess(gaps: Sequence[Sequence[float]], control: Sequence[tuple[float, float
 def _control(clock: DeviceClock, total_us: float) -> list[tuple[float, float]]:
     """Flushes timed for so long without a pause, a millisecond or so at a time: how long they took, and should take by
     what single ones take, which are so short that they are seldom hit."""
+    if not total_us:
+        return []
     single = sorted(lap.us for lap in clock.laps([Lane(clock.flush, lambda: None)] * 9))[4]
     each = max(1, int(1000 // single))
 
