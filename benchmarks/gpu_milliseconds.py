@@ -79,8 +79,7 @@ def measured(job: Any) -> list[Any]:
     """One row of the table."""
     import torch
 
-    from tritonrl_core.bench.device_memory import FLUSH_BYTES
-    from tritonrl_core.bench.replay_check import Bench
+    from tritonrl_core.bench.replay_check import FLUSH_BYTES, Bench
     from tritonrl_core.bench.replay_time import measure
     from tritonrl_core.types import TimingProtocol
 

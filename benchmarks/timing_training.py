@@ -76,10 +76,11 @@ def main() -> None:
     for size in (size for size in COUNTS if size <= chosen.most):
         (folder / f"noise_{size}.py").write_text(REFERENCE.format(count=size))
     tasks = load_tasks(folder)
-    for kind in chosen.kinds:
-        policy = by_heart(tasks, SOURCES[kind], chosen.out / f"policy-{kind}", chosen.lessons)
-        for rules, changes in (("noise-aware", ()), ("published", PUBLISHED)):
-            steps = chosen.steps if rules == "noise-aware" else 1
+    policies = {kind: by_heart(tasks, SOURCES[kind], chosen.out / f"policy-{kind}", chosen.lessons)
+                for kind in chosen.kinds}  # fmt: skip
+    for rules, changes in (("noise-aware", ()), ("published", PUBLISHED)):
+        steps = chosen.steps if rules == "noise-aware" else 1
+        for kind, policy in policies.items():
             began = time.perf_counter()
             found = one_run(preset(chosen, steps, changes), policy, chosen.out / f"run-{kind}-{rules}")
             line = {"candidates": kind, "rules": rules, **found, "seconds": round(time.perf_counter() - began, 1)}
@@ -141,12 +142,18 @@ def one_run(preset: Preset, policy: Path, out: Path) -> dict[str, Any]:
     rules = CreditRules(speed_from=reward.speed_from, merge_noise=reward.merge_noise)
     credits = {name: group_credit(group, reward.alpha, rules) for name, group in groups.items()}
     scores = [score for group in groups.values() for score in group]
+    heard = [
+        [(round(score.timing.speedup, 4), round(score.timing.facts["candidate_half_width"], 4)) for score in groups[name]
+         if score.timing is not None and "candidate_half_width" in score.timing.facts]
+        for name, group in credits.items() if any(credit.plan for credit in group)
+    ]  # fmt: skip
     return {
         "steps": summary.rl_steps, "groups": len(groups), "completions": len(scores),
         "correct": sum(score.verdict.correct is True for score in scores),
         "timed": sum(score.timing is not None and not score.timing.estimated for score in scores),
         "judged only once": sum(score.cached for score in scores),
         "groups with zero plan advantage": sum(not any(c.plan for c in group) for group in credits.values()),
+        "the others": heard[:8],
         "weights as before": same_weights(policy, summary.model),
         "statuses": sorted({f"{score.verdict.status}: {score.verdict.reason[:80]}" for score in scores}),
     }  # fmt: skip
