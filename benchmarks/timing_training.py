@@ -143,8 +143,8 @@ def one_run(preset: Preset, policy: Path, out: Path) -> dict[str, Any]:
     credits = {name: group_credit(group, reward.alpha, rules) for name, group in groups.items()}
     scores = [score for group in groups.values() for score in group]
     heard = [
-        [(round(score.timing.speedup, 4), round(score.timing.facts["candidate_half_width"], 4)) for score in groups[name]
-         if score.timing is not None and "candidate_half_width" in score.timing.facts]
+        [(round(score.timing.speedup, 4), round(score.timing.facts["candidate_half_width"], 4))
+         for score in groups[name] if score.timing is not None]
         for name, group in credits.items() if any(credit.plan for credit in group)
     ]  # fmt: skip
     return {
