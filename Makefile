@@ -13,7 +13,7 @@ STAMP := $(VENV)/.tritonrl-installed
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: integrity integrity-gpu help setup train test check lint test-gpu bench-gpu clean
+.PHONY: integrity integrity-gpu help setup train test check lint test-trainers test-gpu bench-gpu clean
 
 help:
 	@echo "make train     train the small model with every extension on (runs on a laptop)"
@@ -21,6 +21,7 @@ help:
 	@echo "make check     linters, types, and the slow tests"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make setup     only set up .venv"
+	@echo "make test-trainers  the adapters for verl and verifiers, against these packages"
 	@echo "make test-gpu  the tests that need an NVIDIA GPU, file by file (MINUTES=9: call again to go on)"
 	@echo "make bench-gpu the figures of docs/benchmarks.md that need one, piece by piece (PIECE=name, MINUTES=10)"
 
@@ -50,6 +51,21 @@ lint: setup
 
 check: lint
 	$(BIN)/python -m pytest -m "slow and not gpu" tests plugins
+
+# Other trainers want other versions of what is in .venv: each gets an environment of its own (verifiers 0.6 GB; verl borrows
+# torch from .venv).
+OTHERS := build/other-trainers
+
+test-trainers: setup
+	test -x $(OTHERS)/verifiers/bin/python || $(PYTHON) -m venv $(OTHERS)/verifiers
+	$(OTHERS)/verifiers/bin/python -m pip install --quiet verifiers==0.4.0
+	test -x $(OTHERS)/verl/bin/python || $(PYTHON) -m venv $(OTHERS)/verl
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(OTHERS)/verl/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/borrowed.pth
+	$(OTHERS)/verl/bin/python -m pip install --quiet --no-deps verl==0.9.1 'tensordict<=0.10' codetiming hydra-core omegaconf \
+		antlr4-python3-runtime==4.9.3 torchdata pylatexenc orjson cloudpickle pyvers importlib_metadata
+	VERL_PYTHON=$(CURDIR)/$(OTHERS)/verl/bin/python VERIFIERS_PYTHON=$(CURDIR)/$(OTHERS)/verifiers/bin/python \
+		$(BIN)/python -m pytest tests/serve/test_other_trainers.py
 
 test-gpu:
 	$(PY) benchmarks/bench_gpu.py --tests --minutes $(MINUTES)

@@ -143,3 +143,36 @@ def test_trl_itself_trains_with_the_reward(service, tmp_path: Path) -> None:
 
 def key(score: Score) -> tuple[str, str]:
     return score.task_key, score.candidate.key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plugins", ["[]", "[sandbox]"])
+def test_beyond_loopback_it_listens_where_candidates_are_confined_and_clients_known(plugins: str, tmp_path) -> None:
+    """`tritonrl serve` on every address: refused without a sandbox; with one, only the token's holder gets in."""
+    from tritonrl_plugin_sandbox.report import host_report
+
+    tier = host_report().tier if plugins == "[sandbox]" else "none"
+    token, port = "0123456789abcdef0123", free_port()
+    command = [*TRITONRL, "serve", *SHARED, "--set", f"plugins={plugins}", "--host", "0.0.0.0", "--port", str(port)]
+    environment = {**ENVIRONMENT, "TRITONRL_TOKEN": token}
+    with subprocess.Popen(
+        [*command, "--store", str(tmp_path / "store")], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        said = ""
+        while "listening" not in said and (line := process.stderr.readline()):
+            said += line
+        try:
+            if tier[:1] not in ("A", "B"):
+                assert process.wait(60) == 2
+                assert "can be reached from other machines, and candidates would run with sandbox" in said
+                return
+            assert "listening" in said
+            stranger = RemoteVerifier(f"http://127.0.0.1:{port}", token="wrong")
+            with stranger, pytest.raises(UsageError, match="a token is needed"):
+                stranger.tasks()
+            with RemoteVerifier(f"http://127.0.0.1:{port}", token=token) as known:
+                assert known.tasks()
+                assert known.health()["bench"]["sandbox"][:1] in ("A", "B")
+        finally:
+            process.terminate()
+            process.wait(60)
