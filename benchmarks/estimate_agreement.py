@@ -161,7 +161,7 @@ def table(folder: Path) -> Table:
     fresh = figures(own or MEASURED, "" if own else "fresh_")
     chosen_on = figures(MEASURED, "")
     lines: list[list[Any]] = []
-    for family in [*sorted(chosen_on.keys() | fresh.keys() - {ALL}), ALL]:
+    for family in [*sorted((chosen_on.keys() | fresh.keys()) - {ALL}), ALL]:
         count, rank, within = fresh.get(family, (0, None, None))
         earns = "yes" if rank is not None and within is not None and min(rank, within) >= ENOUGH else "no"
         lines.append([family, count, rank, within, earns, *chosen_on.get(family, (0, None, None))])
