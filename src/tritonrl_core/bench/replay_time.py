@@ -25,6 +25,7 @@ from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on, gpu_state, others_on
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
+from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.replay_check import Bench, Clock, Job, fault_boundary, same_bits
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
@@ -49,7 +50,11 @@ OTHER_SEED = 0x5EED
 DRIFT_RUNS = 12
 """Runs of a baseline whose times are known from before, to see whether they still hold."""
 
-WALL_RUNS = 15
+WALL_RUNS, WALL_S = 15, 0.3
+"""How often the reference is run by the host's clock, and after how many seconds in all no more."""
+
+LONG_S = 0.05
+"""A reference that takes longer is timed at one place in memory, where the case is large."""
 
 SHORT_US, COPIES = 8.0, 4
 """Work that moves its tensors in less than `SHORT_US` is captured `COPIES` times at each place: two graphs of the same
@@ -126,7 +131,12 @@ class _Heat:
             "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
             "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
         }  # fmt: skip
-        verdict = self._verdict(places, runners)
+        intact = self.bench.resident_intact() and all(runner.intact() for runner in runners)
+        # Graphs and references go: judging a large case needs their memory.
+        mine.clear()
+        baselines.clear()
+        runners.clear()
+        verdict = self._verdict(places, intact)
         clock.mark("verdict")
         self.facts["part_seconds"] = {name: round(value, 5) for name, value in clock.seconds.items()}
         return {
@@ -146,7 +156,7 @@ class _Heat:
         held = sum(tensor.untyped_storage().nbytes() for tensor in (*theirs.inputs, *theirs.state.values()))
         need = sum(buffer.nbytes for buffer in self.job.plan.buffers) + 3 * held
         free, _ = torch.cuda.mem_get_info(self.bench.device)
-        wanted = self.protocol.captures if self.graphs else 1
+        wanted = self.protocol.captures if self.graphs and not self._is_long(reference) else 1
         count = max(1, min(wanted, int(MOST_MEMORY * free // max(need, 1))))
         if count < wanted:
             self.notes.append(f"captured at {count} of {wanted} places in memory: more do not fit")
@@ -169,6 +179,17 @@ class _Heat:
             self.flush()
 
         return self._lanes("the candidate", prepare, lambda: placed.run(prologue=not packed))
+
+    def _is_long(self, reference: Materials) -> bool:
+        """Whether a run takes so long that where its memory lies does not matter; tried where the case is large."""
+        if self.job.large is None:
+            return False
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        with torch.no_grad():
+            reference.model(*reference.inputs)
+        torch.cuda.synchronize()
+        return time.perf_counter() - began > LONG_S
 
     def _asked(self) -> list[str]:
         """Baselines to run: those without known times, and the eager one to see whether its known times hold."""
@@ -249,24 +270,24 @@ class _Heat:
 
     # -- what was timed, was it right? ---------------------------------------------------------------------------------
 
-    def _verdict(self, places: Sequence[Placed], runners: Sequence[Runner]) -> dict[str, Any]:
-        """Status and reason of the last timed runs: their outputs, and the memory beside them."""
-        if not self.bench.resident_intact() or not all(runner.intact() for runner in runners):
+    def _verdict(self, places: list[Placed], intact: bool) -> dict[str, Any]:
+        """Status and reason of the last timed runs: their outputs, and the memory beside them. Lets go of `places`."""
+        if not intact:
             reason = "a kernel wrote to memory that it was not given, while it was timed"
             return {"status": Status.CHEATED, "reason": reason, "replace_worker": True}
-        first = [output.clone() for output in places[0].outputs()]
-        try:
-            for placed in places:
-                guards = placed.arena.guards_hold()
-                got = [output.clone() for output in placed.outputs()]
-                if guards and placed is not places[0] and all(map(same_bits, got, first)):
-                    continue
-                answer = self.bench.judge(self.job, placed, got, guards)
-                wipe(got)
-                if answer["status"] != Status.PASSED:
-                    return {"status": answer["status"], "reason": f"the output of a timed run: {answer['reason']}"}
-        finally:
-            wipe(first)
+        first = places[0].outputs()
+        places[1:] = [
+            placed for placed in places[1:]
+            if not (placed.arena.guards_hold() and all(map(same_bits, placed.outputs(), first)))
+        ]  # fmt: skip
+        if self.job.large is not None:
+            torch.cuda.empty_cache()
+        for placed in places:
+            got = [output.clone() for output in placed.outputs()]
+            answer = self.bench.judge(self.job, placed, got, placed.arena.guards_hold())
+            wipe(got)
+            if answer["status"] != Status.PASSED:
+                return {"status": answer["status"], "reason": f"the output of a timed run: {answer['reason']}"}
         return {"status": Status.PASSED, "reason": ""}
 
     def _floor_us(self) -> float | None:
@@ -302,4 +323,6 @@ def _wall_us(runner: Runner) -> float:
         runner()
         torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
+        if sum(times) > WALL_S:
+            break
     return round(median(times) * 1e6, 3)
