@@ -108,8 +108,10 @@ def make_app(served: Served) -> FastAPI:
     @app.get(f"/{API}/tasks/{{task_id:path}}", dependencies=[Depends(allowed)], responses=problems)
     async def task(task_id: str) -> TaskDetail:
         found = _known_task(task_id, None, served)
-        asked = {"messages": chat_messages(found, served.delegation), "compact": compact_prompt(found)}
-        return TaskDetail(**_line(found), prompt=found.prompt, source=found.source, **asked)
+        return TaskDetail(
+            **_line(found), prompt=found.prompt, source=found.source,
+            messages=chat_messages(found, served.delegation), compact=compact_prompt(found),
+        )  # fmt: skip
 
     @app.get(f"/{API}/health")
     async def health() -> Health:
