@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import threading
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import CodeType
 
 _lock = threading.Lock()
@@ -39,8 +39,11 @@ def _module_nodes(tree: ast.Module) -> list[ast.AST]:
     return _nodes(tree)
 
 
-_LEAVES = (ast.Name, ast.Constant)
-_BARE = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop)
+_PLAIN = frozenset({
+    "ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "asname", "module", "level", "conversion",
+    "simple", "is_async", "n", "s",
+})  # fmt: skip
+"""Fields that hold text, numbers, contexts or operators, whatever the node."""
 
 
 def _nodes(root: ast.AST) -> list[ast.AST]:
@@ -52,16 +55,20 @@ def _nodes(root: ast.AST) -> list[ast.AST]:
 
 def children(node: ast.AST) -> list[ast.AST]:
     """As `ast.iter_child_nodes`, without contexts and operators."""
-    if isinstance(node, _LEAVES):
-        return []
     found: list[ast.AST] = []
-    for name in node._fields:
+    for name in _fields(type(node)):
         value = getattr(node, name, None)
         if isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST) and not isinstance(part, _BARE)]
-        elif isinstance(value, ast.AST) and not isinstance(value, _BARE):
+            found += [part for part in value if isinstance(part, ast.AST)]
+        elif isinstance(value, ast.AST):
             found.append(value)
     return found
+
+
+@cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """Fields of a kind of node that may hold nodes."""
+    return () if kind is ast.Constant else tuple(name for name in kind._fields if name not in _PLAIN)
 
 
 def compile_tree(tree: ast.Module, filename: str) -> CodeType:
