@@ -82,8 +82,8 @@ PIECES = (
     Piece("golden refusals", "benchmarks/golden_refusals.py --device cuda --size full --runs 40 --seconds {240} "
           "--processes 4", ("golden-refusals-cuda-full",), 6),
     Piece("five inputs", "benchmarks/multi_input_cost.py --device cuda --kernels {40}", ("multi-input-cost-cuda",), 4),
-    Piece("funnel", "benchmarks/funnel_gain.py --device cuda --tasks {8} --rounds 2",
-          ("funnel-gain-cuda-young", "funnel-gain-cuda-young-kinds"), 4),
+    Piece("funnel", "benchmarks/funnel_gain.py --device cuda --mix nano --copies {4} --rounds 2",
+          ("funnel-gain-cuda-nano", "funnel-gain-cuda-nano-kinds"), 4),
     Piece("step split", "benchmarks/step_split.py --steps 2", (), 6, "step-split"),
     *(Piece(f"ablations, {what}", f"{ABLATIONS} run --arms {arms} --limit-s 540", (), 9.5)
       for what, arms in (("credit", "split_0.1,uniform_0.1,split_1.0,uniform_1.0"),
