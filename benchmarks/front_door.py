@@ -99,17 +99,22 @@ def steps(out: Path, count: int, device: str) -> Iterator[Step]:
     """All commands in order; later ones use what earlier ones left."""
     run, setting = out / "run", ("--set", f"verifier.device={device}")
     yield Step("doctor", ["doctor"], 0, this_device)
+    files = [str(out / name) for name in FILES]
+    how = ["--preset", "all_extensions", "--device", device, "--set", "verifier.timeout_s=8", "--json"]
+    yield Step("verify", ["verify", str(out / "reference.py"), *files, *how], 1, judged)
+    yield Step("verify, the good one", ["verify", str(out / "reference.py"), files[0], *how], 0, speed_of)
     yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
                          "--out", str(run)], 0, lambda text: trained(run, count))  # fmt: skip
+    yield from afterwards(run, out, device)
     model = run / "checkpoints/rl/final"
     for name, source in (("eval-trained", str(model)), ("eval-bundled", "nano")):
         yield Step(name, ["eval", "--preset", "all_extensions", *setting, "--model", source, "--samples", "2",
                           "--out", str(out / name)], 0, lambda text, folder=out / name: evaluated(folder))  # fmt: skip
     yield Step("compare", ["eval", "compare", str(out / "eval-bundled"), str(out / "eval-trained")], 0, compared)
-    files = [str(out / name) for name in FILES]
-    how = ["--preset", "all_extensions", "--device", device, "--set", "verifier.timeout_s=8", "--json"]
-    yield Step("verify", ["verify", str(out / "reference.py"), *files, *how], 1, judged)
-    yield Step("verify, the good one", ["verify", str(out / "reference.py"), files[0], *how], 0, speed_of)
+
+
+def afterwards(run: Path, out: Path, device: str) -> Iterator[Step]:
+    """What is done with a run that has ended."""
     yield Step("report", ["report", str(run)], 0, lambda text: page(run / "report.html"))
     yield Step("reverify", ["reverify", str(run), "--status", "PASSED", "--limit", "100", "--json"], 0,
                lambda text: f"{len(json.loads(text))} judged differently")  # fmt: skip

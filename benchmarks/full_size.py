@@ -39,8 +39,11 @@ GROWING = ("ROWS", "TOKENS", "BATCH", "M")
 """The constant that grows: the first of these that a task has."""
 
 COMPUTING = ("matmul", "convolution", "attention", "fused_matmul", "fused_images", "fused_attention")
+SLOW = ("softmax_columns",)
+"""Tasks whose reference PyTorch runs so slowly that its nine runs would take longer than a verdict may (0.3 s each)."""
+
 MOST_IN = {True: 5 << 28, False: 4 << 30}
-"""Bytes of inputs of a large task, whether it computes much for each byte or not."""
+"""Bytes of inputs of a large task: where much is computed for each byte or the reference is slow, and elsewhere."""
 
 MOST_OUT = 4 << 30
 MOST_SECONDS = 3.0
@@ -66,7 +69,7 @@ def enlarged(operator: Operator) -> Operator | None:
     inputs, outputs = bytes_of(operator.task("full"))
     twice = bytes_of(replace(operator, full={**operator.full, name: times(operator.full[name], 2)}).task("full"))
     more_in, more_out = twice[0] - inputs, twice[1] - outputs
-    most = MOST_IN[operator.family in COMPUTING]
+    most = MOST_IN[operator.family in COMPUTING or operator.name in SLOW]
     room = [(most - inputs, more_in), (MOST_OUT - outputs, more_out)]
     factor = int(min((left / more for left, more in room if more), default=0))
     if factor < 1:

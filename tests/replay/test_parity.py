@@ -30,12 +30,17 @@ def test_the_corpus_has_samples_of_each_kind_under_names_of_their_own():
     assert set(DIFFERENCES) <= set(names)
 
 
+PARTS = 4
+
+
 @pytest.mark.gpu
-@pytest.mark.timeout(900)
-def test_statuses_are_the_same_on_both_devices_but_for_the_list():
-    samples = parity_corpus.corpus()
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_statuses_are_the_same_on_both_devices_but_for_the_list(part):
+    samples = parity_corpus.corpus()[part::PARTS]
+    listed = set(DIFFERENCES) & {sample.name for sample in samples}
     on_gpu, on_cpu = (parity_corpus.judged(device, samples) for device in ("cuda", "cpu"))
     differing = {name: (on_cpu[name], on_gpu[name]) for name in on_gpu if on_cpu[name][0] != on_gpu[name][0]}
     unlisted = [f"{name}: CPU {cpu}, GPU {gpu}" for name, (cpu, gpu) in differing.items() if name not in DIFFERENCES]
     assert not unlisted, "\n".join(unlisted)
-    assert not set(DIFFERENCES) - set(differing), "these differ no longer: take them off the list"
+    assert not listed - set(differing), "these differ no longer: take them off the list"
