@@ -79,8 +79,9 @@ PIECES = (
           "--into docs/integrity.md", (), 1),
     Piece("mutants", "benchmarks/mutants.py --device cuda --count 560 --runs 0 --seconds {400}",
           ("mutants-cuda-kind", "mutants-cuda-family"), 9),
-    Piece("golden refusals", "benchmarks/golden_refusals.py --device cuda --size full --runs 40 --seconds {240} "
-          "--processes 4", ("golden-refusals-cuda-full",), 6),
+    *(Piece(f"golden refusals, {level}", "benchmarks/golden_refusals.py --device cuda --size full --runs 200 "
+            f"--seconds {{240}} --processes 8 --only {level}_", (f"golden-refusals-cuda-full-{level}",), 6)
+      for level in ("l1", "l2")),
     Piece("five inputs", "benchmarks/multi_input_cost.py --device cuda --kernels {40}", ("multi-input-cost-cuda",), 4),
     Piece("funnel", "benchmarks/funnel_gain.py --device cuda --mix nano --copies {4} --rounds 2",
           ("funnel-gain-cuda-nano", "funnel-gain-cuda-nano-kinds"), 4),
