@@ -47,8 +47,8 @@ EAGER_ELEMENTS = 1024
 """Elements of one program of four warps, where PyTorch works element by element."""
 
 LAUNCH_US, NEXT_US = 4.5, 0.7
-"""What the first launch of a graph costs before any work is done, and each one behind it. By the clock of `replay_time`,
-which has its events in the graph: between two events with nothing between them it sees 2.9 µs."""
+"""What the first launch of a graph costs before any work is done, and each one behind it. By the clock of
+`replay_time`, whose events are in the graph: with nothing between them they are 2.9 µs apart."""
 
 WAIT_US, COLD_US = 0.55, 0.3
 """How long a program waits for one round of loads, and how much longer where they come from DRAM."""
