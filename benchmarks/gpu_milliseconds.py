@@ -121,7 +121,7 @@ def profiled(work: Any, names: list[str]) -> tuple[Counter[str], Any]:
     parts: Counter[str] = Counter()
     for event in seen.events():
         if str(event.device_type).endswith("CUDA"):
-            parts[part_of(event.name, names)] += event.device_time / 1e3
+            parts[part_of(event.name, names)] += event.time_range.elapsed_us() / 1e3
     return Counter({name: round(value, 3) for name, value in parts.items()}), result
 
 
