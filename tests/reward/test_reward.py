@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tritonrl_core.bench.agreement import SCATTER_WITHIN
 from tritonrl_core.reward import (
     EPSILON,
     CreditRules,
@@ -176,3 +177,16 @@ def test_what_is_uncertain_about_a_shared_baseline_does_not_hide_a_difference() 
     assert fast.plan > 0 > slow.plan
     assert not any(credit.plan for credit in group_credit([at(1.01, 20.0), at(1.0, 20.0)], 0.1, rules))
     assert not any(credit.plan for credit in group_credit([at(1.1, 20.0), at(1.0, 21.0)], 0.1, rules))
+
+
+def test_estimates_teach_only_where_they_differ_by_more_than_they_are_off() -> None:
+    def computed(speedup: float) -> Score:
+        known = replace(timing(speedup, low=speedup / 2, high=speedup * 2), clock="estimated",
+                        baseline_us={"eager": (10.0,)}, facts={"candidate_half_width": 1.96 * SCATTER_WITHIN})  # fmt: skip
+        settings = Settings(speed=Speed("linear", estimated=True))
+        return replace(score(1.0, None, known), reward=reward_parts(Verdict(Status.PASSED, Stage.FULL), known, settings))
+
+    rules = CreditRules(merge_noise=True)
+    assert not any(credit.plan for credit in group_credit([computed(1.0), computed(1.3)], 0.1, rules))
+    fast, slow = group_credit([computed(3.0), computed(1.0)], 0.1, rules)
+    assert fast.plan > 0 > slow.plan
