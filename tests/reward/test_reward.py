@@ -180,11 +180,13 @@ def test_what_is_uncertain_about_a_shared_baseline_does_not_hide_a_difference() 
 
 
 def test_estimates_teach_only_where_they_differ_by_more_than_they_are_off() -> None:
+    wanted, passed = Settings(speed=Speed("linear", estimated=True)), Verdict(Status.PASSED, Stage.FULL)
+
     def computed(speedup: float) -> Score:
-        known = replace(timing(speedup, low=speedup / 2, high=speedup * 2), clock="estimated",
-                        baseline_us={"eager": (10.0,)}, facts={"candidate_half_width": 1.96 * SCATTER_WITHIN})  # fmt: skip
-        settings = Settings(speed=Speed("linear", estimated=True))
-        return replace(score(1.0, None, known), reward=reward_parts(Verdict(Status.PASSED, Stage.FULL), known, settings))
+        known = timing(speedup, low=speedup / 2, high=speedup * 2)
+        facts = {"candidate_half_width": 1.96 * SCATTER_WITHIN}
+        known = replace(known, clock="estimated", baseline_us={"eager": (10.0,)}, facts=facts)
+        return replace(score(1.0, None, known), reward=reward_parts(passed, known, wanted))
 
     rules = CreditRules(merge_noise=True)
     assert not any(credit.plan for credit in group_credit([computed(1.0), computed(1.3)], 0.1, rules))
