@@ -1,11 +1,14 @@
 """Timing on a GPU: what is measured is the work, whatever the kernel does to look faster."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from statistics import median
 
 import pytest
 
 from tritonrl_core.bench.baselines import Baselines
+from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Candidate, Status, Task, TimingProtocol
 
 pytestmark = pytest.mark.gpu
@@ -92,6 +95,39 @@ def test_the_cache_is_cold(clock):
     source = SOURCE.replace("1 << 24", "1 << 22")
     timing = clock(source=source)
     assert median(timing.candidate_us) > timing.facts["floor_us"]
+
+
+def test_short_work_is_captured_several_times_at_each_place(clock):
+    timing = clock(source=SOURCE.replace("1 << 24", "1 << 20"))
+    assert (timing.facts["captures"], timing.facts["graphs"]) == (3, 12)
+    assert clock().facts["graphs"] == 3
+
+
+BURN = """
+import torch
+a = torch.randn(4096, 4096, device="cuda")
+torch.cuda.synchronize()
+print("ready", flush=True)
+while True:
+    for _ in range(20):
+        a = torch.tanh(a @ a)
+    torch.cuda.synchronize()
+"""
+
+
+def test_beside_a_process_at_work_short_kernels_are_not_measured(clock):
+    source = SOURCE.replace("1 << 24", "1 << 20")
+    quiet = clock(source=source)
+    other = subprocess.Popen([sys.executable, "-c", BURN], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        with pytest.raises(InfraError, match="could not measure"):
+            clock(source=source)
+    finally:
+        other.kill()
+        other.wait()
+    assert median(clock(source=source).candidate_us) == pytest.approx(median(quiet.candidate_us), rel=0.1)
 
 
 UNCAPTURABLE = {
