@@ -58,22 +58,23 @@ class _Process(ctypes.Structure):
 
 
 def others_on(uuid: str) -> bool:
-    """Whether processes that were not started by this one's parent have a context on the GPU; True where the driver
-    does not say, or knows processes by other numbers than we do."""
+    """Whether processes other than this one and its like, started by the same parent, have a context on the GPU; True
+    where the driver does not say, or knows processes by other numbers than we do."""
     device, count, found = ctypes.c_void_p(), ctypes.c_uint(_MOST_PROCESSES), (_Process * _MOST_PROCESSES)()
     known = _ask("nvmlDeviceGetHandleByUUID", f"GPU-{uuid.removeprefix('GPU-')}".encode(), ctypes.byref(device))
     if not known or not _ask("nvmlDeviceGetComputeRunningProcesses_v3", device, ctypes.byref(count), found):
         return True
-    mine = os.getppid()
-    return any(found[number].pid != os.getpid() and _parent(found[number].pid) != mine for number in range(count.value))
+    mine = _who(os.getpid())
+    return any(found[number].pid != os.getpid() and _who(found[number].pid) != mine for number in range(count.value))
 
 
-def _parent(pid: int) -> int:
-    """A process's parent; 0 where there is no such process."""
+def _who(pid: int) -> tuple[str, tuple[bytes, ...]]:
+    """A process's parent, and how its command begins (a worker's: interpreter, `-m`, module); empty if it is gone."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        return parent, tuple(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:3])
+    except (OSError, IndexError):
+        return "", ()
 
 
 def _ask(name: str, *arguments: Any) -> bool:
