@@ -10,6 +10,7 @@ import ast
 import threading
 from functools import cache, lru_cache
 from types import CodeType
+from typing import Any
 
 _lock = threading.Lock()
 
@@ -56,7 +57,8 @@ def _nodes(root: ast.AST) -> list[ast.AST]:
 def children(node: ast.AST) -> list[ast.AST]:
     """As `ast.iter_child_nodes`, without contexts and operators."""
     found: list[ast.AST] = []
-    for name in _fields(type(node)):
+    kind: Any = type(node)
+    for name in _fields(kind):
         value = getattr(node, name, None)
         if isinstance(value, list):
             found += [part for part in value if isinstance(part, ast.AST)]
@@ -66,7 +68,7 @@ def children(node: ast.AST) -> list[ast.AST]:
 
 
 @cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     """Fields of a kind of node that may hold nodes."""
     return () if kind is ast.Constant else tuple(name for name in kind._fields if name not in _PLAIN)
 
