@@ -85,10 +85,11 @@ def test_another_length_may_be_another_block_but_no_other_number() -> None:
     assert "text of kernel k" in computed_in_python(answer, other, BOTH, lengths=True)
 
 
-def test_lengths_are_integers_beside_data() -> None:
+def test_lengths_come_from_integers_and_are_few() -> None:
     assert BOTH.has_lengths
     assert not FLOATS.has_lengths
-    assert not Given([torch.tensor([3, 5])]).has_lengths
+    one, other = plan(*range(1000)), plan(*range(1000, 2000))
+    assert "no sizing" in computed_in_python(one, other, BOTH, lengths=True)
 
 
 def test_other_values_keep_the_integers() -> None:

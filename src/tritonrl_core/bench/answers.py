@@ -26,6 +26,9 @@ from tritonrl_core.bench.record_request import RecordRequest, TensorSpec, specs_
 _LITERAL = re.compile(r"\b0x[0-9A-Fa-f]+\b|(?<![\w.%#])-?\d+\.\d+(?:e[+-]?\d+)?|(?<![\w.%#])-?\d+(?![\w.])")
 """Numbers in TTIR: bits, decimals, integers; not those in names and types."""
 
+MOST_LENGTHS = 256
+"""Integers of one plan that may follow from integers of the inputs: some for each length that a program may read."""
+
 _LOCATION = re.compile(r"^#loc.*$|\bloc\((?:[^()]|\([^()]*\))*\)", re.MULTILINE)
 
 
@@ -37,9 +40,8 @@ class Given:
 
     @property
     def has_lengths(self) -> bool:
-        """Whether there are integers that lengths may be read from, beside data that they are the lengths of."""
-        kinds = [tensor.is_floating_point() or tensor.is_complex() for tensor in self.tensors]
-        return any(kinds) and any(_is_whole(tensor.dtype) for tensor in self.tensors)
+        """Whether there are integers that lengths may be read from."""
+        return any(_is_whole(tensor.dtype) for tensor in self.tensors)
 
     def holds(self, value: float) -> bool:
         """Whether one of the values is this one."""
@@ -94,11 +96,16 @@ def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, *, len
     mine, theirs = list(_numbers(one)), list(_numbers(other))
     if [(n.where, type(n.value)) for n in mine] != [(n.where, type(n.value)) for n in theirs]:
         return "" if lengths else "what it launches depends on the values of its inputs, which Python read"
+    sizes: set[int] = set()
     for number, again in zip(mine, theirs, strict=True):
-        if number.value == again.value or (isinstance(number.value, int) and lengths):
+        if number.value == again.value:
             continue
-        if not values.holds(number.value):
+        if isinstance(number.value, int) and lengths:
+            sizes.add(number.value)
+        elif not values.holds(number.value):
             return f"line {number.line}: a number that Python computed from the inputs' values goes into {number.where}"
+    if len(sizes) > MOST_LENGTHS:
+        return f"{len(sizes)} numbers that Python computed from the inputs' values go into launches; that is no sizing"
     for kernel, again in zip(one.kernels, other.kernels, strict=False):
         if _written_into(kernel, again, values, lengths=lengths):
             return f"line {kernel.line}: the text of kernel {kernel.name} depends on the inputs' values, by Python"
