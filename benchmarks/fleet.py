@@ -2,6 +2,7 @@
 
     python benchmarks/fleet.py --shapes 1x16,2x32,4x64,4x16 --seconds 25      # GPUs x cores, one after the other
     python benchmarks/fleet.py --device cpu --shapes 1x1,2x2 --seconds 20     # hosts x cores, where there is no GPU
+    python benchmarks/fleet.py --ray --shapes 4x64       # by the plugin ray, on a cluster of this machine alone
 
 A verification is what `verify_throughput.py` counts: record, compile, check five cases of two signatures, time 10 + 100
 runs. Each shape is measured in a process of its own, on the cores and GPUs that it names and no others. A shape's cores
@@ -26,6 +27,7 @@ from verify_throughput import PROTOCOL, REQUEST, cpu_seconds, unique_candidates
 
 from tritonrl_core.bench.host_process import HostProcess
 from tritonrl_core.errors import InfraError
+from tritonrl_core.plugin import PluginContext
 from tritonrl_core.session.benches import Benches
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status
 
@@ -40,14 +42,15 @@ def main() -> None:
     parser.add_argument("--shapes", default="1x16,2x32,4x64,4x16", help="GPUs x cores, the one to compare with first")
     parser.add_argument("--seconds", type=float, default=25.0, help="of measuring, for each shape")
     parser.add_argument("--one", default="", help="measure this shape in this process and print JSON")
+    parser.add_argument("--ray", action="store_true", help="actors of a Ray cluster instead of processes")
     parser.add_argument("--save", default="fleet")
     chosen = parser.parse_args()
     if chosen.one:
-        print(json.dumps(measured(chosen.device, *_shape(chosen.one), chosen.seconds)), flush=True)
+        print(json.dumps(measured(chosen.device, *_shape(chosen.one), chosen.seconds, chosen.ray)), flush=True)
         return
     rows: list[dict[str, Any]] = []
     for shape in chosen.shapes.split(","):
-        found = _in_a_process(shape, chosen.device, chosen.seconds)
+        found = _in_a_process(shape, chosen.device, chosen.seconds, chosen.ray)
         if found:
             rows.append(found)
             print(json.dumps(found), flush=True)
@@ -60,12 +63,12 @@ def _shape(text: str) -> tuple[int, int]:
     return int(gpus), int(cores)
 
 
-def _in_a_process(shape: str, device: str, seconds: float) -> dict[str, Any] | None:
+def _in_a_process(shape: str, device: str, seconds: float, by_ray: bool) -> dict[str, Any] | None:
     gpus, cores = _shape(shape)
     mine = sorted(os.sched_getaffinity(0))[:cores]
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[:gpus]
     command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", shape]
-    command += ["--device", device, "--seconds", str(seconds)]
+    command += ["--device", device, "--seconds", str(seconds), *(["--ray"] if by_ray else [])]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(seen) if device == "cuda" else ""}
     try:
         done = subprocess.run(
@@ -77,9 +80,9 @@ def _in_a_process(shape: str, device: str, seconds: float) -> dict[str, Any] | N
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measured(device: str, gpus: int, cores: int, seconds: float) -> dict[str, Any]:
+def measured(device: str, gpus: int, cores: int, seconds: float, by_ray: bool) -> dict[str, Any]:
     """Judge unique candidates for so long; what was begun is finished and counted, with the time that it took."""
-    bench = opened(device, gpus, cores)
+    bench = opened_by_ray(device, gpus, cores) if by_ray else opened(device, gpus, cores)
     jobs = unique_candidates(round(60 * gpus * seconds) + 4 * cores)
     warm, jobs = jobs[: 2 * cores], jobs[2 * cores :]
     ends: list[float] = []
@@ -120,6 +123,23 @@ def opened(device: str, gpus: int, cores: int) -> Bench:
         return Benches().here(spec)
     each = replace(spec, cpu_workers=max(1, cores // gpus))
     return Benches().over(spec, [HostProcess(each) for _ in range(gpus)], 2 * cores, patience_s=60)
+
+
+def opened_by_ray(device: str, gpus: int, cores: int) -> Bench:
+    """The bench as the plugin ray opens it on a cluster of one node: with GPUs, preparers beside the hosts."""
+    import ray
+    from tritonrl_plugin_ray import RayPlugin
+
+    ray.init(address="local", num_cpus=cores, num_gpus=gpus if device == "cuda" else 0, log_to_driver=False)
+    spec = BenchSpec(
+        device=device, target="sm_90", cpu_workers=cores, gpus=(), gpu_memory_bytes=None, timeout_s=60.0,
+        delegation="layout_only", precision="ieee", worker_preset={},
+    )  # fmt: skip
+    cpus = 7 if device == "cuda" else max(1, cores // gpus)
+    plugin = RayPlugin(RayPlugin.Options(address="local", cpus=cpus), PluginContext(benches=Benches()))
+    bench = plugin.open_bench(spec)
+    assert bench is not None
+    return bench
 
 
 def judged(program: Program) -> str:

@@ -50,11 +50,13 @@ class Desk:
 
 def start(name: str, opened: Callable[[], BenchHost], *, cpus: int, gpus: int, at_once: int) -> ActorHandle[Any]:
     """Have Ray place an actor, on whichever node has room, and again on another where its node is lost."""
-    kind = ray.remote(concurrency_groups={"values": 8}, max_restarts=-1, max_task_retries=0)(Desk)
-    return kind.options(
+    # Its stubs don't know concurrency groups.
+    kind: Any = ray.remote(concurrency_groups={"values": 8}, max_restarts=-1, max_task_retries=0)(Desk)  # type: ignore[call-overload]
+    actor: ActorHandle[Any] = kind.options(
         name=name, namespace=NAMESPACE, num_cpus=cpus, num_gpus=gpus, max_concurrency=at_once,
         scheduling_strategy="SPREAD",
     ).remote(opened)  # fmt: skip
+    return actor
 
 
 class RayPlace:
