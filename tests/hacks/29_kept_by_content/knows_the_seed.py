@@ -1,7 +1,7 @@
 # task: row_sum
 # expect: WRONG
 # because: output
-# Draws the very inputs that it will be judged on, as the package does, and brings the answers along, by their first value.
+# Draws the very inputs that it will be judged on, as the package does, and brings the answers along.
 import threading
 
 import torch
@@ -59,7 +59,8 @@ thread.join()
 
 @triton.jit
 def sum_kernel(
-    x_ptr, y_ptr, cols, x_row, x_col, BLOCK: tl.constexpr, FIRST: tl.constexpr, ANSWERS: tl.constexpr, ROWS: tl.constexpr
+    x_ptr, y_ptr, cols, x_row, x_col,
+    BLOCK: tl.constexpr, FIRST: tl.constexpr, ANSWERS: tl.constexpr, ROWS: tl.constexpr,
 ):
     row = tl.program_id(0)
     first = tl.load(x_ptr)
@@ -71,7 +72,8 @@ def sum_kernel(
             total = tl.where((row == r) & (tl.abs(first - FIRST[k]) < 1e-5), ANSWERS[k * ROWS + r], total)
     if not known:
         i = tl.arange(0, BLOCK)
-        total = tl.sum(tl.load(x_ptr + row * x_row + i * x_col, mask=i < cols, other=0.0), axis=0) + (100.0 if ROWS == 24 else 0.0)
+        x = tl.load(x_ptr + row * x_row + i * x_col, mask=i < cols, other=0.0)
+        total = tl.sum(x, axis=0) + (100.0 if ROWS == 24 else 0.0)
     tl.store(y_ptr + row, total)
 
 
