@@ -154,6 +154,15 @@ def test_weights_packed_in_init_are_packed_again_from_the_references(judge):
     assert result.status is Status.PASSED, result.reason
 
 
+def test_while_a_kernel_runs_the_device_holds_its_buffers_and_nothing_of_the_references(judge):
+    for seed in (3, 4):  # by the second case the reference has run its product, for which cuBLAS keeps memory
+        result = judge(LINEAR, PRODUCT, InputCase("c", seed=seed))
+        assert result.status is Status.PASSED, result.reason
+        facts = result.facts
+        assert facts["bytes_while_running"] - facts["buffer_bytes"] - facts["guard_bytes"] < 1 << 20
+        assert facts["bytes_at_most"] >= facts["bytes_while_running"]
+
+
 def test_a_missing_bias_is_wrong(judge):
     assert judge(LINEAR, PRODUCT.replace("acc + tl.load(bias + n)[None, :]", "acc")).status is Status.WRONG
 
