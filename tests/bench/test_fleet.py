@@ -61,7 +61,7 @@ def test_hosts_give_the_verdicts_that_this_process_gives(bench) -> None:
     assert program.compile(case).status is Status.PASSED
     assert program.plan(case)["kernels"]
     assert program.time(TimingProtocol()).estimated
-    assert "2 hosts" in bench.describe()["device"]
+    assert "hosts: 2" in bench.describe()["device"]
     assert isinstance(bench, TakesMany)
 
 
@@ -129,7 +129,9 @@ def test_two_gpus_judge_as_one_does() -> None:
     spec = replace(SPEC, device="cuda", gpus=(0, 1), cpu_workers=8, target=gpus[0].target)
     bench = Benches().here(spec)
     try:
-        assert bench.describe()["device"].endswith("(2)")
+        said = bench.describe()
+        assert said["device"].endswith("(2)")
+        assert said["sandbox"] == "none"
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda name: judged(bench, name), [name for name in NAMES if name in TASKS]))
         assert {status for results in found for _, status, _, _ in results} == {Status.PASSED}

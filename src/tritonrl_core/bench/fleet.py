@@ -160,7 +160,7 @@ class FleetBench:
         """What one of the hosts says, and how many there are. Waits until one is ready."""
         said: dict[str, str] = dict(self.places.ask(Call("describe")))
         device = said["device"].removesuffix(" (1)") if self.spec.device == "cuda" else said["device"]
-        more = f"{device} ({self._hosts})" if self.spec.device == "cuda" else f"{device}, {self._hosts} hosts"
+        more = f"{device} ({self._hosts})" if self.spec.device == "cuda" else f"{device}, hosts: {self._hosts}"
         return {**said, "device": more, "workers": str(self.spec.cpu_workers)}
 
     def close(self) -> None:
