@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> NoReturn:
     control = socket.socket(fileno=int(arguments[0]))
     control.set_inheritable(False)
     config, _ = wire.receive(control)
-    warm.serve(control, config["entry"], config["profile"], _sandbox(config["preset"]))
+    warm.serve(control, config["entry"], config["profile"], _sandbox(config["preset"]), config["yields"])
 
 
 def _sandbox(preset: Mapping[str, Any]) -> warm.Sandbox:

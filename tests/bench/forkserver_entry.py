@@ -58,6 +58,7 @@ def _fork_bomb(rest: str) -> bytes:
 
 ORDERS = {
     "echo": lambda rest: rest.encode(),
+    "turns": lambda rest: f"{os.sched_getscheduler(0) == os.SCHED_IDLE} {os.nice(0)}".encode(),
     "fds": lambda rest, *others: repr([os.pread(fd, 100, 0) for fd in others]).encode(),
     "environment": lambda rest: repr(sorted(os.environ)).encode(),
     "open": lambda rest: repr(sorted(os.listdir("/proc/self/fd"))).encode(),

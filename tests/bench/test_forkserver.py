@@ -51,6 +51,15 @@ def test_answers_come_back(server):
     assert 0 < result.seconds < 5
 
 
+def test_beside_a_gpu_children_run_where_nothing_else_wants_to(server):
+    assert call(server, "turns").payload.startswith(b"False")
+    yielding = ForkServer(WorkerKind("interpret", "forkserver_entry"), workers=1, yields=True)
+    try:
+        assert call(yielding, "turns").payload.startswith(b"True")
+    finally:
+        yielding.close()
+
+
 def test_descriptors_reach_the_child_and_no_others_do(server):
     extra = wire.memfd("extra", b"tensors")
     assert call(server, "fds", fds=[extra]).payload == b"[b'tensors']"

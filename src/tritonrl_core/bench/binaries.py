@@ -20,7 +20,13 @@ from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxResult
 
-COMPILE = WorkerKind("compile", "tritonrl_core.bench.compiler")
+COMPILE = WorkerKind(
+    "compile",
+    "tritonrl_core.bench.compiler",
+    # Large steps of memory: a quarter of a compilation's page faults less.
+    {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
+     ":glibc.malloc.mmap_threshold=268435456"},
+)  # fmt: skip
 
 KEPT = 4096
 """Binaries kept; each is some ten KiB."""
@@ -30,11 +36,12 @@ class Binaries:
     """Compiles kernels, each distinct one once. Safe to use from many threads."""
 
     def __init__(
-        self, gpu: GpuProperties, workers: int, limits: Limits, preset: Mapping[str, Any] | None = None
-    ) -> None:
+        self, gpu: GpuProperties, workers: int, limits: Limits, preset: Mapping[str, Any] | None = None,
+        *, yields: bool = False,
+    ) -> None:  # fmt: skip
         self.gpu = gpu
         self._limits = limits
-        self._server = ForkServer(COMPILE, workers, preset)
+        self._server = ForkServer(COMPILE, workers, preset, yields=yields)
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Future[Built]] = OrderedDict()
 

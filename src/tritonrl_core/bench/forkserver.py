@@ -60,9 +60,12 @@ RECORD = WorkerKind("record", "tritonrl_core.bench.recorder")
 class ForkServer:
     """Warm workers of one kind: `workers` jobs at a time, from any thread. Starts in the background at once."""
 
-    def __init__(self, kind: WorkerKind, workers: int, preset: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, kind: WorkerKind, workers: int, preset: Mapping[str, Any] | None = None, *, yields: bool = False
+    ) -> None:
+        """`yields`: these workers run only where no other process wants to (see `warm`)."""
         self.kind = kind
-        self._config = {"entry": kind.entry, "profile": kind.profile, "preset": dict(preset or {})}
+        self._config = {"entry": kind.entry, "profile": kind.profile, "preset": dict(preset or {}), "yields": yields}
         self._env = _environment(kind)
         self._lock = threading.Lock()
         self._slots: queue.SimpleQueue[_Dispatcher | None] = queue.SimpleQueue()
@@ -171,8 +174,11 @@ class _Dispatcher:
         if "fault" in answer:
             raise InfraError(f"sandbox_exec failed: {answer['fault']}", remedy="See `tritonrl plugins explain`.")
         return SandboxResult(
-            outcome=answer["outcome"], payload=payload, detail=answer["detail"],
-            sandbox=answer["sandbox"], seconds=answer["seconds"],
+            outcome=answer["outcome"],
+            payload=payload,
+            detail=answer["detail"],
+            sandbox=answer["sandbox"],
+            seconds=answer["seconds"],
         )
 
     def usable(self) -> bool:
@@ -193,8 +199,13 @@ class _Warm:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tritonrl_core.worker", str(theirs.fileno())],
-                env=dict(env), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=self._errors, pass_fds=(theirs.fileno(),), start_new_session=True,
+                env=dict(env),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
             )
         self.served = False
         self._finalizer = weakref.finalize(self, _stop, self._process, self._control, self._errors)

@@ -112,10 +112,11 @@ class Preparation:
         own = memory_for(spec.cpu_workers)
         limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=own, output_bytes=20 << 20)
         memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
+        yields = spec.device == "cuda"
         self._recordings = Recordings(
-            gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset
+            gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset, yields=yields
         )
-        self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset)
+        self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset, yields=yields)
         self._values = values or self._recordings.values
         self._moving: dict[str, bool] = {}
         self._draw = random.Random()

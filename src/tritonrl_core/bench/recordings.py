@@ -59,10 +59,10 @@ class Recordings:
     """Records candidates. Safe to use from many threads, as many at a time as there are workers."""
 
     def __init__(self, gpu: GpuProperties, workers: int, limits: Limits, plan_limits: PlanLimits,
-                 preset: Mapping[str, Any] | None = None) -> None:  # fmt: skip
+                 preset: Mapping[str, Any] | None = None, *, yields: bool = False) -> None:  # fmt: skip
         self.gpu = gpu
         self._limits, self._plan_limits = limits, plan_limits
-        self._server = ForkServer(RECORD, workers, preset)
+        self._server = ForkServer(RECORD, workers, preset, yields=yields)
         self._lock = threading.Lock()
         self._shapes: OrderedDict[str, _Shapes] = OrderedDict()
         self._references: OrderedDict[str, Reference] = OrderedDict()

@@ -31,7 +31,8 @@ HEARTBEAT_MS = 1000
 CLOSE_S = 5.0
 
 NICE = 5
-"""Recording and compiling give way to what judges: a GPU that waits for a processor is dear."""
+"""Recording and compiling give way to what judges. Beside a GPU they yield altogether (`SCHED_IDLE`): whoever waits for
+the GPU is then put on a core at once, as if these workers were not there."""
 
 
 class Entry(Protocol):
@@ -44,7 +45,7 @@ class Entry(Protocol):
         """Do one job in the child: descriptors as the parent sent them, bytes to send back. Untrusted from here."""
 
 
-def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sandbox) -> NoReturn:
+def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sandbox, yields: bool = False) -> NoReturn:
     """Warm up, say so, then fork dispatchers on demand until the parent is gone."""
     entry: Entry = cast(Entry, importlib.import_module(entry_module))
     parent = os.getppid()
@@ -56,6 +57,8 @@ def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sand
     if threads != 1:
         # A forked child has only the forking thread: a lock that another one held would stay locked in every child.
         raise InfraError(f"the warm {profile} worker has {threads} threads, it must have one to fork safely")
+    if yields:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     become_subreaper()
     wire.send(control, {"ready": True, "pid": os.getpid()})
     try:
