@@ -29,6 +29,8 @@ from pathlib import Path
 
 from tables import RESULTS, ROOT, Table, save, write_all
 
+from tritonrl_core.bench.resolve import visible_gpus
+
 HERE = Path(__file__).resolve().parent
 MOST_MINUTES = 10.0
 
@@ -36,7 +38,7 @@ MOST_MINUTES = 10.0
 @dataclass(frozen=True)
 class Piece:
     """One command; `tables` are the results that it leaves, by name. `minutes` is more than it takes. Numbers in braces
-    are how much it does, and shrink with `--share`.
+    are how much it does, and shrink with `--share`. `gpus` is how many it needs.
 
     `text` is the name under which what it prints (Markdown, or one line of JSON) becomes a table.
     """
@@ -46,6 +48,7 @@ class Piece:
     tables: tuple[str, ...] = ()
     minutes: float = 3.0
     text: str = ""
+    gpus: int = 1
 
 
 KEPT = "build/benchmarks"
@@ -67,6 +70,9 @@ PIECES = (
     Piece("timing quality, table", f"benchmarks/timing_quality.py table --out {KEPT}/timing", (), 1, "timing-quality"),
     Piece("timing load", f"benchmarks/timing_quality.py load --out {KEPT}/timing", (), 5, "timing-load"),
     Piece("timing noise", f"benchmarks/timing_noise.py --out {KEPT}/noise --seconds {{200}}", (), 5, "timing-noise"),
+    Piece("timing in training", f"benchmarks/timing_training.py --out {KEPT}/timing-training", (), 6,
+          "timing-training"),
+    Piece("milliseconds", "benchmarks/gpu_milliseconds.py --seconds {240}", ("gpu-milliseconds",), 6),
     Piece("agreement, measured", "benchmarks/estimate_agreement.py measure --seconds {500}", (), 9),
     Piece("agreement, estimated", "benchmarks/estimate_agreement.py estimate --seconds {500}", (), 9),
     Piece("agreement, table", "benchmarks/estimate_agreement.py table", ("estimate-agreement",), 1),
@@ -79,6 +85,9 @@ PIECES = (
           "--into docs/integrity.md", (), 1),
     Piece("mutants", "benchmarks/mutants.py --device cuda --count 560 --runs 0 --seconds {400}",
           ("mutants-cuda-kind", "mutants-cuda-family"), 9),
+    *(Piece(f"mutants, right kernels {level}", "benchmarks/mutants.py --device cuda --count 0 --runs 200 --seconds "
+            f"{{400}} --only {level}_", (f"mutants-cuda-refused-{level}",), 9)
+      for level in ("l1", "l2")),
     *(Piece(f"golden refusals, {level}", "benchmarks/golden_refusals.py --device cuda --size full --runs 200 "
             f"--seconds {{240}} --processes 8 --only {level}_", (f"golden-refusals-cuda-full-{level}",), 6)
       for level in ("l1", "l2")),
@@ -99,6 +108,8 @@ PIECES = (
     *(Piece(f"faults, stretch {number + 1} of 3",
             f"benchmarks/fault_training.py --out {KEPT}/faults --minutes {{8.0}} --only {number}", (), 9.5)
       for number in range(3)),
+    Piece("fleet", "benchmarks/fleet.py --seconds {25}", ("fleet",), 6, gpus=4),
+    Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4", (), 9, "scaling-train", gpus=4),
     Piece("faults, table", f"benchmarks/fault_training.py --out {KEPT}/faults --stretches 0", ("fault-training",), 1),
 )  # fmt: skip
 
@@ -122,6 +133,9 @@ def main() -> None:
         elif chosen.again or not is_done(piece):
             if time.monotonic() + 60 * piece.minutes > ends:
                 print(f"{piece.name}: left for the next call", flush=True)
+                continue
+            if piece.gpus > len(visible_gpus()):
+                print(f"{piece.name}: needs {piece.gpus} GPUs", flush=True)
                 continue
             print(f"{piece.name} …", flush=True)
             if not run(piece, chosen.share):
