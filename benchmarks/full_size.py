@@ -4,7 +4,7 @@
     python benchmarks/full_size.py --table          # build/benchmarks/full-size.jsonl as tables
 
 `full` is the suite's own size (up to half a gigabyte of inputs), `large` the same tasks with more rows, images or
-tokens: up to 4 GiB of inputs, or 1.25 GiB where a product, a convolution or attention is computed. One candidate at a
+tokens: up to 4 GiB of inputs, or 0.75 GiB where a product, a convolution or attention is computed. One candidate at a
 time, by the checks of `multi_input` and `adaptive` timing, on a GPU of its own; nothing is known of any task before.
 What is judged is kept as it comes and not judged again.
 """
@@ -42,7 +42,7 @@ COMPUTING = ("matmul", "convolution", "attention", "fused_matmul", "fused_images
 SLOW = ("softmax_columns",)
 """Tasks whose reference PyTorch runs so slowly that its nine runs would take longer than a verdict may (0.3 s each)."""
 
-MOST_IN = {True: 5 << 28, False: 4 << 30}
+MOST_IN = {True: 3 << 28, False: 4 << 30}
 """Bytes of inputs of a large task: where much is computed for each byte or the reference is slow, and elsewhere."""
 
 MOST_OUT = 4 << 30
