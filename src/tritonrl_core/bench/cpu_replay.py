@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from tritonrl_core.bench.forkserver import ForkServer, retry_once
 from tritonrl_core.bench.memory import POISONS, Arena
 from tritonrl_core.bench.mismatch import shape_facts
 from tritonrl_core.bench.plan import LaunchPlan, TensorRef
+from tritonrl_core.bench.record_request import split_parts
 from tritonrl_core.bench.references import Prepared, named_inputs, raw_bytes
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
 from tritonrl_core.bench.walk import MaterialsDifferError, fill, given_by
@@ -59,7 +61,19 @@ class Outcome:
 
 def replay(job: Job, server: ForkServer, limits: Limits, *, launches: bool = True, poison: int = POISONS[0]) -> Outcome:
     """Replay a plan and judge what it left; without `launches` no kernel runs. Raises `InfraError`."""
-    return retry_once(lambda: _attempt(job, server, limits, launches, poison))
+    return retry_once(lambda: _attempt([job], server, limits, launches, poison))[0]
+
+
+def replay_together(jobs: Sequence[Job], server: ForkServer, limits: Limits) -> list[Outcome]:
+    """Replay one plan on several cases in one child, because the fork around a replay costs more than the replay.
+
+    Gives the outcomes of the first of them or of all: a child that ends in a later case says nothing of it that would
+    not be said better by a child of its own. Raises `InfraError`.
+    """
+    room = limits.memory_bytes * 3 // 4
+    fit = sum(buffer.nbytes for buffer in jobs[0].plan.buffers) * len(jobs) <= room
+    told = retry_once(lambda: _attempt(jobs if fit else jobs[:1], server, limits, True, POISONS[0]))
+    return told or [replay(jobs[0], server, limits)]
 
 
 def right_without_launches(job: Job, server: ForkServer, limits: Limits) -> bool:
@@ -67,24 +81,47 @@ def right_without_launches(job: Job, server: ForkServer, limits: Limits) -> bool
     return all(replay(job, server, limits, launches=False, poison=poison).status is Status.PASSED for poison in POISONS)
 
 
-def _attempt(job: Job, server: ForkServer, limits: Limits, launches: bool, poison: int) -> Outcome:
+def _attempt(jobs: Sequence[Job], server: ForkServer, limits: Limits, launches: bool, poison: int) -> list[Outcome]:
     """Everything is made anew, because a lost worker may have changed it."""
-    too_large = _too_large(job, limits.memory_bytes * 3 // 4)
+    too_large = _too_large(jobs[0], limits.memory_bytes * 3 // 4)
     if too_large is not None:
-        return too_large
-    request = {"seed": job.case.seed, "pick": job.pick, "launches": launches, "backwards": backwards(job)}
-    with Arena(job.plan, poison) as arena:
+        return [too_large]
+    requests = [
+        {"seed": job.case.seed, "pick": job.pick, "launches": launches, "backwards": backwards(job)} for job in jobs
+    ]
+    with ExitStack() as stack:
+        arenas = [stack.enter_context(Arena(job.plan, poison)) for job in jobs]
+        for job, arena in zip(jobs, arenas, strict=True):
+            _fill(job, arena)
+        data = (
+            wire.memfd("tritonrl-request", json.dumps(requests).encode()),
+            wire.memfd("tritonrl-plan", jobs[0].encoded),
+        )
         try:
-            fill(job.plan, given_by(job.prepared.materials), arena.tensor, arena.raw)
-        except MaterialsDifferError as error:
-            raise InfraError(f"the plan was recorded for other inputs: {error}") from error
-        fds = [wire.memfd("tritonrl-request", json.dumps(request).encode()), wire.memfd("tritonrl-plan", job.encoded)]
-        try:
-            result = server.run([*fds, arena.fd], limits)
+            result = server.run([*data, *(arena.fd for arena in arenas)], limits)
         finally:
-            for fd in fds:
+            for fd in data:
                 os.close(fd)
-        return replace(_judged(job, arena, result, limits), sandbox=result.sandbox)
+        return [replace(outcome, sandbox=result.sandbox) for outcome in _outcomes(jobs, arenas, result)]
+
+
+def _fill(job: Job, arena: Arena) -> None:
+    try:
+        fill(job.plan, given_by(job.prepared.materials), arena.tensor, arena.raw)
+    except MaterialsDifferError as error:
+        raise InfraError(f"the plan was recorded for other inputs: {error}") from error
+
+
+def _outcomes(jobs: Sequence[Job], arenas: Sequence[Arena], result: SandboxResult) -> list[Outcome]:
+    """One outcome a job, or the first one's, or none where it is not known which of several a child ended in."""
+    if result.outcome == "ok":
+        parts = split_parts(result.payload)
+        if len(parts) != len(jobs):
+            raise InfraError(f"the process that carried out a plan answered {len(parts)} times for {len(jobs)} cases")
+        return [_judged(job, arena, part) for job, arena, part in zip(jobs, arenas, parts, strict=True)]
+    if len(jobs) > 1 and (result.outcome == "output" or any(arena.progress() for arena in arenas[1:])):
+        return []
+    return [_ended(result, arenas[0].progress())]
 
 
 def backwards(job: Job) -> bool:
@@ -107,12 +144,9 @@ def _too_large(job: Job, most: int) -> Outcome | None:
     return Outcome(Status.RUNTIME_ERROR, reason)
 
 
-def _judged(job: Job, arena: Arena, result: SandboxResult, limits: Limits) -> Outcome:
-    ended = _ended(result, arena.progress())
-    if ended is not None:
-        return ended
+def _judged(job: Job, arena: Arena, payload: bytes) -> Outcome:
     try:
-        record = report.read(result.payload)
+        record = report.read(payload)
         if any(launch["kernel"] >= len(job.plan.kernels) for launch in record.launches):
             raise report.UnreadableError("the process that carried out the plan reports a kernel that is not in it")
     except report.UnreadableError as error:
@@ -130,12 +164,10 @@ def _digest(job: Job, arena: Arena) -> str:
     return hashlib.sha256(b"".join(bytes(raw_bytes(tensor).numpy().data) for tensor in tensors)).hexdigest()
 
 
-def _ended(result: SandboxResult, line: int) -> Outcome | None:
-    """What the way a child ended says; None where it gave a record."""
+def _ended(result: SandboxResult, line: int) -> Outcome:
+    """What the way a child ended says that gave no record."""
     where = f", at line {line}" if line else ""
     match result.outcome:
-        case "ok":
-            return None
         case "timeout":
             return Outcome(Status.TIMEOUT, f"{report.clean(result.detail)} (verifier.timeout_s){where}")
         case "memory":

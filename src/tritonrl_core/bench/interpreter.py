@@ -26,6 +26,7 @@ from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.memory import Shared
 from tritonrl_core.bench.plan import Kernel, Launch, LaunchPlan, TensorRef, plain_steps
 from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.record_request import joined_parts
 from tritonrl_core.bench.walk import Walk, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Status
@@ -87,13 +88,20 @@ def _warm_params() -> Any:
     return (Param("p", "*fp32"), Param("n", "i32"))
 
 
-def run(request: int, plan: int, arena: int) -> bytes:
-    """Do one job. `request` holds its JSON, `plan` the encoded plan, `arena` the buffers. Gives the record in JSON."""
-    job = json.loads(wire.content(request))
+def run(request: int, plan: int, *arenas: int) -> bytes:
+    """One plan on one case or several: `request` holds a JSON object for each, `plan` the encoded plan, `arenas` the
+    buffers of each. Gives one record in JSON for each.
+    """
+    jobs = json.loads(wire.content(request))
     read = validate(wire.content(plan), CHECKED)
     if isinstance(read, PlanError):
         raise InfraError(f"a plan that had been checked is refused: {read.reason}")
-    walk = PlanWalk(read, Shared(read, arena), backwards=job["backwards"])
+    return joined_parts([_carried(read, job, arena) for job, arena in zip(jobs, arenas, strict=True)])
+
+
+def _carried(plan: LaunchPlan, job: Mapping[str, Any], arena: int) -> bytes:
+    """One case carried out, and the record of it."""
+    walk = PlanWalk(plan, Shared(plan, arena), backwards=job["backwards"])
     record: dict[str, Any] = {}
     try:
         with torch.no_grad(), seeded(job["seed"]):

@@ -105,7 +105,7 @@ class LocalBench:
 def _nothing() -> list[int]:
     """The smallest job: a plan without a step, by which `describe` learns what the sandbox is."""
     plan = LaunchPlan("sm_90", "3.7.1", (), (), (), {}, (), (), ())
-    request = {"seed": 0, "pick": 0, "launches": True, "backwards": False}
+    request = [{"seed": 0, "pick": 0, "launches": True, "backwards": False}]
     with Arena(plan) as arena:
         arena_fd = os.dup(arena.fd)
     return [wire.memfd("tritonrl-request", json.dumps(request).encode()), wire.memfd("tritonrl-plan", encode(plan)),

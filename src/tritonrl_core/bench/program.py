@@ -5,6 +5,7 @@ A candidate's code never runs in this process, and none of it where inputs and o
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from tritonrl_core.bench.plan import LaunchPlan, Tune, as_data, encode
 from tritonrl_core.bench.prepare import MakeCases, Prepares, Ready, Recorded, Stop
 from tritonrl_core.bench.references import Prepared, References
 from tritonrl_core.bench.targets import GpuProperties
-from tritonrl_core.errors import InfraError
+from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
     BenchSpec,
     Candidate,
@@ -45,6 +46,9 @@ UNCHECKED = (
 
 NOT_ASSEMBLED = "LLVM and the assembler on the kernels of other shapes and layouts than the task as written has"
 """Beside them where a case's kernels were compiled only as far as MLIR goes."""
+
+BESIDE_FIRST, BESIDE = 1, 7
+"""So many further cases of the same plan are replayed in one child: before any has passed, and after."""
 
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
@@ -81,18 +85,22 @@ class LocalProgram:
         self._results: dict[str, CaseResult] = {}
         self._recorded: dict[str, Recorded | Stop] = {}
         self._plans: dict[str, _Plan | Stop] = {}
-        self._previews: dict[str, tuple[LaunchPlan, Outcome]] = {}
+        self._early: dict[str, tuple[LaunchPlan, Outcome]] = {}
+        self._asked: Sequence[InputCase] = ()
         self._alternatives: Outcome | None = None
         self._met = False  # whether programs that meet in memory were tried in the other order
         self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
         """Cases of the task, the one most likely to fail first."""
-        return self._resources.habit.cases(self._task, request)
+        cases = self._resources.habit.cases(self._task, request)
+        if len(cases) > 1:
+            self._asked = cases
+        return cases
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
-        key = content_key(case.name, case.signature, case.distribution, case.seed, criterion)
+        key = _case_key(case, criterion)
         with self._lock:
             if key not in self._results:
                 began = time.perf_counter()
@@ -112,7 +120,7 @@ class LocalProgram:
             prepared = self._resources.references.prepare(self._task, case)
             plan = _Plan(Ready(recorded.plan, (), recorded.sandbox), encode(recorded.plan), whole=False)
             outcome = self._replay(self._job(case, plan, prepared, "default"))
-            self._previews[_case_key(case)] = recorded.plan, outcome
+            self._early[_case_key(case)] = recorded.plan, outcome
             return replace(self._judged(case, plan.ready, prepared, outcome), seconds=time.perf_counter() - began)
 
     def compile(self, case: InputCase) -> CaseResult:
@@ -184,7 +192,7 @@ class LocalProgram:
             return _stopped(case, plan)
         prepared = self._resources.references.prepare(self._task, case)
         job = self._job(case, plan, prepared, criterion)
-        outcome = self._previewed(case, plan.ready.plan, criterion) or self._replay(job)
+        outcome = self._known_outcome(job) or self._replay_with_others(job, plan)
         if outcome.status is Status.PASSED and not right_only_by_launches(plan.ready.plan) and self._decoration(job):
             reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
             outcome = replace(outcome, status=Status.CHEATED, reason=reason)
@@ -200,10 +208,31 @@ class LocalProgram:
         result = self._result(case, plan.ready, prepared, outcome)
         return replace(result, facts={**result.facts, **again})
 
-    def _previewed(self, case: InputCase, plan: LaunchPlan, criterion: str) -> Outcome | None:
-        """How this very plan fared on this case before it was compiled."""
-        known, outcome = self._previews.get(_case_key(case), (None, None))
-        return outcome if known is plan and criterion == "default" else None
+    def _known_outcome(self, job: Job) -> Outcome | None:
+        """How this very plan fared on this case before it was compiled, or beside another case."""
+        known, outcome = self._early.get(_case_key(job.case, job.criterion), (None, None))
+        return outcome if known is job.plan else None
+
+    def _replay_with_others(self, job: Job, plan: _Plan) -> Outcome:
+        """The outcome of a case; in the same child others are replayed that will be asked for if it is right."""
+        jobs = [job]
+        for case in self._beside(job, plan):
+            with contextlib.suppress(TaskError, InfraError):  # it is told when the case is asked for
+                prepared = self._resources.references.prepare(self._task, case)
+                jobs.append(self._job(case, plan, prepared, job.criterion))
+        outcomes = cpu_replay.replay_together(jobs, self._resources.server, self._resources.limits)
+        for other, outcome in zip(jobs[1:], outcomes[1:], strict=False):
+            self._early[_case_key(other.case, other.criterion)] = other.plan, outcome
+        return outcomes[0]
+
+    def _beside(self, job: Job, plan: _Plan) -> list[InputCase]:
+        """Further cases that the plan is for; few of them before any case has passed."""
+        if plan.ready.for_one_case:
+            return []
+        most = BESIDE if any(result.status is Status.PASSED for result in self._results.values()) else BESIDE_FIRST
+        known = {*self._results, *self._early, _case_key(job.case, job.criterion)}
+        same = [case for case in self._asked if case.signature == job.case.signature]
+        return [case for case in same if _case_key(case, job.criterion) not in known][:most]
 
     def _job(self, case: InputCase, plan: _Plan, prepared: Prepared, criterion: str, pick: int = 0) -> Job:
         precision = self._resources.spec.precision
@@ -290,8 +319,8 @@ class LocalProgram:
         return [estimate.work_of(launch, ready.built[launch["kernel"]], gpu) for launch in launches]
 
 
-def _case_key(case: InputCase) -> str:
-    return content_key(case.name, case.signature, case.distribution, case.seed)
+def _case_key(case: InputCase, criterion: str = "default") -> str:
+    return content_key(case.name, case.signature, case.distribution, case.seed, criterion)
 
 
 def has_alternatives(plan: LaunchPlan) -> bool:
