@@ -106,8 +106,8 @@ def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, *, len
             return f"line {number.line}: a number that Python computed from the inputs' values goes into {number.where}"
     if len(sizes) > MOST_LENGTHS:
         return f"{len(sizes)} numbers that Python computed from the inputs' values go into launches; that is no sizing"
-    for kernel, again in zip(one.kernels, other.kernels, strict=False):
-        if _written_into(kernel, again, values, lengths=lengths):
+    for kernel, counterpart in zip(one.kernels, other.kernels, strict=False):
+        if _written_into(kernel, counterpart, values, lengths=lengths):
             return f"line {kernel.line}: the text of kernel {kernel.name} depends on the inputs' values, by Python"
     return ""
 
