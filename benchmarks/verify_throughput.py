@@ -83,9 +83,9 @@ def on_cpu(spec: BenchSpec, jobs: list[tuple[Task, str]], signatures: int) -> di
     def one(job: tuple[Task, str]) -> list[str]:
         task, code = job
         statuses = []
-        cases = {case.signature: case for case in make_cases(task, REQUEST)}
-        for case in list(cases.values())[:signatures]:
-            ready = preparation.prepare(task, Candidate.from_code(code), case)
+        cases = list({case.signature: case for case in make_cases(task, REQUEST)}.values())[:signatures]
+        for number, case in enumerate(cases):
+            ready = preparation.prepare(task, Candidate.from_code(code), case, cases[number + 1 :])
             statuses.append(str(ready.status) if isinstance(ready, Stop) else "READY")
             seconds.update({} if isinstance(ready, Stop) else ready.seconds)
         return statuses
