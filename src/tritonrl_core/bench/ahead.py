@@ -71,16 +71,27 @@ class Habit:
     def __init__(self, make_cases: Callable[[Task, CaseRequest], list[InputCase]]) -> None:
         self._make_cases = make_cases
         self._request: CaseRequest | None = None
+        self._made: dict[tuple[str, CaseRequest], list[InputCase]] = {}
 
     def cases(self, task: Task, request: CaseRequest) -> list[InputCase]:
         """The cases for a request; one for several is remembered."""
         if request.count > 1:
             self._request = request
-        return self._make_cases(task, request)
+        return list(self._cases(task, request))
 
     def after(self, task: Task, case: InputCase) -> list[InputCase]:
         """One case for each further signature that will be asked for if this case goes well; none for a small one."""
         if self._request is None:
             return []
-        cases = {item.signature: item for item in reversed(self._make_cases(task, self._request))}
+        cases = {item.signature: item for item in reversed(self._cases(task, self._request))}
         return list(cases.values()) if cases.pop(case.signature, None) is not None else []
+
+    def _cases(self, task: Task, request: CaseRequest) -> list[InputCase]:
+        """Made once for a task: they are asked for by every candidate, and several times."""
+        key = (task.key, request)
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) >= KEPT:
+                self._made.clear()
+            made = self._made[key] = self._make_cases(task, request)
+        return made
