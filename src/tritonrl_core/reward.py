@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import hypot, inf, isfinite, log, sqrt
-from statistics import NormalDist
+from math import copysign, hypot, inf, isfinite, log, sqrt
+from statistics import NormalDist, median
 from typing import Protocol
 
 from tritonrl_core.types import Credit, RewardParts, Score, Status, Timing, Verdict
@@ -160,23 +160,44 @@ def distinguishable(timings: Sequence[Timing]) -> bool:
     """Whether any two speedups differ by more than their intervals explain.
 
     Every pair is tested on the logarithms at level `CHANCE` shared among all pairs (Bonferroni), so that a group of
-    equal speeds is taken for unequal in at most that share of cases, however large it is. Where all are held against
-    the same samples of a baseline, what is uncertain about these is the same for all and does not count.
+    equal speeds is taken for unequal in at most that share of cases, however large it is. Where both are held against
+    the same samples of a baseline, what is uncertain about these is the same for both and does not count. Where they
+    are not (it was measured again between them), the candidates' own times must say the same as the speedups.
     """
-    shared = len({tuple(next(iter(t.baseline_us.values()), ())) for t in timings}) == 1
-    known = [(log(t.speedup), _deviation(t, alone=shared)) for t in timings if t.speedup > 0]
-    pairs = list(combinations(known, 2))
+    pairs = list(combinations([timing for timing in timings if timing.speedup > 0], 2))
     if not pairs:
         return False
     threshold = NormalDist().inv_cdf(1 - CHANCE / (2 * len(pairs)))
-    return any(abs(a - b) > threshold * hypot(da, db) for (a, da), (b, db) in pairs)
+    return any(_differ(one, other, threshold) for one, other in pairs)
 
 
-def _deviation(timing: Timing, *, alone: bool) -> float:
-    """Standard deviation of a speedup's logarithm, from its 95 % interval; with `alone` the candidate's part of it."""
+def _differ(one: Timing, other: Timing, threshold: float) -> bool:
+    """Whether two speedups are further apart than so many standard deviations."""
+    apart = log(one.speedup / other.speedup)
+    mine, theirs = _own_deviation(one), _own_deviation(other)
+    if _yardstick(one) == _yardstick(other) and mine and theirs:
+        return abs(apart) > threshold * hypot(mine, theirs)
+    if abs(apart) <= threshold * hypot(_deviation(one), _deviation(other)):
+        return False
+    if not mine or not theirs:
+        return True
+    slower = log(median(other.candidate_us) / median(one.candidate_us))
+    return copysign(slower, slower * apart) > threshold * hypot(mine, theirs)
+
+
+def _yardstick(timing: Timing) -> Sequence[float]:
+    """Samples of the baseline that the speedup is against."""
+    return tuple(next(iter(timing.baseline_us.values()), ()))
+
+
+def _own_deviation(timing: Timing) -> float:
+    """Standard deviation of the logarithm of the candidate's own time; 0 where nobody said."""
     own = timing.facts.get("candidate_half_width")
-    if alone and isinstance(own, float) and own > 0:
-        return own / 1.96
+    return own / 1.96 if isinstance(own, float) else 0.0
+
+
+def _deviation(timing: Timing) -> float:
+    """Standard deviation of a speedup's logarithm, from its 95 % interval."""
     if not 0 < timing.speedup_low <= timing.speedup_high:
         return inf
     return log(timing.speedup_high / timing.speedup_low) / (2 * 1.96)

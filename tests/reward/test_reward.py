@@ -177,6 +177,11 @@ def test_what_is_uncertain_about_a_shared_baseline_does_not_hide_a_difference() 
     assert fast.plan > 0 > slow.plan
     assert not any(credit.plan for credit in group_credit([at(1.01, 20.0), at(1.0, 20.0)], 0.1, rules))
     assert not any(credit.plan for credit in group_credit([at(1.1, 20.0), at(1.0, 21.0)], 0.1, rules))
+    again = [at(1.5, 30.0), at(1.0, 20.0)]  # the baseline was measured again; both candidates take as long
+    assert not any(credit.plan for credit in group_credit(again, 0.1, rules))
+    assert again[0].timing is not None
+    again[0] = replace(again[0], timing=replace(again[0].timing, candidate_us=(0.7,)))
+    assert group_credit(again, 0.1, rules)[0].plan > 0
 
 
 def test_estimates_teach_only_where_they_differ_by_more_than_they_are_off() -> None:
