@@ -17,7 +17,7 @@ import pytest
 from tritonrl_core.bench.speed import timing_of
 from tritonrl_core.preset import load_preset
 from tritonrl_core.reward import CreditRules, group_credit, reward_parts
-from tritonrl_core.types import Candidate, RewardParts, Score, Stage, Status, TimingProtocol, Verdict
+from tritonrl_core.types import Candidate, RewardParts, Score, Stage, Status, Timing, TimingProtocol, Verdict
 
 PRESET = load_preset("calibrated_timing_only")
 RULES = CreditRules(speed_from=PRESET.reward.speed_from, merge_noise=PRESET.reward.merge_noise)
@@ -95,3 +95,32 @@ def test_the_lower_end_of_the_interval_is_what_is_paid_for():
         assert score.timing is not None
         assert score.reward.speed == pytest.approx(min(score.timing.speedup_low, PRESET.reward.speed.cap))
         assert score.timing.speedup_low < score.timing.speedup
+
+
+VERDICTS: dict[str, list[list[list[float]]]] = json.loads(Path(__file__).with_name("timing_verdicts.json").read_text())
+"""What the verifier's clock said of 48 groups of equal speed and 4 of two (2026-11-22, H200): median µs of a
+candidate, its baseline's (another number: measured again), speedup, ends of its interval, half-width of its own."""
+
+
+def verdicts(group: Sequence[Sequence[float]]) -> list[Score]:
+    found = []
+    for us, eager, speedup, low, high, own in group:
+        timing = Timing((us,), {"eager": (eager,)}, speedup, low, high, "NVIDIA H200", "adaptive", "events",
+                        facts={"candidate_half_width": own})  # fmt: skip
+        reward = reward_parts(CORRECT, timing, PRESET.reward)
+        found.append(Score("t", 2, "k", Candidate.from_code(""), CORRECT, timing, reward))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["same", "different"])
+def test_by_todays_clock_noise_teaches_nothing_and_by_the_published_rules_always(kind):
+    credits = [group_credit(verdicts(group), 0.1, RULES) for group in VERDICTS[kind]]
+    silent_groups = sum(not any(credit.plan for credit in group) for group in credits)
+    assert (len(credits), silent_groups) == (24, 24)
+    assert all(any(credit.plan for credit in group_credit(verdicts(group), 0.1)) for group in VERDICTS[kind])
+
+
+def test_by_todays_clock_a_twentieth_teaches_at_nine_microseconds():
+    for group in VERDICTS["unequal"]:
+        credits = [credit.plan for credit in group_credit(verdicts(group), 0.1, RULES)]
+        assert min(credits[0::2]) > max(credits[1::2])
