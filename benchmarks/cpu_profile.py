@@ -26,6 +26,7 @@ from verify_throughput import REQUEST, unique_candidates
 from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.forkserver import ForkServer
 from tritonrl_core.bench.local import LocalBench, open_local_bench
+from tritonrl_core.bench.plan import Kernel, LaunchPlan
 from tritonrl_core.bench.prepare import Preparation, Ready
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Status, Task
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--save", default="", help="keep the table under this name for benchmarks/tables.py")
     chosen = parser.parse_args()
     measured = measure(chosen.what, chosen.count, chosen.workers)
-    floors = floor(chosen.count) if chosen.floor else {}
+    floors = floor(chosen.what, chosen.count) if chosen.floor else {}
     rows = [[*row, floors.get(str(row[0]))] for row in measured["rows"]]
     print(json.dumps({**measured, "rows": rows}), flush=True)
     if chosen.save:
@@ -139,8 +140,8 @@ def _processes() -> tuple[dict[int, int], dict[int, list[float]]]:
     return parents, times
 
 
-def floor(count: int) -> dict[str, float]:
-    """Milliseconds of CPU that recording and compiling take where nothing is forked but the assembler."""
+def floor(what: str, count: int) -> dict[str, float]:
+    """Milliseconds of CPU that the same recordings and compilations take where nothing is forked but the assembler."""
     from tritonrl_core.bench import compiler, recorder
     from tritonrl_core.bench.record_request import read_recording
     from tritonrl_core.bench.recordings import Recordings
@@ -149,17 +150,26 @@ def floor(count: int) -> dict[str, float]:
     recordings = Recordings.__new__(Recordings)  # what it knows of shapes, without its workers
     recordings.gpu, recordings._lock = gpu_for("sm_90"), threading.Lock()
     recordings._shapes, recordings._references = OrderedDict(), OrderedDict()
-    requests = []
-    for task, code in unique_candidates(count):
+    requests, whole = [], []
+    for task, code in unique_candidates(2 * count)[count:]:
         others = make_cases(task, CaseRequest(count=3, shapes=True)) if task.vary else []
-        for case in list({case.signature: case for case in make_cases(task, REQUEST)}.values())[:2]:
+        written = make_cases(task, CaseRequest())[0].signature
+        request = asked() if what == "verdict" else REQUEST
+        for case in list({case.signature: case for case in make_cases(task, request)}.values())[:2]:
             requests.append(recordings.request(task, Candidate.from_code(code), case, others))
+            whole.append(what == "prepare" or case.signature == written)
     recorder.warm()
     compiler.warm()
     plans, recording = timed(lambda: [read_recording(recorder.record(request)) for request in requests])
-    kernels = {(kernel.ttir, repr(kernel.options)): kernel for plan in plans for kernel in plan.kernels}  # type: ignore[union-attr]
+    kernels: dict[tuple[str, str], tuple[Kernel, bool]] = {}
+    for plan, to_the_end in sorted(zip(plans, whole, strict=True), key=lambda pair: pair[1]):
+        assert isinstance(plan, LaunchPlan)
+        kernels |= {(kernel.ttir, repr(kernel.options)): (kernel, to_the_end) for kernel in plan.kernels}
     built, compiling = timed(
-        lambda: [compiler.compile_kernel(kernel.ttir, kernel.options, recordings.gpu) for kernel in kernels.values()]
+        lambda: [
+            compiler.compile_kernel(kernel.ttir, kernel.options, recordings.gpu, whole=to_the_end)
+            for kernel, to_the_end in kernels.values()
+        ]
     )
     assert all(isinstance(part, CompiledKernel) for part in built)
     return {"recording": round(1e3 * recording / count, 1), "compiling": round(1e3 * compiling / count, 1)}
