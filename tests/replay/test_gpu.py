@@ -44,6 +44,13 @@ def test_strided_and_offset_inputs_arrive_as_they_are(judge):
         assert result.status is Status.PASSED, (layout, result.reason)
 
 
+def test_reading_past_the_end_of_what_pytorch_made_finds_poison(judge):
+    past = KERNEL.replace("* 2.0, mask", "* 2.0 + 0.0 * tl.load(x_ptr + n + i), mask")
+    assert past.count("tl.load") == 2
+    for layout in ("contiguous", "strided"):
+        assert judge(DOUBLE, past, InputCase("c", seed=3, layout=layout)).status is not Status.PASSED
+
+
 def test_half_precision_inputs(judge):
     for dtype in ("float16", "bfloat16"):
         result = judge(DOUBLE, KERNEL, InputCase("c", seed=3, dtype=dtype))

@@ -66,7 +66,7 @@ class Bench:
         clock.mark("load")
         given = self.cases.given(job.task, job.case)
         clock.mark("inputs")
-        placed = replay.place(given, POISONS[0])
+        placed = replay.place(given, POISONS[0], guarded=True)
         wipe(given.inputs)
         del given
         self.cases.clear()

@@ -40,7 +40,7 @@ class Replay:
             number: self._usable(step)[0] for number, step in enumerate(self._all()) if isinstance(step, Tune)
         }
         self.tuned = False
-        self._in_arena = _kept_in_arena(plan)
+        self._written, self._used = (_kept_in_arena(plan, reads=reads) for reads in (False, True))
 
     @property
     def kernels(self) -> list[LoadedKernel]:
@@ -52,9 +52,13 @@ class Replay:
                 kernel.unload()
         self._loaded = []
 
-    def place(self, given: Given, poison: int, shift: int = 0) -> Placed:
-        """Memory for one run: inputs, state and constants in place, all else poisoned; `shift` bytes further on."""
-        return Placed(self, given, poison, shift)
+    def place(self, given: Given, poison: int, shift: int = 0, *, guarded: bool = False) -> Placed:
+        """Memory for one run: inputs, state and constants in place, all else poisoned; `shift` bytes further on.
+
+        `guarded`: also what kernels only read of PyTorch's results lies between guard zones, so that reading past its
+        end gives poison. That takes a copy, which is not the candidate's, so nothing is timed so.
+        """
+        return Placed(self, given, poison, shift, guarded)
 
     def tune(self, placed: Placed, trials: int = 5) -> None:
         """Carry out the plan once, and let the device's clock pick among the alternatives of each tuning group on the
@@ -99,24 +103,27 @@ class Replay:
         return kernel
 
 
-def _kept_in_arena(plan: LaunchPlan) -> list[bool]:
-    """Which buffers get guarded memory of ours: all but ATen results that no kernel writes into."""
+def _kept_in_arena(plan: LaunchPlan, *, reads: bool) -> list[bool]:
+    """Which buffers get guarded memory of ours: all but ATen results that no kernel writes into, or `reads` either."""
     written: set[int] = set()
     for step in [*plan.prologue, *plan.steps]:
         parts = [part for variant in step.variants for part in variant] if isinstance(step, Tune) else [step]
         for part in parts:
             if isinstance(part, Launch):
-                written |= access(part, plan.kernels).writes.keys()
+                seen = access(part, plan.kernels)
+                written |= seen.writes.keys() | (set(seen.reads) if reads else set())
     return [buffer.role != "aten" or number in written for number, buffer in enumerate(plan.buffers)]
 
 
 class Placed(Walk):
     """A plan's buffers in memory. Runs can be repeated on it; what they leave stays."""
 
-    def __init__(self, replay: Replay, given: Given, poison: int, shift: int = 0) -> None:
+    def __init__(
+        self, replay: Replay, given: Given, poison: int, shift: int = 0, guarded: bool = False
+    ) -> None:
         super().__init__(replay.plan, replay.device)
         self.replay = replay
-        kept = replay._in_arena
+        self._kept = kept = replay._used if guarded else replay._written
         sizes = [buffer.nbytes if kept[n] else None for n, buffer in enumerate(self.plan.buffers)]
         self.arena = Arena(sizes, replay.device, poison, shift)
         self._storages: dict[int, Any] = {}
@@ -140,7 +147,7 @@ class Placed(Walk):
 
     def tensor(self, ref: TensorRef) -> torch.Tensor:
         """The tensor that a reference means now."""
-        if self.replay._in_arena[ref.buffer]:
+        if self._kept[ref.buffer]:
             if ref not in self._views:
                 self._views[ref] = self.arena.tensor(ref)
             return self._views[ref]
@@ -183,7 +190,7 @@ class Placed(Walk):
 
     def bind(self, ref: TensorRef, out: torch.Tensor) -> None:
         """Give a new ATen result to its buffer: as it is, or copied where a kernel writes or it lies otherwise."""
-        if self.replay._in_arena[ref.buffer]:
+        if self._kept[ref.buffer]:
             self.tensor(ref).copy_(out)
             return
         lies = (tuple(out.shape), tuple(out.stride()), out.storage_offset(), out.untyped_storage().nbytes())
@@ -207,7 +214,7 @@ class Placed(Walk):
         values, scratch = arguments(self.plan, launch, loaded.kernel, self._address, self.replay.device)
         self.scratch += [memory for memory in scratch if memory.numel()]
         prepared = PreparedLaunch(loaded, launch.grid, values)
-        if all(self.replay._in_arena[ref.buffer] for ref in tensors_in(launch)):
+        if all(self._kept[ref.buffer] for ref in tensors_in(launch)):
             self._prepared[id(launch)] = prepared
         return prepared
 
