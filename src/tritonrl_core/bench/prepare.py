@@ -39,6 +39,11 @@ DEFAULT_MEMORY = 24 << 30
 MOST_MEMORY = 4 << 30
 """What one candidate may use on the CPU, in bytes, where the machine has plenty."""
 
+YIELDS = False
+"""Whether beside a GPU recorders and compilers run only where nothing else wants to, so that whoever waits for the GPU
+has a core at once. Off until its gain is measured: where other work fills all cores, a recording would run out of time.
+"""
+
 SPOT_CHECKS = 0.02
 """Share of plans that are recorded a second time and compared."""
 
@@ -112,7 +117,7 @@ class Preparation:
         own = memory_for(spec.cpu_workers)
         limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=own, output_bytes=20 << 20)
         memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
-        yields = spec.device == "cuda"
+        yields = YIELDS and spec.device == "cuda"
         self._recordings = Recordings(
             gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset, yields=yields
         )

@@ -31,8 +31,8 @@ HEARTBEAT_MS = 1000
 CLOSE_S = 5.0
 
 NICE = 5
-"""Recording and compiling give way to what judges. Beside a GPU they yield altogether (`SCHED_IDLE`): whoever waits for
-the GPU is then put on a core at once, as if these workers were not there."""
+"""Recording and compiling give way to what judges. They can yield altogether (`SCHED_IDLE`): whoever waits for the GPU
+is then put on a core at once, as if these workers were not there (`prepare.YIELDS`)."""
 
 
 class Entry(Protocol):
