@@ -298,7 +298,7 @@ def stops_at_llvm(backend: Any) -> Iterator[None]:
     LLVM's and the assembler's; what MLIR knows by then (shared memory, scratch memory) are attributes of the module.
     """
     place = sys.modules[type(backend).__module__]
-    own = place.llvm  # type: ignore[attr-defined]
+    own = place.llvm
 
     def stop(*_: Any) -> Any:
         raise LoweredError
