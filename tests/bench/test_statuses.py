@@ -105,6 +105,18 @@ def test_code_that_does_not_build_is_a_build_error(judge, code, stage, reason):
     assert reason in result.reason
 
 
+def test_a_grid_without_programs_is_a_mistake_and_said(judge):
+    launch = "kernel[(triton.cdiv(x.numel(), 256),)]"
+    none = "kernel[(x.numel() // 10**6,)]"
+    alone = judge(GOOD.replace(launch, none))
+    assert (alone.status, alone.stage) == (Status.WRONG, Stage.RECORD), alone
+    assert "no Triton kernel is launched in forward: the grid of kernel is (0, 1, 1) at line" in alone.reason
+    elsewhere = f"{launch}(x, self.scale, torch.empty_like(x), x.shape[-1], x.numel(), B=256)"
+    beside = judge(forward(elsewhere, GOOD.replace(launch, none)))
+    assert (beside.status, beside.stage) == (Status.WRONG, Stage.RECORD), beside
+    assert "output 0 does not depend on the inputs: the grid of kernel is (0, 1, 1) at line" in beside.reason
+
+
 @pytest.mark.parametrize(
     ("code", "stage", "reason"),
     [

@@ -14,6 +14,8 @@ from tritonrl_core.bench import aten_ops
 from tritonrl_core.bench.plan import AtenCall, Kernel, Launch, LaunchPlan, Step, TensorRef, Tune, tensors_in
 from tritonrl_core.bench.ttir import KernelFlow, Written, kernel_flow
 
+UNTOUCHED = "does not depend on the inputs"
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -155,7 +157,7 @@ def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
         if not plan.inputs:
             continue
         found = {
-            Reach.NOTHING: "does not depend on the inputs",
+            Reach.NOTHING: UNTOUCHED,
             Reach.INPUT: "is made of the inputs without any Triton kernel",
             Reach.LAUNCHED: "is only copied by Triton kernels; none computes it",
         }[reached[output.buffer]]

@@ -19,7 +19,7 @@ from tritonrl_core.bench import aten_ops, aten_watch
 from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
-from tritonrl_core.bench.flow import unearned_output
+from tritonrl_core.bench.flow import UNTOUCHED, unearned_output
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
@@ -209,7 +209,8 @@ class Preparation:
         return recording
 
     def _broken_rule(self, task: Task, plan: LaunchPlan) -> Stop | None:
-        if not plan.launches():
+        idle = idle_launch(plan)
+        if not plan.launches() and not idle:
             return Stop(Status.REJECTED, Stage.RECORD, "no Triton kernel was launched")
         lines: dict[str, int] = {}
         for call in plan.aten_calls(prologue=not task.policy.packed_weights):
@@ -219,7 +220,11 @@ class Preparation:
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
         unearned = unearned_output(plan, computes=not self._only_moves(task))
-        return Stop(Status.CHEATED, Stage.RECORD, unearned) if unearned else None
+        if not unearned:
+            return None
+        if idle and (unearned.endswith(UNTOUCHED) or not plan.launches()):
+            return Stop(Status.WRONG, Stage.RECORD, unearned + idle)
+        return Stop(Status.CHEATED, Stage.RECORD, unearned)
 
     def _only_moves(self, task: Task) -> bool:
         """Whether the reference itself does no arithmetic: then a kernel that moves data does the work."""
@@ -243,6 +248,12 @@ def counts(call: AtenCall, plan: LaunchPlan, task: Task) -> bool:
             for ref in outputs
         )
     )
+
+
+def idle_launch(plan: LaunchPlan) -> str:
+    """A launch over no programs at all, in words; "" where there is none. It explains an output that nothing wrote."""
+    note = next((note for note in plan.notes if note.kind == "empty_grid"), None)
+    return f": {note.text} at line {note.line}, so nothing runs" if note else ""
 
 
 def constants_of(plan: LaunchPlan) -> list[bytes]:

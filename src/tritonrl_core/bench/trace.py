@@ -166,10 +166,12 @@ class Trace:
         if min(grid) < 0:
             raise RuntimeError(f"Triton Error [CUDA]: invalid argument (grid {grid})")
         args = tuple(self._launch_arg(i, value) for i, value in enumerate(arguments))
-        if 0 not in grid:
-            launch = Launch(self._kernel(kernel), grid, args, candidate_line())
-            self.steps.append(launch)
-            self._follow(launch)
+        if 0 in grid:
+            self.on_note("empty_grid", f"the grid of {kernel.name} is {grid}")
+            return
+        launch = Launch(self._kernel(kernel), grid, args, candidate_line())
+        self.steps.append(launch)
+        self._follow(launch)
 
     def on_tune(self, calls: Sequence[Callable[[], Any]], failures: type[Exception]) -> int:
         variants: list[tuple[Any, ...]] = []

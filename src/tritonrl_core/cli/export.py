@@ -20,6 +20,10 @@ def export(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
     tasks: Annotated[list[str], typer.Option("--task", help="A task that the run solved; may be given again.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("exported"),
+    preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the named preset.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Judge the kernel again before it goes.")] = True,
 ) -> None:
     """Write the best verified kernel of a task, its reference and a test of it, with where it comes from."""
@@ -27,10 +31,10 @@ def export(
     from tritonrl_core.report.export import best_score, export_kernel
     from tritonrl_core.session import Session
 
-    preset = run_preset(run, None, [])
+    chosen = run_preset(run, preset, overrides or [])
     scores = run_scores(run)
     best = [best_score(scores, name) for name in tasks]
-    known = run_tasks(run, preset, Session.open(preset))
+    known = run_tasks(run, chosen, Session.open(chosen))
     for score in best:
         if score.task_key not in known:
             raise UsageError(
@@ -38,8 +42,8 @@ def export(
                 remedy="Use the plugins and task files that the run was made with.",
             )
     if verify:
-        best = _verified(preset, [(known[score.task_key], score) for score in best])
-    about = _about(run, preset, verified_again=verify)
+        best = _verified(chosen, [(known[score.task_key], score) for score in best])
+    about = _about(run, chosen, verified_again=verify)
     for score in best:
         written = export_kernel(score, known[score.task_key], out, about)
         for path in (written.kernel, written.reference, written.test):
