@@ -41,7 +41,7 @@ def resolve_spec(preset: Preset) -> BenchSpec:
     if device == "cuda" and not gpus and settings.gpus != ():
         raise UsageError(
             "verifier.device is `cuda` and the NVIDIA driver shows no GPU",
-            remedy="Use `--device cpu` (training: `--set verifier.device=cpu`), or check `nvidia-smi` and its driver.",
+            remedy="Use `--device cpu` (or `--set verifier.device=cpu`), or check `nvidia-smi` and its driver.",
         )
     rank, ranks = _place_on_this_machine(os.environ)
     chosen = _share_of(_chosen(settings.gpus, gpus), rank, ranks) if device == "cuda" else ()

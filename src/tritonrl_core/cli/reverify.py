@@ -23,7 +23,7 @@ def reverify(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
     preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the named preset.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own only verifier.…")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only candidates of this task.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those that had this status, such as PASSED.")] = None,
@@ -56,17 +56,25 @@ def reverify(
 
 
 def run_preset(run: Path, preset: str | None, overrides: list[str]) -> Preset:
-    """The named preset, else the run's own. Raises `UsageError` where the folder is no run's."""
+    """The named preset, else the run's own, on another machine's settings (`verifier.…`) if asked. Raises `UsageError`
+    where the folder is no run's, or where an override would change the rules of a run's own preset.
+    """
     from tritonrl_core.errors import UsageError
     from tritonrl_core.preset import Preset, load_preset
-    from tritonrl_core.runs import read_run
+    from tritonrl_core.runs import PRESET_FILE, read_run
 
     own = read_run(run)[0]
     if preset is not None:
         return load_preset(preset, overrides)
-    if overrides:
-        raise UsageError("--set changes a named preset; the run's own stays as it is", remedy="Say --preset too.")
-    return Preset.from_data(own, label=str(run))
+    if not overrides:
+        return Preset.from_data(own, label=str(run))
+    for override in overrides:
+        if not override.startswith("verifier."):
+            raise UsageError(
+                f"--set {override}: of a run's own preset only the machine's settings (verifier.…) may be changed",
+                remedy="Name another preset with --preset to judge by other rules.",
+            )
+    return load_preset(run / PRESET_FILE, overrides)
 
 
 def _chosen(scores: list[Score], task: str | None, status: str | None, limit: int | None) -> list[Score]:
