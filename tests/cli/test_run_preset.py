@@ -27,7 +27,7 @@ def test_a_runs_own_preset_may_judge_on_another_machine(folder):
 
 
 def test_a_runs_own_rules_stay(folder):
-    with pytest.raises(UsageError, match="reward.alpha=1: of a run's own preset only the machine's settings"):
+    with pytest.raises(UsageError, match=r"reward\.alpha=1: of a run's own preset only the machine's settings"):
         run_preset(folder, None, ["verifier.device=cpu", "reward.alpha=1"])
 
 

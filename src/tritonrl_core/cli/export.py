@@ -22,7 +22,8 @@ def export(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("exported"),
     preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own only verifier.…")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own verifier.…"),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Judge the kernel again before it goes.")] = True,
 ) -> None:

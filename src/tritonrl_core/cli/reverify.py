@@ -23,7 +23,8 @@ def reverify(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
     preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own only verifier.…")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own verifier.…"),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only candidates of this task.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those that had this status, such as PASSED.")] = None,
