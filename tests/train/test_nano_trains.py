@@ -40,7 +40,7 @@ def test_nano_trains_for_a_few_steps_with_every_extension(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr[-3000:]
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     assert said[-1].startswith("gain: ")
-    assert [line.split(":")[0] for line in said[-3:]] == ["before", "after", "gain"]
+    assert [line.split(":")[0].split(",")[0] for line in said[-4:]] == ["before", "after", "by level", "gain"]
     assert "Traceback" not in done.stderr
     statuses = Counter(score.verdict.status for score in read_scores(tmp_path / "run"))
     assert statuses.total() == STEPS * COMPLETIONS

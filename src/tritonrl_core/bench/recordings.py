@@ -67,6 +67,7 @@ class Recordings:
         self._shapes: OrderedDict[str, _Shapes] = OrderedDict()
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self._ahead: Ahead[Recording] = Ahead()
+        load_shape_rules()
 
     def first(
         self, task: Task, candidate: Candidate, case: InputCase, others: Sequence[InputCase] = (),
@@ -200,6 +201,15 @@ class Recordings:
             if len(self._references) > 256:
                 self._references.popitem(last=False)
         return self._references[task.key]
+
+
+def load_shape_rules() -> None:
+    """Let torch load what it makes tensors without memory by (sympy among it: a third of a second of its first use).
+
+    Called while the workers start, so that no candidate waits for it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.randn(1, device="meta")
 
 
 def _key(task: Task, candidate: Candidate, case: InputCase) -> str:

@@ -232,7 +232,12 @@ def blame(task: Task, part: str) -> Iterator[None]:
 
 
 def _story(task: Task, part: str, error: Exception) -> str:
-    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _filename(task)]
+    name, source = _filename(task), task.source
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    try:
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+    finally:
+        del linecache.cache[name]  # thousands of generated tasks may come by
     cause = (str(error).strip() or repr(error)).splitlines()[0]
     text = f"{where(task, lines[-1].lineno if lines else None)}: {part} raised {type(error).__name__}: {cause}"
     return f"{text} at `{lines[-1].line}`" if lines and lines[-1].line else text
@@ -244,7 +249,6 @@ def _filename(task: Task) -> str:
 
 @lru_cache(maxsize=512)
 def _compiled(source: str, filename: str, dims: tuple[tuple[str, int], ...]) -> tuple[CodeType, list[str]]:
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = parse(source, filename)
     missing = rebind(tree, dict(dims))
     return compile_tree(tree, filename), missing
