@@ -17,14 +17,14 @@ from torch._subclasses.fake_tensor import (
     FakeTensor,
     FakeTensorMode,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tritonrl_core.bench import aten_ops
+from tritonrl_core.bench.modes import DispatchMode
 from tritonrl_core.bench.shadows import fake_tensors
 from tritonrl_core.bench.trace import Trace, ValueNeededError
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(DispatchMode):
     """Sees every ATen call below autograd and above the fake tensors, and writes the ones that do something."""
 
     def __init__(self, trace: Trace, mode: FakeTensorMode) -> None:

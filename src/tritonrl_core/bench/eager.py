@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tritonrl_core.bench.estimate import EAGER_ELEMENTS, Work
+from tritonrl_core.bench.modes import DispatchMode
 
 TREE = 6.0
 """Rounds that the last steps of a reduction cost, all of which wait for one another."""
@@ -40,7 +40,7 @@ PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 SORTS = ("sort", "topk", "kthvalue", "median", "mode")
 
 
-class EagerWork(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class EagerWork(DispatchMode):
     """Notes the kernels of each ATen operator that runs inside. What one of them has moved, the next finds cached."""
 
     def __init__(self) -> None:

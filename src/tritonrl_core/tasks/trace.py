@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tritonrl_core.bench.ambient import own_default_dtype, seeded
+from tritonrl_core.bench.modes import DispatchMode
 from tritonrl_core.bench.reference import Reference, blame, flat_outputs, map_tensors
 from tritonrl_core.types import Task
 
@@ -123,7 +123,7 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(DispatchMode):
     """Notes every ATen call that runs inside."""
 
     def __init__(self, decompositions: Mapping[Any, Any]) -> None:
