@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Protocol
 
-import torch
-
 from tritonrl_core.bench import aten_ops, aten_watch
 from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
@@ -25,8 +23,7 @@ from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
-from tritonrl_core.bench.reference import Materials, Reference
-from tritonrl_core.bench.references import named_inputs
+from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
@@ -45,9 +42,6 @@ YIELDS = False
 """Whether beside a GPU recorders and compilers run only where nothing else wants to, so that whoever waits for the GPU
 has a core at once. Off until its gain is measured: where other work fills all cores, a recording would run out of time.
 """
-
-SMALL_BYTES = 1 << 20
-"""Of inputs and parameters: below that a reference is simply run to see what it does."""
 
 SPOT_CHECKS = 0.02
 """Share of plans that are recorded a second time and compared."""
@@ -324,30 +318,22 @@ class _Names(DispatchMode):
 def reference_only_moves(task: Task, case: InputCase) -> bool:
     """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection.
 
-    A small case is run. Of a larger one the shapes tell, but where a value decides what runs: torch's rules for shapes
-    alone are Python, and ten times as slow as a run of a few thousand numbers. Raises `TaskError` where the reference
-    does not run.
+    Shapes tell, but where a value decides what runs. Raises `TaskError` where the reference does not run.
     """
     try:
-        shapes = Reference(task).materialise(case, "meta")
-        names = _operators(shapes if _bytes(shapes) > SMALL_BYTES else Reference(task).materialise(case, "cpu"))
+        names = _operators(task, case, "meta")
     except (TaskError, InfraError):
-        names = _operators(Reference(task).materialise(case, "cpu"))
+        names = _operators(task, case, "cpu")
     moves = {"flip", "roll", "gather", "index", "index_select", "embedding", "tril", "triu", "repeat_interleave",
              "index_put", "_unsafe_index", "scatter", "take", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
              "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d"}  # fmt: skip
     return all(aten_ops.kind(name) in ("layout", "allocation") or aten_ops.base_name(name) in moves for name in names)
 
 
-def _operators(materials: Materials) -> set[str]:
-    """What a reference's forward runs."""
+def _operators(task: Task, case: InputCase, device: str) -> set[str]:
+    """What a reference's forward runs on one case."""
+    materials = Reference(task).materialise(case, device)
     seen = _Names()
     with seen:
         materials.expected("native")
     return seen.names
-
-
-def _bytes(materials: Materials) -> int:
-    """Of inputs and parameters together."""
-    tensors = [*named_inputs(materials.inputs).values(), *materials.state.values()]
-    return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, torch.Tensor))
