@@ -1,10 +1,12 @@
 """The commands as a user gives them, one after the other on this machine: do they work, and how long do they take?
 
     python benchmarks/front_door.py --out DIR [--steps 30] [--device cuda] [--minutes 8]
+    python benchmarks/front_door.py --out DIR --steps 3 --only train,report,reverify,export --table front-door-after
 
 Trains nano under `all_extensions`, evaluates it beside the bundled one and compares the two, verifies a good, a wrong,
 a hanging and a cheating file, writes the report, judges the run's best kernels again, exports one and runs its test.
-What a step leaves in DIR is not made again. `tritonrl` is the one on PATH, or this Python's.
+What a step leaves in DIR is not made again. With `--only`, for some of the commands, the model is not judged before and
+after training. `tritonrl` is the one on PATH, or this Python's.
 """
 
 from __future__ import annotations
@@ -95,16 +97,17 @@ class Step:
     found: Callable[[str], str]
 
 
-def steps(out: Path, count: int, device: str) -> Iterator[Step]:
-    """All commands in order; later ones use what earlier ones left."""
+def steps(out: Path, count: int, device: str, whole: bool = True) -> Iterator[Step]:
+    """All commands in order; later ones use what earlier ones left. `whole`: with evaluations around training."""
     run, setting = out / "run", ("--set", f"verifier.device={device}")
     yield Step("doctor", ["doctor"], 0, this_device)
     files = [str(out / name) for name in FILES]
     how = ["--preset", "all_extensions", "--device", device, "--set", "verifier.timeout_s=8", "--json"]
     yield Step("verify", ["verify", str(out / "reference.py"), *files, *how], 1, judged)
     yield Step("verify, the good one", ["verify", str(out / "reference.py"), files[0], *how], 0, speed_of)
+    held_out = "--eval" if whole else "--no-eval"
     yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
-                         "--out", str(run)], 0, lambda text: trained(run, count))  # fmt: skip
+                         "--out", str(run), held_out], 0, lambda text: trained(run, count))  # fmt: skip
     yield from afterwards(run, out, device)
     model = run / "checkpoints/rl/final"
     for name, source in (("eval-trained", str(model)), ("eval-bundled", "nano")):
@@ -137,7 +140,8 @@ def trained(run: Path, count: int) -> str:
     measured = sum(score.timing is not None and not score.timing.estimated for score in scores)
     evals = [row for row in read_journal(run / "metrics.jsonl") if row["stage"] == "eval"]
     rates = ", ".join(f"{row['when']} {row['sampled/correct']:.1%}" for row in evals)
-    return f"{count} steps, {len(scores)} completions, {infra} INFRA, {measured} measured speeds; held out: {rates}"
+    told = f"{count} steps, {len(scores)} completions, {infra} INFRA, {measured} measured speeds"
+    return f"{told}; held out: {rates}" if rates else told
 
 
 def evaluated(folder: Path) -> str:
@@ -238,7 +242,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="of training")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--minutes", type=float, default=9.0, help="begin no command after so long")
+    parser.add_argument("--only", default="", help="commands whose names begin so, by commas")
+    parser.add_argument("--table", default="front-door", help="name of the table")
     chosen = parser.parse_args()
+    wanted = tuple(chosen.only.split(","))
     out, ends = chosen.out.resolve(), time.monotonic() + 60 * chosen.minutes
     out.mkdir(parents=True, exist_ok=True)
     for name, text in {**FILES, "reference.py": REFERENCE}.items():
@@ -247,9 +254,9 @@ def main() -> None:
     journal = Journal(out / "front-door.jsonl")
     known = {row["name"]: row for row in read_journal(journal.path) if row["ok"]}
     rows = []
-    for step in steps(out, chosen.steps, chosen.device):
+    for step in steps(out, chosen.steps, chosen.device, whole=not chosen.only):
         left = ends - time.monotonic()
-        if step.name not in known and left > 0:
+        if step.name.startswith(wanted) and step.name not in known and left > 0:
             row = take(step, out, max(left, 30.0))
             journal.append(row)
             print(f"{step.name}: {row['seconds']:.1f} s, {row['found']}", flush=True)
@@ -257,8 +264,9 @@ def main() -> None:
         if step.name in known:
             rows.append(known[step.name])
     body = [[row["name"], row["status"], row["seconds"], row["found"]] for row in rows]
-    command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"
-    save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body, command))
+    only = f" --only {chosen.only}" if chosen.only else ""
+    command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}{only}"
+    save(Table(chosen.table, ["command", "exit status", "seconds with start", "what came"], body, command))
     if {"eval-trained", "eval-bundled"} <= {row["name"] for row in rows if row["ok"]}:
         save(learned(out, command))
     sys.exit(not all(row["ok"] for row in rows))
