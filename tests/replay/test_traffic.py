@@ -80,3 +80,26 @@ def test_what_a_killed_process_held_is_free():
     mine.close()
     for fd in fds:
         os.close(fd)
+
+
+def test_one_who_works_lets_one_who_wants_to_be_alone_go_first():
+    fds = locks()
+    mine, settled = Traffic(fds), []
+    with mine.shared():
+        assert not mine.give_way(lambda: settled.append(True))
+        other = user(fds, "alone", 1)
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        began = time.monotonic()
+        while not mine.give_way(lambda: settled.append(time.monotonic())):
+            assert time.monotonic() - began < 20
+            time.sleep(0.001)
+        found, _ = json.loads(other.communicate(timeout=30)[0])
+        alone = [span for span in found if span[0] == "alone"]
+        assert settled[0] <= alone[0][1]
+        assert alone[0][2] <= time.monotonic()
+    with mine.shared(), mine.alone():
+        assert not mine.give_way()
+    mine.close()
+    for fd in fds:
+        os.close(fd)

@@ -45,10 +45,14 @@ def gpu_state(uuid: str) -> dict[str, Any]:
     bits = ctypes.c_ulonglong()
     if _ask("nvmlDeviceGetCurrentClocksThrottleReasons", device, ctypes.byref(bits)):
         state["slowed_by"] = [name for bit, name in REASONS.items() if bits.value & bit]
+    return state | ({"driver": driver} if (driver := _driver()) else {})
+
+
+@cache
+def _driver() -> str:
+    """The driver's version; "" where NVML does not say."""
     version = ctypes.create_string_buffer(80)
-    if _ask("nvmlSystemGetDriverVersion", version, 80):
-        state["driver"] = version.value.decode()
-    return state
+    return version.value.decode() if _ask("nvmlSystemGetDriverVersion", version, 80) else ""
 
 
 class _Process(ctypes.Structure):

@@ -52,6 +52,21 @@ class Traffic:
             fcntl.flock(self._room, fcntl.LOCK_UN)
             self._enter(fcntl.LOCK_SH)
 
+    def give_way(self, settle: Callable[[], object] = lambda: None) -> bool:
+        """Inside `shared`, at a point where nothing of ours is on the GPU once `settle` was called: where someone waits
+        to be alone, he goes first. Whether someone did. Does nothing for one who is alone himself."""
+        if self._have_it_alone:
+            return False
+        try:
+            fcntl.flock(self._door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            settle()
+            fcntl.flock(self._room, fcntl.LOCK_UN)
+            self._enter(fcntl.LOCK_SH)
+            return True
+        fcntl.flock(self._door, fcntl.LOCK_UN)
+        return False
+
     def close(self) -> None:
         os.close(self._door)
         os.close(self._room)
