@@ -1,20 +1,23 @@
-"""Results of benchmarks as JSON in build/benchmarks, and as tables in docs/benchmarks.md between a pair of marks.
+"""Results of benchmarks as JSON, and as tables in docs/benchmarks.md between a pair of marks.
 
-    python benchmarks/tables.py              # write every stored result into the page
+    python benchmarks/tables.py                     # write what is kept in benchmarks/results into the page
+    python benchmarks/tables.py FOLDER|FILE …       # first keep those that lie there, brought from another machine, say
+    python benchmarks/tables.py --check             # does the page show what is kept?
 
-A benchmark calls `save(Table(...))` with what it measured; that may happen on another machine than the one that writes
-the page, so the result carries its date, machine, versions and command. The page keeps its words: only what stands
+A benchmark calls `save(Table(...))` with what it measured, into build/benchmarks. What is to stand on the page is then
+kept in benchmarks/results, with its date, machine, versions and command. The page keeps its words: only what stands
 between `<!-- NAME -->` and `<!-- end of NAME -->` is replaced. Nothing is measured here.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,6 +26,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "build" / "benchmarks"
+"""What was measured on this machine, the last of each name."""
+KEPT = ROOT / "benchmarks" / "results"
+"""What the page shows."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +105,45 @@ def write(table: Table, page: Path = PAGE) -> None:
     page.write_text(f"{before}{begin}\n{table.markdown}\n{end}{after}", encoding="utf-8")
 
 
-def write_all(folder: Path = RESULTS, page: Path = PAGE) -> list[str]:
-    """Write every stored result into the page; the names of those that it has no place for."""
+def found_in(paths: Iterable[Path]) -> Iterator[Table]:
+    """The results among these files and in these folders, however deep; other JSON is passed over."""
+    for path in paths:
+        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+            try:
+                yield load(file)
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def keep(tables: Iterable[Table], page: Path = PAGE, folder: Path = KEPT) -> list[str]:
+    """Keep those results that the page has a place for, unless a later one is kept; the names of the others."""
+    left = []
+    for table in tables:
+        before = folder / f"{table.name}.json"
+        later = before.exists() and load(before).machine.date > table.machine.date
+        if later or not has_place(table.name, page.read_text(encoding="utf-8")):
+            left.append(table.name)
+        else:
+            save(table, folder)
+    return left
+
+
+def write_all(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
+    """Write every result that is kept into the page; the names of those that it has no place for."""
     homeless = []
-    for path in sorted(folder.glob("*.json")):
-        table = load(path)
+    for table in found_in([folder]):
         if has_place(table.name, page.read_text(encoding="utf-8")):
             write(table, page)
         else:
             homeless.append(table.name)
     return homeless
+
+
+def differing(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
+    """Names of the results that are kept and that the page does not show as they are."""
+    text = page.read_text(encoding="utf-8")
+    return [table.name for table in found_in([folder])
+            if f"<!-- {table.name} -->\n{table.markdown}\n<!-- end of {table.name} -->" not in text]  # fmt: skip
 
 
 def has_place(name: str, text: str) -> bool:
@@ -137,8 +172,20 @@ def _ask_driver() -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="*", type=Path, help="results to keep: files, or folders of them")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the page shows other things")
+    chosen = parser.parse_args()
+    if chosen.check:
+        names = differing()
+        sys.exit(f"{PAGE.name} does not show what is kept of: {', '.join(names)}" if names else 0)
+    if missing := [str(path) for path in chosen.results if not path.exists()]:
+        parser.error(f"no such file or folder: {', '.join(missing)}")
+    left = keep(found_in(chosen.results))
+    if left:
+        print(f"not kept, because {PAGE.name} has no place for them or shows later ones: {', '.join(left)}")
     homeless = write_all()
-    print(f"{len(list(RESULTS.glob('*.json'))) - len(homeless)} tables written")
+    print(f"{len(list(KEPT.glob('*.json'))) - len(homeless)} tables written")
     if homeless:
         sys.exit(f"{PAGE.name} has no place for {', '.join(homeless)}: put `<!-- NAME -->` and `<!-- end of NAME -->`.")
 

@@ -1,5 +1,6 @@
 """Tables of results: what is between the marks is replaced, all else on the page stays, and provenance is shown."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -98,13 +99,38 @@ def test_what_a_piece_prints_becomes_a_table(monkeypatch):
     assert figures.rows == [["step s", 1.5], ["what", '{"a": 1}']]
 
 
-def test_a_result_without_a_place_on_the_page_is_named_and_the_others_are_written(tmp_path):
+def test_results_from_elsewhere_are_kept_where_the_page_has_a_place_for_them(tmp_path):
+    page, theirs, kept = tmp_path / "page.md", tmp_path / "theirs", tmp_path / "kept"
+    page.write_text(PAGE)
+    tables.save(TABLE, theirs / "deeper")
+    tables.save(tables.Table("homeless", ["a"], [[1]], "python h.py", machine=MACHINE), theirs)
+    (theirs / "other.json").write_text('{"what": "no result"}')
+    assert tables.keep(tables.found_in([theirs]), page, kept) == ["homeless"]
+    assert tables.differing(kept, page) == ["speed"]
+    assert tables.write_all(kept, page) == []
+    assert "| all | 12.3 |" in page.read_text()
+    assert tables.differing(kept, page) == []
+
+
+def test_an_older_result_does_not_replace_a_later_one(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(PAGE)
     tables.save(TABLE, tmp_path)
-    tables.save(tables.Table("homeless", ["a"], [[1]], "python h.py", machine=MACHINE), tmp_path)
-    assert tables.write_all(tmp_path, page) == ["homeless"]
-    assert "| all | 12.3 |" in page.read_text()
+    older = dataclasses.replace(TABLE, machine=dataclasses.replace(MACHINE, date="2026-01-01"), rows=[["all", 1]])
+    assert tables.keep([older], page, tmp_path) == ["speed"]
+    assert tables.keep([dataclasses.replace(older, machine=MACHINE)], page, tmp_path) == []
+
+
+def test_a_result_that_the_page_has_lost_its_place_for_is_named(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    tables.save(TABLE, tmp_path)
+    assert tables.write_all(tmp_path, page) == ["speed"]
+
+
+def test_the_page_shows_the_results_that_are_kept():
+    """`python benchmarks/tables.py` writes them; words about a table belong outside its marks."""
+    assert tables.differing() == []
 
 
 def test_a_share_of_a_piece_does_less_in_whole_runs():
