@@ -1,6 +1,7 @@
 """Where a training step's time goes with a real architecture: generation, verification, optimisation.
 
-    python benchmarks/step_split.py [--tokens 640] [--steps 3] [--prompts 8] [--layers 28 --hidden 1024]
+    python benchmarks/step_split.py [--tokens 640] [--steps 3] [--prompts 8] [--layers 28 --hidden 1024] [--save]
+    python benchmarks/step_split.py --judge-only        # verification alone: of new tasks, and of the same ones again
 
 The model is a Qwen3 of 0.6 billion parameters with random weights (there is no network here), trained by GRPO under
 `all_extensions`. What it writes is noise, so the verifier is given something to do in its place: for each completion a
@@ -16,14 +17,18 @@ import json
 import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from typing import Any
 
+from tables import Table, save
+
 from tritonrl_core.preset import Preset, load_preset
-from tritonrl_core.runs import read_metrics
+from tritonrl_core.runs import read_metrics, read_scores
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.types import Candidate, Score, Task
 
@@ -133,8 +138,27 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=QWEN3_VOCABULARY)
     parser.add_argument("--out", type=Path, help="folder to keep the run in, figures of each step as they come")
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
+    parser.add_argument("--set", action="append", default=[], help="as of `tritonrl train`")
+    parser.add_argument("--judge-only", action="store_true", help="no model: batches of as many tasks, judged alone")
+    parser.add_argument("--save", action="store_true", help="keep the table for docs/benchmarks.md")
     options = parser.parse_args()
+    if options.judge_only:
+        judge_only(options)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        run = options.out or Path(scratch) / "run"
+        statuses = trained(options, Path(scratch) / "model", run)
+        rows, scores = list(read_metrics(run)), list(read_scores(run))
+    for row in rows:
+        sys.stderr.write(json.dumps({key: row.get(key) for key in ("step", *SHOWN)}) + "\n")
+    last = [score for score in scores if score.step == scores[-1].step]
+    sys.stdout.write(json.dumps(split(rows[1:] or rows) | {"statuses": statuses, "parts": parts(last)}) + "\n")
+    if options.save:
+        save(table(rows, last, options))
 
+
+def trained(options: argparse.Namespace, model: Path, run: Path) -> dict[str, int]:
+    """Write the random model and train it; how many candidates got which status."""
     from tritonrl_core.train.run import train
     from tritonrl_core.verifier import Verifier
 
@@ -144,15 +168,43 @@ def main() -> None:
         scorers.append(StandIn(Verifier(preset, session, known=known)))
         return scorers[0]
 
+    write_model(model, options.layers, options.hidden, options.vocabulary)
+    train(chosen_preset(options, model), out=run, open_scorer=open_scorer)
+    return dict(scorers[0].statuses)
+
+
+def chosen_preset(options: argparse.Namespace, model: Path) -> Preset:
+    """The preset of this benchmark, with what `--set` changes."""
+    preset = preset_for(model, options.tokens, options.steps, options.prompts, options.size)
     with tempfile.TemporaryDirectory() as scratch:
-        write_model(Path(scratch) / "model", options.layers, options.hidden, options.vocabulary)
-        preset = preset_for(Path(scratch) / "model", options.tokens, options.steps, options.prompts, options.size)
-        run = options.out or Path(scratch) / "run"
-        train(preset, out=run, open_scorer=open_scorer)
-        rows = list(read_metrics(run))
-    for row in rows:
-        sys.stderr.write(json.dumps({key: row.get(key) for key in ("step", *SHOWN)}) + "\n")
-    sys.stdout.write(json.dumps(split(rows[1:] or rows) | {"statuses": dict(scorers[0].statuses)}) + "\n")
+        path = Path(scratch) / "step_split.yaml"
+        path.write_text(preset.to_yaml(), encoding="utf-8")
+        return load_preset(path, options.set)
+
+
+def judge_only(options: argparse.Namespace) -> None:
+    """Judge as many batches as there are steps, each of tasks that were not judged before; then the same tasks again
+    with kernels of other names. One line of JSON each: the difference is what new tasks cost.
+    """
+    from verify_throughput import renamed
+
+    from tritonrl_core.tasks.suite import builtin_tasks
+    from tritonrl_core.verifier import Verifier
+
+    codes = {golden.task_id: variants(golden.code) for golden in golden_solutions()}
+    tasks = [task for task in builtin_tasks("train", options.size) if task.id in codes]
+    Random(0).shuffle(tasks)
+    with Verifier(chosen_preset(options, Path("nano"))) as verifier:
+        for number in range(2 * options.steps):
+            again, batch = divmod(number, options.steps)
+            some = tasks[batch * options.prompts : (batch + 1) * options.prompts]
+            jobs = [(task, Candidate.from_code(renamed(code, number))) for task in some for code in codes[task.id]]
+            began = time.perf_counter()
+            scores = verifier.verify_batch(jobs)
+            told = {"tasks": "again" if again else "new", "seconds": round(time.perf_counter() - began, 2)}
+            statuses = Counter(score.verdict.status.value for score in scores)
+            sys.stdout.write(json.dumps({**told, "statuses": statuses, "parts": parts(scores)}) + "\n")
+            sys.stdout.flush()
 
 
 SHOWN = ("step_time", "time/generation_s", "time/verification_s", "completions/mean_length", "cached_rate")
@@ -169,6 +221,41 @@ def split(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         "optimisation_s": round(whole - generation - verification, 2),
         "verification_share": round(verification / whole, 3),
     }
+
+
+def parts(scores: Sequence[Score]) -> dict[str, float]:
+    """Seconds that the verifier's threads spent on a batch, by stage, waiting included; of timings also what the
+    replay workers worked, and for how long the GPU was one's alone.
+    """
+    seconds: Counter[str] = Counter()
+    for score in scores:
+        for stage in ("pre_filter", "check_correctness", "measure_speed"):
+            seconds[stage] += score.verdict.stage_seconds.get(stage, 0.0)
+        if score.timing is not None:
+            seconds["timing in a worker"] += score.timing.facts.get("worker_s", 0.0)
+            seconds["timing alone on the GPU"] += score.timing.facts.get("seconds", 0.0)
+        seconds["recording"] += score.verdict.facts.get("prepare_seconds", {}).get("record", 0.0)
+        seconds["compiling"] += score.verdict.facts.get("prepare_seconds", {}).get("compile", 0.0)
+        seconds["a check in a worker"] += score.verdict.facts.get("stage_seconds", {}).get("worker", 0.0)
+    return {name: round(value, 2) for name, value in seconds.items()}
+
+
+def table(rows: Sequence[dict[str, Any]], last: Sequence[Score], options: argparse.Namespace) -> Table:
+    """A row a step, and below it what the last step's verification was made of."""
+    columns = ["step", "seconds", "generation", "verification", "the rest (optimisation)", "share of verification"]
+    shown = []
+    for number, row in enumerate(rows):
+        found = split([row])
+        shares = f"{100 * found['verification_share']:.0f} %"
+        seconds = [found[f"{name}_s"] for name in ("step", "generation", "verification", "optimisation")]
+        shown.append([f"{number + 1} (with its warm-up)" if number == 0 else str(number + 1), *seconds, shares])
+    spent = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in parts(last).items())
+    command = f"python benchmarks/step_split.py --tokens {options.tokens} --steps {options.steps}"
+    return Table("step-split", columns, shown, command, [
+        f"{len(last)} completions of {options.tokens} tokens, by `transformers` without vLLM; {options.prompts} new "
+        f"tasks of {options.size} size a step, each with its references and baselines",
+        f"Seconds of the verifier's threads in the last step, side by side and with waiting: {spent}",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":
