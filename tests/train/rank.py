@@ -10,6 +10,7 @@ import faulthandler
 import importlib.util
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from tritonrl_core.types import Task
 
 COMPLETIONS = 8
 TASKS = [Task(id=f"l1-{n}", level=1, source=f"class Model: pass  # {n}") for n in range(4)]
+
+
+def say(what: str) -> None:
+    """What is done, and when, for whoever wonders where the time goes."""
+    sys.stderr.write(f"{datetime.now():%M:%S.%f} {what}\n")
 
 
 def load_test_module(name: str) -> Any:
@@ -96,11 +102,16 @@ def sampled_steps(kit: Any, policy: Path, work: Path, device: str) -> dict[str, 
 
 
 def main(device: str, policy: Path, work: Path) -> None:
-    faulthandler.dump_traceback_later(150, exit=True)  # a rank that waits for ever says where, and ends
+    faulthandler.dump_traceback_later(100, exit=True)  # a rank that waits for ever says where, and ends
     kit = load_test_module("test_grpo")
     PartialState(cpu=device == "cpu")
-    given = [given_step(kit, policy, work, device, part) for part in ("whole", "plan", "code")]
+    say("imported")
+    given = []
+    for part in ("whole", "plan", "code"):
+        given.append(given_step(kit, policy, work, device, part))
+        say(f"one step with the advantages of: {part}")
     result = {"given": given, "sampled": sampled_steps(kit, policy, work, device)}
+    say("two sampled steps")
     (work / f"rank-{given[0]['rank']}.json").write_text(json.dumps(result))
     PartialState().destroy_process_group()
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +27,63 @@ from tritonrl_core.train.ranks import check_ranks
 HERE = Path(__file__).parent
 
 
+LIMIT_S = 150.0
+"""For one start of ranks; each says where it is some time before (`rank.py`)."""
+
+
+class Ranks:
+    """A script of this folder in so many processes, as `tritonrl train --launch` starts them; one runs by itself."""
+
+    def __init__(self, how: str, device: str, script: str, arguments: Sequence[object], world: int = 2) -> None:
+        if device == "cuda" and torch.cuda.device_count() < world:
+            pytest.skip(f"needs {world} GPUs")
+        program = [str(HERE / script), *map(str, arguments)]
+        if how == "fsdp2" and device == "cpu":
+            program = [str(HERE / "shard_on_cpu.py"), *program]
+        hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"} if device == "cpu" else {}
+        if device == "cuda" and world == 1:  # or transformers would spread the batch over all that it sees
+            hidden = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the processes
+        sys.stdout.write(f"{datetime.now():%M:%S.%f} {how}, {world} of {script}\n")
+        self._process = subprocess.Popen(
+            command(how, world, program) if world > 1 else [sys.executable, *program],
+            env={**os.environ, **hidden, "OMP_NUM_THREADS": "1"},
+            stdout=self._said,
+            stderr=self._said,
+            start_new_session=True,
+        )
+
+    def finish(self) -> None:
+        """Wait for them and end those that go on for ever. Fails with their last words; `pytest -rP` shows all."""
+        try:
+            code = self._process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            code = self._process.wait()
+        self._said.seek(0)
+        words = self._said.read()
+        sys.stdout.write(words)
+        assert code == 0, words[-4000:]
+
+
 def run_ranks(how: str, device: str, script: str, arguments: Sequence[object], world: int = 2) -> None:
-    """Run a script of this folder in so many ranks, as `tritonrl train --launch` starts them; one runs by itself."""
-    if device == "cuda" and torch.cuda.device_count() < world:
-        pytest.skip(f"needs {world} GPUs")
-    program = [str(HERE / script), *map(str, arguments)]
-    if how == "fsdp2" and device == "cpu":
-        program = [str(HERE / "shard_on_cpu.py"), *program]
-    hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"} if device == "cpu" else {}
-    if device == "cuda" and world == 1:  # or transformers would spread the batch over all that it sees
-        hidden = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
-    done = subprocess.run(
-        command(how, world, program) if world > 1 else [sys.executable, *program],
-        env={**os.environ, **hidden, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    """Start ranks and wait for them."""
+    Ranks(how, device, script, arguments, world).finish()
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What one process makes of all completions, while the ranks make the same."""
+
+    device: str
+    work: Path
+    process: Ranks
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def alone(request: pytest.FixtureRequest, tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process makes of all completions."""
+def alone(request: pytest.FixtureRequest, tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
     work = tmp_path_factory.mktemp("alone")
-    run_ranks("ddp", request.param, "rank.py", [request.param, tiny_policy, work], world=1)
-    return work
+    return Alone(request.param, work, Ranks("ddp", request.param, "rank.py", [request.param, tiny_policy, work], 1))
 
 
 def gradients(work: Path) -> dict[str, torch.Tensor]:
@@ -72,9 +107,10 @@ def expected_credit() -> list[set[float]]:
 
 
 @pytest.mark.parametrize("how", ["ddp", "fsdp2"])
-def test_two_ranks_make_the_step_that_one_makes(how: str, alone: Path, tiny_policy: Path, tmp_path: Path) -> None:
-    device = json.loads((alone / "rank-0.json").read_text())["sampled"]["device"]
+def test_two_ranks_make_the_step_that_one_makes(how: str, alone: Alone, tiny_policy: Path, tmp_path: Path) -> None:
+    device = alone.device
     run_ranks(how, device, "rank.py", [device, tiny_policy, tmp_path])
+    alone.process.finish()
     first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
     sampled: list[dict[str, Any]] = [first["sampled"], second["sampled"]]
     assert [rank["world"] for rank in sampled] == [2, 2]
@@ -86,7 +122,7 @@ def test_two_ranks_make_the_step_that_one_makes(how: str, alone: Path, tiny_poli
     assert [{round(value, 5) for value in row} for row in held] == expected_credit()
 
     # The gradient is that of one process, and plan and code are its two parts.
-    mine, single = gradients(tmp_path), gradients(alone)
+    mine, single = gradients(tmp_path), gradients(alone.work)
     for part in ("whole", "plan", "code"):
         assert single[part].abs().max() > 0
         torch.testing.assert_close(mine[part], single[part], rtol=1e-3, atol=1e-5)
