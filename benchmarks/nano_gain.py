@@ -151,6 +151,7 @@ def main() -> None:
                 file.write(line + "\n")
                 file.flush()
     command = f"python benchmarks/nano_gain.py --preset {options.preset} --runs {options.runs} --pairs {pairs}"
+    command += "".join(f" --set {change}" for change in options.set)
     save(table_of(options.preset, found, command))
 
 
