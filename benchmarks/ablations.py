@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from tables import Machine, Table, save, this_machine
 
 FOLDER = Path(__file__).parent / "ablations"
-STEPS = 14
+STEPS = 12
 TASKS, SAMPLES, DRAW = 96, 4, 3
 """Of the evaluation. No other draw: not the shipped held-out tasks, nor those that the recipe was chosen on."""
 
