@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PY ?= $(BIN)/python
 # How long make test-gpu and make bench-gpu may take; what is left is for the next call.
 MINUTES ?= inf
+# Which pieces of make bench-gpu (--list names them; all), and how many at a time, each with a GPU of its own.
+PIECES ?=
+LANES ?= 1
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.tritonrl-installed
 
@@ -23,7 +26,7 @@ help:
 	@echo "make setup     only set up .venv"
 	@echo "make test-trainers  the adapters for verl and verifiers, against these packages"
 	@echo "make test-gpu  the tests that need an NVIDIA GPU, file by file (MINUTES=9: call again to go on)"
-	@echo "make bench-gpu the figures of docs/benchmarks.md that need one, piece by piece (PIECE=name, MINUTES=10)"
+	@echo "make bench-gpu the figures of docs/benchmarks.md, piece by piece (PIECES=a,b MINUTES=10 LANES=2; call again to go on)"
 
 setup: $(STAMP)
 
@@ -68,10 +71,10 @@ test-trainers: setup
 		$(BIN)/python -m pytest tests/serve/test_other_trainers.py
 
 test-gpu:
-	$(PY) benchmarks/bench_gpu.py --tests --minutes $(MINUTES)
+	$(PY) benchmarks/gpu_tests.py --minutes $(MINUTES)
 
 bench-gpu:
-	$(PY) benchmarks/bench_gpu.py --only "$(PIECE)" --minutes $(MINUTES)
+	$(PY) benchmarks/bench_gpu.py --pieces "$(PIECES)" --minutes $(MINUTES) --lanes $(LANES)
 
 # The confusion matrix of docs/integrity.md: an hour or two on 2 cores; what stands in ROWS is not judged again. Cheats once,
 # honest kernels with fresh inputs 20 times under all extensions and twice under each preset beside.

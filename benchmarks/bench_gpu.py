@@ -1,162 +1,159 @@
-"""All figures that need an NVIDIA GPU, in pieces, into docs/benchmarks.md: `make bench-gpu`.
+"""All figures that docs/benchmarks.md shows, piece by piece, into its tables: `make bench-gpu`.
 
-    python benchmarks/bench_gpu.py                   # the pieces that have no result yet, then the tables
-    python benchmarks/bench_gpu.py --list            # their names and minutes
-    python benchmarks/bench_gpu.py --only throughput,mutants --again
-    python benchmarks/bench_gpu.py --minutes 10      # no piece is begun that might end later; call again to go on
-    python benchmarks/bench_gpu.py --share 0.3       # less of each: runs, groups and minutes
-    python benchmarks/bench_gpu.py --tests           # the GPU tests alone, file by file: `make test-gpu`
+    python benchmarks/bench_gpu.py                      # the pieces that have no result yet, then the tables
+    python benchmarks/bench_gpu.py --list               # what there is: minutes, GPUs, cores, tables
+    python benchmarks/bench_gpu.py --pieces throughput,mutants --again
+    python benchmarks/bench_gpu.py --minutes 10         # no piece is begun that might end later; call again to go on
+    python benchmarks/bench_gpu.py --lanes 2            # side by side, each lane with a GPU and its share of the cores
+    python benchmarks/bench_gpu.py --share 0.3          # less of each: runs, groups and seconds
+    python benchmarks/bench_gpu.py --dry                # measure nothing: do commands read and tables render?
 
-Each piece is a command of under ten minutes that leaves its result in build/benchmarks and goes on where it stopped.
-One that fails is told at the end and tried again by the next call. Pieces may run side by side on several GPUs
-(`CUDA_VISIBLE_DEVICES`), each with cores of its own (`taskset`).
+`pieces.py` has the list. A piece leaves its result in build/benchmarks; one that fails, or has not come to its end, is
+told and goes on with the next call. Several calls at a time share the pieces among them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import fcntl
+import io
+import os
 import re
-import shutil
+import runpy
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tables import RESULTS, ROOT, Table, save, write_all
+from pieces import PIECES, Piece
+from tables import KEPT, PAGE, RESULTS, ROOT, has_place, keep, load, write_all
 
 from tritonrl_core.bench.resolve import visible_gpus
 
 HERE = Path(__file__).resolve().parent
-MOST_MINUTES = 10.0
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One command; `tables` are the results that it leaves, by name. `minutes` is more than it takes. Numbers in braces
-    are how much it does, and shrink with `--share`. `gpus` is how many it needs.
-
-    `text` is the name under which what it prints (Markdown, or one line of JSON) becomes a table.
-    """
-
-    name: str
-    command: str
-    tables: tuple[str, ...] = ()
-    minutes: float = 3.0
-    text: str = ""
-    gpus: int = 1
-
-
-KEPT = "build/benchmarks"
-"""Where pieces that go on keep what they have."""
-
-INTEGRITY = f"benchmarks/integrity.py run --device cuda --rows {KEPT}/integrity-cuda.jsonl"
-ABLATIONS = f"benchmarks/ablations.py --out {KEPT}/ablations"
-ONE_EACH = ",".join(["baseline", *(f"{name}_only" for name in (
-    "multi_input", "sandbox", "staged_eval", "calibrated_timing", "fusion_data", "curriculum"))])  # fmt: skip
-
-PIECES = (
-    Piece("throughput", "benchmarks/verify_throughput.py --device cuda --apart {300} --count {1000} --save throughput",
-          ("throughput-apart", "throughput"), 6),
-    Piece("throughput by family", "benchmarks/throughput_parts.py families --count {32}", ("throughput-families",), 4),
-    Piece("throughput by mix", "benchmarks/throughput_parts.py mixes --tasks {20}", ("throughput-mixes",), 4),
-    Piece("throughput by cores", "benchmarks/throughput_parts.py cores --seconds {20}", ("throughput-cores",), 5),
-    Piece("tests", "benchmarks/bench_gpu.py --tests --minutes {9.0}", ("gpu-tests",), 9.5),
-    Piece("timing quality, measured", f"benchmarks/timing_quality.py run --out {KEPT}/timing --seconds {{330}}", (), 8),
-    Piece("timing quality, table", f"benchmarks/timing_quality.py table --out {KEPT}/timing", (), 1, "timing-quality"),
-    Piece("timing load", f"benchmarks/timing_quality.py load --out {KEPT}/timing", (), 5, "timing-load"),
-    Piece("timing noise", f"benchmarks/timing_noise.py --out {KEPT}/noise --seconds {{200}}", (), 5, "timing-noise"),
-    Piece("timing in training", f"benchmarks/timing_training.py --out {KEPT}/timing-training", (), 6,
-          "timing-training"),
-    Piece("milliseconds", "benchmarks/gpu_milliseconds.py --seconds {240}", ("gpu-milliseconds",), 6),
-    Piece("agreement, measured", "benchmarks/estimate_agreement.py measure --seconds {500}", (), 9),
-    Piece("agreement, estimated", "benchmarks/estimate_agreement.py estimate --seconds {500}", (), 9),
-    Piece("agreement, table", "benchmarks/estimate_agreement.py table", ("estimate-agreement",), 1),
-    Piece("integrity cheats", f"{INTEGRITY} --presets all_extensions,baseline --only cheats --minutes {{8.0}}",
-          (), 9.5),
-    Piece("integrity honest", f"{INTEGRITY} --presets all_extensions --only honest --runs 20 --minutes {{8.0}}",
-          (), 9.5),
-    Piece("integrity presets", f"{INTEGRITY} --presets {ONE_EACH} --runs 2 --minutes {{8.0}}", (), 9.5),
-    Piece("integrity table", f"benchmarks/integrity.py table --rows {KEPT}/integrity-cuda.jsonl --kinds "
-          "--into docs/integrity.md", (), 1),
-    Piece("mutants", "benchmarks/mutants.py --device cuda --count 560 --runs 0 --seconds {400}",
-          ("mutants-cuda-kind", "mutants-cuda-family"), 9),
-    *(Piece(f"mutants, right kernels {level}", "benchmarks/mutants.py --device cuda --count 0 --runs 200 --seconds "
-            f"{{400}} --only {level}_", (f"mutants-cuda-refused-{level}",), 9)
-      for level in ("l1", "l2")),
-    *(Piece(f"golden refusals, {level}", "benchmarks/golden_refusals.py --device cuda --size full --runs 200 "
-            f"--seconds {{240}} --processes 8 --only {level}_", (f"golden-refusals-cuda-full-{level}",), 6)
-      for level in ("l1", "l2")),
-    Piece("five inputs", "benchmarks/multi_input_cost.py --device cuda --kernels {40}", ("multi-input-cost-cuda",), 4),
-    Piece("funnel", "benchmarks/funnel_gain.py --device cuda --mix nano --copies {4} --rounds 2",
-          ("funnel-gain-cuda-nano", "funnel-gain-cuda-nano-kinds"), 4),
-    Piece("step split", "benchmarks/step_split.py --steps 2", (), 6, "step-split"),
-    *(Piece(f"ablations, {what}", f"{ABLATIONS} run --arms {arms} --limit-s 540", (), 9.5)
-      for what, arms in (("credit", "split_0.1,uniform_0.1,split_1.0,uniform_1.0"),
-                         ("extensions", "no_fusion,no_multi_input,no_curriculum,no_sandbox,no_timing,no_funnel"))),
-    Piece("ablations, table", f"{ABLATIONS} table", ("ablation-arms", "ablation-pairs"), 1),
-    Piece("front door", f"benchmarks/front_door.py --out {KEPT}/front-door --steps {{30}} --minutes 8",
-          ("front-door", "nano-cuda"), 9.5),
-    Piece("full size", f"benchmarks/full_size.py --size full --seconds {{480}} --rows {KEPT}/full-size-full.jsonl",
-          ("full-size-full",), 9.5),
-    Piece("large size", f"benchmarks/full_size.py --size large --seconds {{480}} --rows {KEPT}/full-size-large.jsonl",
-          ("full-size-large",), 9.5),
-    *(Piece(f"faults, stretch {number + 1} of 3",
-            f"benchmarks/fault_training.py --out {KEPT}/faults --minutes {{8.0}} --only {number}", (), 9.5)
-      for number in range(3)),
-    Piece("fleet", "benchmarks/fleet.py --seconds {25}", ("fleet",), 6, gpus=4),
-    Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4", (), 9, "scaling-train", gpus=4),
-    Piece("faults, table", f"benchmarks/fault_training.py --out {KEPT}/faults --stretches 0", ("fault-training",), 1),
-)  # fmt: skip
+DONE = RESULTS / "done"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="pieces whose names begin so, by commas")
+    parser.add_argument("--pieces", default="", help="those whose names begin so, by commas")
     parser.add_argument("--again", action="store_true", help="also those that are done")
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--lanes", type=int, default=1, help="pieces side by side")
     parser.add_argument("--share", type=float, default=1.0, help="how much of each piece is done")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--tests", action="store_true", help="run the GPU tests and keep their count")
+    parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--in-lane", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    ends, failed = time.monotonic() + 60 * chosen.minutes, []
-    if chosen.tests:
-        sys.exit(run_tests(ends, again=chosen.again))
-    starts = tuple(part.strip() for part in chosen.only.split(","))
-    for piece in (one for one in PIECES if one.name.startswith(starts)):
-        if chosen.list:
-            print(f"{piece.name:28}{piece.minutes:5g} min{'   done' if is_done(piece) else ''}")
-        elif chosen.again or not is_done(piece):
-            if time.monotonic() + 60 * piece.minutes > ends:
-                print(f"{piece.name}: left for the next call", flush=True)
-                continue
-            if piece.gpus > len(visible_gpus()):
-                print(f"{piece.name}: needs {piece.gpus} GPUs", flush=True)
-                continue
-            print(f"{piece.name} …", flush=True)
-            if not run(piece, chosen.share):
-                failed.append(piece.name)
+    ends = time.monotonic() + 60 * chosen.minutes
+    starts = tuple(part.strip() for part in chosen.pieces.split(","))
+    pieces = [piece for piece in PIECES if piece.name.startswith(starts)]
+    if not pieces:
+        parser.error(f"no piece is called {chosen.pieces!r}; --list names them")
     if chosen.list:
+        print("\n".join(map(described, pieces)))
         return
-    homeless = write_all()
-    if homeless:
-        print(f"docs/benchmarks.md has no place for {', '.join(homeless)}", file=sys.stderr)
+    if chosen.dry:
+        sys.exit(rehearse(pieces))
+    if chosen.again and not chosen.in_lane:
+        for piece in pieces:
+            marker(piece).unlink(missing_ok=True)
+    if chosen.lanes > 1:
+        side_by_side(chosen.lanes, [*sys.argv[1:], "--in-lane", "--lanes", "1"])
+    failed = run_all(pieces, ends, chosen.share)
+    if not chosen.in_lane:
+        keep(load(path) for piece in pieces for path in results(piece) if marker(piece).exists())
+        for name in write_all():
+            print(f"{PAGE.name} has no place for {name}", file=sys.stderr)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
+def described(piece: Piece) -> str:
+    """A piece in a line."""
+    where = f"{piece.gpus} GPU, {piece.cores:2} cores" + (", alone" if piece.alone else "")
+    state = "done" if is_done(piece) else ""
+    return f"{piece.name:30}{piece.minutes:5g} min  {where:24}{state:6}{', '.join(piece.tables)}"
+
+
 def marker(piece: Piece) -> Path:
     """What a piece leaves behind when it ended well."""
-    return RESULTS / "done" / re.sub(r"\W+", "-", piece.name)
+    return DONE / re.sub(r"\W+", "-", piece.name)
+
+
+def results(piece: Piece) -> list[Path]:
+    """The results of a piece that are there."""
+    return [path for name in piece.tables if (path := RESULTS / f"{name}.json").exists()]
 
 
 def is_done(piece: Piece) -> bool:
     """Whether a piece ended well and its tables are there."""
-    return marker(piece).exists() and all((RESULTS / f"{name}.json").exists() for name in piece.tables)
+    return marker(piece).exists() and len(results(piece)) == len(piece.tables)
+
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+
+def run_all(pieces: Sequence[Piece], ends: float, share: float) -> list[str]:
+    """Run what is not done, in order, until nothing can be begun any more; the names of those that failed."""
+    failed: list[str] = []
+    tried: set[str] = set()
+    while ready := [piece for piece in pieces if piece.name not in tried and is_open(piece, ends)]:
+        piece = ready[0]
+        with claimed(piece) as mine:
+            tried.add(piece.name)
+            if mine and not is_done(piece):
+                print(f"{piece.name} …", flush=True)
+                if not run(piece, share):
+                    failed.append(piece.name)
+    for piece in pieces:
+        if piece.name not in tried and not is_done(piece):
+            print(f"{piece.name}: {why_not(piece, ends)}", flush=True)
+    return failed
+
+
+def is_open(piece: Piece, ends: float) -> bool:
+    """Whether a piece is to be done and can be begun now."""
+    return not is_done(piece) and not why_not(piece, ends)
+
+
+def why_not(piece: Piece, ends: float) -> str:
+    """Why a piece cannot be begun now; "" if it can."""
+    if piece.gpus > len(visible_gpus()):
+        return f"needs {piece.gpus} GPUs"
+    if waits := [one.name for one in PIECES if one.name in piece.after and not is_done(one)]:
+        return f"comes after {', '.join(waits)}"
+    return "left for the next call" if time.monotonic() + 60 * piece.minutes > ends else ""
+
+
+@contextlib.contextmanager
+def claimed(piece: Piece) -> Iterator[bool]:
+    """Have a piece to oneself among several calls; False where another one is at it. Ends with the process."""
+    DONE.mkdir(parents=True, exist_ok=True)
+    with marker(piece).with_suffix(".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def run(piece: Piece, share: float = 1.0) -> bool:
+    """Run a piece; whether it ended well."""
+    command = [sys.executable, *shared(piece.command, share).split()]
+    try:
+        done = subprocess.run(command, cwd=ROOT, timeout=60 * piece.minutes, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"{piece.name}: more than {piece.minutes:g} minutes", file=sys.stderr)
+        return False
+    if done.returncode == 0:
+        marker(piece).touch()
+    return done.returncode == 0
 
 
 def shared(command: str, share: float) -> str:
@@ -169,101 +166,82 @@ def shared(command: str, share: float) -> str:
     return re.sub(r"\{([\d.]+)\}", part, command)
 
 
-def run(piece: Piece, share: float = 1.0) -> bool:
-    """Run a piece; whether it ended well."""
-    what = shared(piece.command, share)
-    command = [sys.executable, *what.split()]
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def side_by_side(lanes: int, arguments: Sequence[str]) -> None:
+    """This command once in each lane, with a GPU (as far as there are some) and a share of the cores of its own."""
+    cores = sorted(os.sched_getaffinity(0))
+    running = []
+    for number in range(lanes):
+        gpus, mine = lane(number, lanes, cores)
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpus}
+        command = [sys.executable, __file__, *arguments]
+        running.append(subprocess.Popen(command, env=environment, preexec_fn=partial(os.sched_setaffinity, 0, mine)))
+    for process in running:
+        process.wait()
+
+
+def lane(number: int, lanes: int, cores: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """The GPUs and the cores of one lane of several: each GPU and each core belongs to one."""
+    limit = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(gpu.index) for gpu in visible_gpus()] if limit is None else limit.split(",")
+    each = max(1, len(cores) // lanes)
+    return ",".join(names[number::lanes]), cores[number * each :][:each] or cores
+
+
+# -- without measuring -------------------------------------------------------------------------------------------------
+
+
+def rehearse(pieces: Sequence[Piece]) -> int:
+    """Say of each piece whether its command line reads and its tables render; 1 where one does not."""
+    page, wrong = PAGE.read_text(encoding="utf-8"), 0
+    for piece in pieces:
+        trouble = [unread(shared(piece.command, 1.0)), *(unrendered(name, page) for name in piece.tables)]
+        told = "; ".join(filter(None, trouble))
+        print(f"{piece.name}: {told or 'reads and renders'}", flush=True)
+        wrong += bool(told)
+    return int(bool(wrong))
+
+
+def unread(command: str) -> str:
+    """What a benchmark says against a command line, "" if it takes it: it runs up to where it has read it."""
+
+    class Taken(BaseException):
+        """The arguments were read."""
+
+    whole = argparse.ArgumentParser.parse_args
+
+    def stop(parser: argparse.ArgumentParser, *given: Any, **named: Any) -> None:
+        whole(parser, *given, **named)
+        raise Taken
+
+    path, *arguments = command.split()
+    said, before = io.StringIO(), (sys.argv, list(sys.path))
+    argparse.ArgumentParser.parse_args = stop  # type: ignore[assignment,method-assign]
+    sys.argv, sys.path[:0] = [path, *arguments], [str(HERE)]
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, timeout=60 * piece.minutes, check=False, text=True,
-            stdout=subprocess.PIPE if piece.text else None,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        print(f"{piece.name}: more than {piece.minutes:g} minutes", file=sys.stderr)
-        return False
-    if piece.text and done.returncode == 0:
-        save(printed(piece.text, done.stdout, f"python {what}"))
-    if done.returncode == 0:
-        marker(piece).parent.mkdir(exist_ok=True)
-        marker(piece).touch()
-    return done.returncode == 0
+        with contextlib.redirect_stderr(said):
+            runpy.run_path(str(ROOT / path), run_name="__main__")
+    except Taken:
+        return ""
+    except SystemExit:
+        return f"{path}: {said.getvalue().strip().splitlines()[-1]}"
+    finally:
+        argparse.ArgumentParser.parse_args = whole  # type: ignore[method-assign]
+        sys.argv, sys.path[:] = before
+    return f"{path} reads no arguments"
 
 
-def printed(name: str, text: str, command: str) -> Table:
-    """A table of what a piece printed: its Markdown as it is, or the figures of its last line of JSON."""
-    last = text.strip().splitlines()[-1] if text.strip() else ""
-    try:
-        figures = json.loads(last)
-    except ValueError:
-        return Table(name, [], [], command, text=text)
-    rows = [[key.replace("_", " "), value if isinstance(value, int | float | str) else json.dumps(value)]
-            for key, value in figures.items()]  # fmt: skip
-    return Table(name, ["what", "figure"], rows, command)
-
-
-# -- the tests that need a GPU -----------------------------------------------------------------------------------------
-
-
-def run_tests(ends: float, *, again: bool) -> int:
-    """One file after the other, each in a process of its own; those that are done are not run again unless asked.
-
-    1 where a test failed, or some are left for the next call.
-    """
-    folder = RESULTS / "gpu-tests"
-    if again:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    left = []
-    for path in gpu_test_files():
-        report = folder / (str(path).replace("/", "-") + ".xml")
-        if report.exists() and passed(report):
-            continue
-        seconds = min(60 * MOST_MINUTES - 15, ends - time.monotonic())
-        if seconds < 20:
-            left.append(str(path))
-            continue
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(path), f"--junitxml={report}"]
+def unrendered(name: str, page: str) -> str:
+    """Why a table cannot stand on the page, "" if it can: it has its place, and results of its name make a table."""
+    if not has_place(name, page):
+        return f"{PAGE.name} has no place for {name}"
+    for path in (folder / f"{name}.json" for folder in (RESULTS, KEPT)):
         try:
-            subprocess.run(command, cwd=ROOT, check=False, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            left.append(str(path))
-    reports = sorted(folder.glob("*.xml"))
-    save(test_table(reports))
-    if left:
-        print(f"left for the next call, or longer than there was time for: {', '.join(left)}", file=sys.stderr)
-    return int(bool(left) or not all(map(passed, reports)))
-
-
-def gpu_test_files() -> list[Path]:
-    """Files of tests in which some are marked `gpu`, as paths from the repository's root."""
-    files = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "plugins").glob("*/tests/**/test_*.py")]
-    return sorted(path.relative_to(ROOT) for path in files if "mark.gpu" in path.read_text(encoding="utf-8"))
-
-
-def passed(report: Path) -> bool:
-    """Whether a report has tests and none that failed."""
-    count = counted([report])
-    return bool(count) and not any(kinds["failed"] for kinds in count.values())
-
-
-def counted(reports: Sequence[Path]) -> dict[str, Counter[str]]:
-    """Tests that passed, failed and were skipped, by file."""
-    counts: dict[str, Counter[str]] = {}
-    for report in reports:
-        for case in ElementTree.parse(report).iter("testcase"):
-            kinds = {child.tag for child in case}
-            kind = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
-            name = str(case.get("classname")).replace(".", "/") + ".py"
-            counts.setdefault(name, Counter())[kind] += 1
-    return counts
-
-
-def test_table(reports: Sequence[Path]) -> Table:
-    """Counts by file."""
-    kinds = ("passed", "failed", "skipped")
-    rows = [[name, *(count[kind] for kind in kinds)] for name, count in sorted(counted(reports).items())]
-    return Table("gpu-tests", ["tests", *kinds], rows, "make test-gpu")
+            made = load(path).markdown if path.exists() else "not measured yet"
+        except (ValueError, KeyError, TypeError) as error:
+            return f"{path} makes no table: {type(error).__name__}: {error}"
+        if not made:
+            return f"{path} makes an empty table"
+    return ""
 
 
 if __name__ == "__main__":

@@ -225,8 +225,8 @@ def problems(run: Path) -> list[str]:
     return found
 
 
-def table(run: Path, minutes: float, ends: Sequence[int], wrong: Sequence[str]) -> Table:
-    """One row a kind of fault, and what was counted below."""
+def table(run: Path, given: argparse.Namespace, ends: Sequence[dict[str, Any]], wrong: Sequence[str]) -> Table:
+    """One row a kind of fault, and what was counted below. `ends` are the stretches: minutes, what was left."""
     faults = list(read_journal(run.parent / "faults.jsonl"))
     rows: list[list[str | int | float | None]] = []
     for kind in KINDS:
@@ -237,15 +237,19 @@ def table(run: Path, minutes: float, ends: Sequence[int], wrong: Sequence[str]) 
     steps = sum(1 for row in read_metrics(run) if row["stage"] == "rl")
     scores = [score for score in read_scores(run) if score.step < steps]
     infra = sum(score.verdict.status is Status.INFRA for score in scores)
+    minutes = ", ".join(f"{end['minutes']:.1f}" for end in ends)
     notes = [
-        f"{len(ends)} stretches of {minutes:g} minutes, each but the first resumed after a kill; {steps} steps and "
-        f"{len(scores)} completions that count, each with one score, {infra} of them INFRA",
-        f"Processes left behind by a kill: {sum(map(bool, ends))} of {len(ends)} times",
+        f"{len(ends)} stretches of {minutes} minutes, each but the first resumed after a kill, a fault every "
+        f"{given.every:g} s once it trains; {steps} steps and {len(scores)} completions that count, each with one "
+        f"score, {infra} of them INFRA",
+        f"Processes left behind by a kill: {sum(bool(end['left']) for end in ends)} of {len(ends)} times",
         f"Wrong: {'; '.join(wrong) or 'nothing'}",
     ]
     columns = ["fault", "times", "judged as (or killed)", "longest batch with it, s", "others in those batches",
                "of them INFRA"]  # fmt: skip
-    return Table("fault-training", columns, rows, f"python benchmarks/fault_training.py --minutes {minutes:g}", notes)
+    name = "fault-training" if given.device == "cuda" else "fault-training-cpu"
+    command = f"python benchmarks/fault_training.py --device {given.device} --minutes {given.minutes:.3g}"
+    return Table(name, columns, rows, f"{command} --every {given.every:g} --timeout {given.timeout:g} --out DIR", notes)
 
 
 def main() -> None:
@@ -267,11 +271,12 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     ends = Journal(chosen.out / "stretches.jsonl")
     for number in range(chosen.stretches) if chosen.only is None else [chosen.only]:
+        began = time.monotonic()
         left = one_stretch(run, number, 60 * chosen.minutes, sys.argv[1:])
-        ends.append({"number": number, "left": left})
+        ends.append({"number": number, "left": left, "minutes": (time.monotonic() - began) / 60})
         print(f"stretch {number}: {sum(1 for row in read_metrics(run) if row['stage'] == 'rl')} steps", flush=True)
     wrong = problems(run)
-    made = table(run, chosen.minutes, [row["left"] for row in read_journal(ends.path)], wrong)
+    made = table(run, chosen, list(read_journal(ends.path)), wrong)
     save(made)
     print(made.markdown)
     sys.exit(bool(wrong))

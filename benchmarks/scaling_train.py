@@ -16,11 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from step_split import GROUP, SHOWN, StandIn, preset_for, split, write_model
+from tables import Table, save
 
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import read_metrics
@@ -105,11 +106,16 @@ def main() -> None:
     parser.add_argument(
         "--limit-s", type=float, default=600.0, help="seconds after which a rank gives up and says where"
     )
+    parser.add_argument("--table", type=Path, nargs="+", help="measure nothing: the table of what was printed")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.table:
+        save(table([json.loads(line) for path in options.table for line in path.read_text().splitlines()]))
+        return
     if options.run:
         one_rank(options)
         return
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         options.model = options.model or Path(scratch) / "model"
         make_model(options)
@@ -117,6 +123,23 @@ def main() -> None:
             told = measure(options, ranks, Path(scratch) / f"run-{ranks}")
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
+            rows.append(told)
+            save(table(rows))
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a run, with its rate against the first's."""
+    done = [row for row in rows if "step_s" in row]
+    columns = ["GPUs", "how", "completions a step", "seconds a step", "generation", "verification", "optimisation",
+               "completions a second", "against the first row"]  # fmt: skip
+    body = [
+        [row["ranks"], row["launch"] or "one process", row["completions"],
+         *(row[f"{name}_s"] for name in ("step", "generation", "verification", "optimisation")),
+         row["completions_per_s"], f"{row['completions_per_s'] / done[0]['completions_per_s']:.2f}×"]
+        for row in done
+    ]  # fmt: skip
+    failed = [f"{row['ranks']} GPUs by {row['launch']} did not end" for row in rows if row not in done]
+    return Table("scaling-train", columns, body, "python benchmarks/scaling_train.py --ranks 1,2,4", failed)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tables import Table, save
 
 from tritonrl_core.preset import load_preset
 from tritonrl_core.reward import CreditRules, group_credit, reward_parts
@@ -129,8 +130,9 @@ def main() -> None:
                 found.setdefault(kind, []).append([recorded(score) for score in group])
                 print(kind, COUNTS[number % len(COUNTS)], told(group), flush=True)
             (chosen.out / "timing_groups.json").write_text(json.dumps(found))
-    for kind, groups in found.items():
-        print(f"{kind}: {len(groups)} groups,", *(f"{name} {share}" for name, share in summary(groups, preset).items()))
+    made = table(found, preset)
+    save(made)
+    print(made.markdown)
 
 
 def judged(verifier: Verifier, codes: Mapping[Key, Sequence[str]]) -> dict[Key, list[Score]]:
@@ -169,15 +171,25 @@ def recorded(score: Score) -> dict[str, Any]:
             "low": timing.speedup_low, "high": timing.speedup_high, "facts": dict(timing.facts)}  # fmt: skip
 
 
-def summary(groups: Sequence[Sequence[dict[str, Any]]], preset: Any) -> dict[str, str]:
+WORDS = {"same": "one kernel under eight names, nothing judged only once", "different": "eight sources of equal speed",
+         "unequal": "four sources that are slower than the other four"}  # fmt: skip
+
+
+def table(found: Mapping[str, Sequence[Sequence[dict[str, Any]]]], preset: Any) -> Table:
     """In how many groups no plan gets any advantage, by the published rules and by the preset's."""
+    rows = [[WORDS[kind], *(f"{count} of {len(groups)}" for count in silent(groups, preset))]
+            for kind, groups in found.items()]  # fmt: skip
+    sizes = ", ".join(f"{count:,}" for count in COUNTS)
+    return Table("timing-noise", ["group", "published rules", "noise-aware"], rows,
+                 "python benchmarks/timing_noise.py --out DIR", [f"Tasks of {sizes} elements"])  # fmt: skip
+
+
+def silent(groups: Sequence[Sequence[dict[str, Any]]], preset: Any) -> tuple[int, int]:
+    """How many of these groups give no plan any advantage: by the published rules, and by the preset's."""
     rules = CreditRules(speed_from=preset.reward.speed_from, merge_noise=preset.reward.merge_noise)
-    silent = {"published": 0, "noise-aware": 0}
-    for group in groups:
-        scores = [scored(row, preset) for row in group]
-        silent["published"] += not any(credit.plan for credit in group_credit(scores, 0.1))
-        silent["noise-aware"] += not any(credit.plan for credit in group_credit(scores, 0.1, rules))
-    return {f"zero plan advantage ({name})": f"{count}/{len(groups)}" for name, count in silent.items()}
+    scores = [[scored(row, preset) for row in group] for group in groups]
+    return (sum(not any(credit.plan for credit in group_credit(group, 0.1)) for group in scores),
+            sum(not any(credit.plan for credit in group_credit(group, 0.1, rules)) for group in scores))  # fmt: skip
 
 
 def scored(row: dict[str, Any], preset: Any) -> Score:

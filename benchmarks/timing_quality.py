@@ -24,12 +24,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tables import Table, save
+
 SIZES = {"5 µs": 5.0, "20 µs": 20.0, "100 µs": 100.0, "1000 µs": 1000.0}
 DIFFERENCES = {"5 µs": (0.01, 0.02, 0.04, 0.08), "20 µs": (0.005, 0.01, 0.02, 0.04),
                "100 µs": (0.0025, 0.005, 0.01, 0.02), "1000 µs": (0.0025, 0.005, 0.01, 0.02)}  # fmt: skip
 METHODS = ("do_bench", "KernelBench, 10", "KernelBench, 100", "wall clock, 100", "events outside", "published",
            "adaptive")  # fmt: skip
 """`events outside` is `adaptive` with its events on the stream around the graph, not in it."""
+
+
+NAME = "python benchmarks/timing_quality.py"
 
 
 def main() -> None:
@@ -297,7 +302,9 @@ def load(chosen: argparse.Namespace) -> None:
                     file.write(json.dumps(row) + "\n")
     other.kill()
     other.wait()
-    print(load_table(chosen.out), flush=True)
+    made = Table("timing-load", [], [], f"{NAME} load --out DIR", text=load_table(chosen.out))
+    save(made)
+    print(made.markdown, flush=True)
 
 
 def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
@@ -313,21 +320,28 @@ def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
 
 
 def table(chosen: argparse.Namespace) -> None:
-    """Print what the lines in the folder say, as Markdown."""
+    """Keep what the lines in the folder say, as Markdown."""
     rows = [json.loads(line) for line in (chosen.out / "quality.jsonl").read_text().splitlines()]
-    print(f"{len(rows)} processes, {rows[0]['device']}, torch {rows[0]['torch']}, triton {rows[0]['triton']}, "
-          f"events in graphs: {rows[0]['events in graphs']}\n")
+    made = Table("timing-quality", [], [], f"{NAME} run|table --out DIR", text=quality(rows))
+    save(made)
+    print(made.markdown)
+
+
+def quality(rows: Sequence[dict[str, Any]]) -> str:
+    """One table of variation for each kind of kernel, one of pairs that were ranked right."""
+    head = "| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES)
+    lines = [f"{len(rows)} fresh processes, events in graphs: {rows[0]['events in graphs']}."]
     for kind in ("stream", "spin"):
-        print(f"Variation of one measurement between processes, `{kind}`: mean µs, coefficient of variation, GPU ms\n")
-        print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
+        what = "Mean µs, coefficient of variation between processes, milliseconds of the GPU"
+        lines += ["", f"{what}, `{kind}`:", "", head]
         for method in METHODS:
             cells = [_variation([_base(row, kind, label, method) for row in rows]) for label in SIZES]
-            print(f"| {method} | " + " | ".join(cells) + " |")
-        print()
-    print("Share of pairs, from any two processes, ranked right: `spin`, by how much longer the slower one takes\n")
-    print("| method | " + " | ".join(SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
+            lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    what = "Share of pairs, from any two processes, ranked right: `spin`, by how much longer the slower one takes"
+    lines += ["", f"{what}:", "", head]
     for method in METHODS:
-        print(f"| {method} | " + " | ".join(_ranked(rows, label, method) for label in SIZES) + " |")
+        lines.append(f"| {method} | " + " | ".join(_ranked(rows, label, method) for label in SIZES) + " |")
+    return "\n".join(lines)
 
 
 def _base(row: dict[str, Any], kind: str, label: str, method: str) -> tuple[float, float]:

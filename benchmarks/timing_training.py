@@ -18,12 +18,13 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tables import Table, save
 from timing_noise import COUNTS, DIFFERENT, PLAIN, REFERENCE, solution
 
 from tritonrl_core.models import resolve_model
@@ -87,6 +88,21 @@ def main() -> None:
             print(json.dumps(line), flush=True)
             with (chosen.out / "training.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
+    save(table([json.loads(text) for text in (chosen.out / "training.jsonl").read_text().splitlines()]))
+
+
+def table(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a run."""
+    rows = [
+        [f"{line['candidates']}, {line['rules']}", f"{line['steps']}, {line['groups']}",
+         f"{line['timed']} of {line['completions']}", line["judged only once"],
+         f"{line['groups with zero plan advantage']} of {line['groups']}",
+         "bit for bit those before it" if line["weights as before"] else "moved"]
+        for line in lines
+    ]  # fmt: skip
+    columns = ["candidates, rules", "steps, groups", "completions right and timed", "judged only once",
+               "groups without plan advantage", "weights after the run"]  # fmt: skip
+    return Table("timing-training", columns, rows, "python benchmarks/timing_training.py --out DIR")
 
 
 def preset(chosen: argparse.Namespace, steps: int, changes: Sequence[str]) -> Preset:

@@ -59,46 +59,6 @@ def test_this_machine_is_described_without_loading_torch():
     assert machine.cores >= 1
 
 
-def test_every_piece_of_the_gpu_benchmarks_is_there_and_has_its_place_on_the_page(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(tables.__file__).parent))
-    spec = importlib.util.spec_from_file_location("bench_gpu", Path(tables.__file__).with_name("bench_gpu.py"))
-    bench_gpu = importlib.util.module_from_spec(spec)
-    sys.modules["bench_gpu"] = bench_gpu
-    spec.loader.exec_module(bench_gpu)
-    page = tables.PAGE.read_text()
-    assert bench_gpu.gpu_test_files()
-    assert len({piece.name for piece in bench_gpu.PIECES}) == len(bench_gpu.PIECES)
-    for piece in bench_gpu.PIECES:
-        assert (tables.ROOT / piece.command.split()[0]).exists()
-        assert piece.minutes < bench_gpu.MOST_MINUTES
-        for name in filter(None, (*piece.tables, piece.text)):
-            assert tables.has_place(name, page), name
-
-
-def test_a_report_of_tests_is_counted_by_file(tmp_path):
-    bench_gpu = sys.modules["bench_gpu"]
-    report = tmp_path / "report.xml"
-    report.write_text("""<testsuites><testsuite>
-<testcase classname="tests.replay.test_gpu" name="a"/>
-<testcase classname="tests.replay.test_gpu" name="b"><failure message="no"/></testcase>
-<testcase classname="tests.replay.test_liger" name="c"><skipped/></testcase>
-</testsuite></testsuites>""")
-    assert not bench_gpu.passed(report)
-    assert bench_gpu.test_table([report]).rows == [
-        ["tests/replay/test_gpu.py", 1, 1, 0],
-        ["tests/replay/test_liger.py", 0, 0, 1],
-    ]
-
-
-def test_what_a_piece_prints_becomes_a_table(monkeypatch):
-    bench_gpu = sys.modules["bench_gpu"]
-    words = bench_gpu.printed("quality", "| a | b |\n| --- | --- |\n| 1 | 2 |\n", "python q.py")
-    assert words.markdown.startswith("| a | b |\n| --- | --- |\n| 1 | 2 |\n\n")
-    assert "`python q.py`" in words.markdown
-    figures = bench_gpu.printed("split", 'loading\n{"step_s": 1.5, "what": {"a": 1}}\n', "python s.py")
-    assert figures.rows == [["step s", 1.5], ["what", '{"a": 1}']]
-
-
 def test_results_from_elsewhere_are_kept_where_the_page_has_a_place_for_them(tmp_path):
     page, theirs, kept = tmp_path / "page.md", tmp_path / "theirs", tmp_path / "kept"
     page.write_text(PAGE)
@@ -131,12 +91,3 @@ def test_a_result_that_the_page_has_lost_its_place_for_is_named(tmp_path):
 def test_the_page_shows_the_results_that_are_kept():
     """`python benchmarks/tables.py` writes them; words about a table belong outside its marks."""
     assert tables.differing() == []
-
-
-def test_a_share_of_a_piece_does_less_in_whole_runs():
-    bench_gpu = sys.modules["bench_gpu"]
-    command = "a.py --runs {20} --minutes {8.0} --only 3"
-    assert bench_gpu.shared(command, 1.0) == "a.py --runs 20 --minutes 8 --only 3"
-    assert bench_gpu.shared(command, 0.3) == "a.py --runs 6 --minutes 2.4 --only 3"
-    for piece in bench_gpu.PIECES:
-        assert "{" not in bench_gpu.shared(piece.command, 0.01)
