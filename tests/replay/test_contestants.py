@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, _sums
 from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
@@ -102,6 +102,18 @@ def test_whoever_changes_the_references_memory_is_seen(number):
     with torch.no_grad():
         run._model.w[3] += 1.0
     assert not run.intact()
+
+
+def test_changes_are_seen_wherever_the_tensor_lies():
+    """Sums are over eight bytes at a time where that can be, and over the rest."""
+    base = torch.arange(40, dtype=torch.float32)
+    for tensor in (base[:7], base[1:8], base[2:35:2], base[:1].to(torch.int8), base[:0]):
+        before = _sums([tensor, base])
+        assert before == _sums([tensor, base])
+        for place in range(tensor.numel()):
+            tensor[place] += 1
+            assert _sums([tensor])[0] != before[0]
+            tensor[place] -= 1
 
 
 def test_what_the_reference_changes_itself_is_not_held_against_anyone():

@@ -39,12 +39,14 @@ class Timed:
     end: Any
 
 
-def captured(before: Callable[[], Any], work: Callable[[], Any]) -> Lane | str:
-    """A lane of captured work, with what comes before it; or why the work can't be captured."""
-    work()
-    why = _waits(work)
-    if why:
-        return why
+def captured(before: Callable[[], Any], work: Callable[[], Any], *, again: bool = False) -> Lane | str:
+    """A lane of captured work, with what comes before it; or why the work can't be captured. `again`: the same work was
+    captured before, so it is warm and waits for nothing."""
+    if not again:
+        work()
+        why = _waits(work)
+        if why:
+            return why
     if not events_in_graphs():
         alone = _graph(work)
         return alone if isinstance(alone, str) else Lane(alone, before)
@@ -193,7 +195,7 @@ class Runner:
         self._model = materials.model if number == 0 else copy.deepcopy(materials.model)
         self._inputs = materials.inputs if number == 0 else [map_tensors(v, _moved) for v in materials.inputs]
         tensors = [*self._model.parameters(), *named_inputs(self._inputs).values()]
-        self._watched = [(tensor, _sum(tensor)) for tensor in tensors]
+        self._watched = list(zip(tensors, _sums(tensors), strict=True))
 
     def __call__(self) -> Any:
         with torch.no_grad():
@@ -214,15 +216,27 @@ class Runner:
 
     def settle(self) -> None:
         """From here on watch only what the reference itself, having run, has left alone."""
-        self._watched = [(tensor, known) for tensor, known in self._watched if _sum(tensor) == known]
+        now = _sums([tensor for tensor, _ in self._watched])
+        self._watched = [pair for pair, value in zip(self._watched, now, strict=True) if pair[1] == value]
 
     def intact(self) -> bool:
         """Whether what is watched is what it was: nobody else has any business here."""
-        return all(_sum(tensor) == known for tensor, known in self._watched)
+        return _sums([tensor for tensor, _ in self._watched]) == [known for _, known in self._watched]
 
 
-def _sum(tensor: torch.Tensor) -> int:
-    return int(tensor.detach().contiguous().flatten().view(torch.uint8).sum())
+def _sums(tensors: Sequence[torch.Tensor]) -> list[int]:
+    """A sum over the bits of each tensor; waits for the device once."""
+    sums = [_sum(tensor) for tensor in tensors]
+    return list(map(int, torch.stack(sums).tolist())) if sums else []
+
+
+def _sum(tensor: torch.Tensor) -> torch.Tensor:
+    raw = tensor.detach().contiguous().flatten().view(torch.uint8)
+    if raw.storage_offset() % 8:
+        return raw.sum()
+    whole = raw.numel() // 8 * 8
+    total = raw[:whole].view(torch.int64).sum()  # eight bytes at a time; it may overflow, alike each time
+    return total + raw[whole:].sum() if whole < raw.numel() else total
 
 
 def _moved(tensor: torch.Tensor) -> torch.Tensor:

@@ -170,10 +170,15 @@ def same_bits(one: Tensor, other: Tensor) -> bool:
 
 def differing(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[bool]:
     """Which pairs of tensors on one device differ in any bit; waits for the device once."""
-    flags = [_differs(*map(raw_bytes, pair)) for pair in pairs]
+    flags = differences(pairs)
     asked = [flag for flag in flags if isinstance(flag, Tensor)]
     answers = iter(torch.stack(asked).tolist() if asked else [])
     return [bool(next(answers)) if isinstance(flag, Tensor) else flag for flag in flags]
+
+
+def differences(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor | bool]:
+    """The same, still on the device but where lengths tell."""
+    return [_differs(*map(raw_bytes, pair)) for pair in pairs]
 
 
 def _differs(one: Tensor, other: Tensor) -> Tensor | bool:
@@ -182,7 +187,7 @@ def _differs(one: Tensor, other: Tensor) -> Tensor | bool:
         return one.numel() != other.numel()
     whole = one.numel() // 8 * 8
     words = (one[:whole].view(torch.int64) != other[:whole].view(torch.int64)).any()
-    return words | (one[whole:] != other[whole:]).any()
+    return words if whole == one.numel() else words | (one[whole:] != other[whole:]).any()
 
 
 class _Kept:

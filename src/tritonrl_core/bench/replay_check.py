@@ -20,10 +20,11 @@ from tritonrl_core.bench.cuda_driver import CudaError
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.facts import aten_bytes, has_atomics, share
 from tritonrl_core.bench.flow import right_only_by_launches
+from tritonrl_core.bench.glance import plainly_right, worst_elements
 from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.replay_cases import Answers, Cases, differing, same_bits
+from tritonrl_core.bench.replay_cases import Answers, Cases, differences, differing, same_bits
 from tritonrl_core.bench.replay_job import Job
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.tolerance import Comparison, compare, own_error
@@ -38,6 +39,9 @@ FLUSH_BYTES = 256 << 20
 
 MOST_VALUES = 64 << 20
 """Bytes of a case that are sent to a recording that asks for values."""
+
+GLANCE = True
+"""Whether a verdict is first looked for with one question to the device instead of one after the other."""
 
 LOADED_PLANS = 8
 """Plans whose kernels stay loaded: a candidate's next case comes soon, and often to the same worker."""
@@ -55,6 +59,8 @@ class Bench:
         self.cases = Cases(device)
         self.alone: Callable[[], AbstractContextManager[None]] = nullcontext
         """Opened around what is timed: no other job has the GPU meanwhile."""
+        self.give_way: Callable[[], object] = lambda: None
+        """Called between the parts of a job: whoever waits to have the GPU alone goes first."""
         self._replays: OrderedDict[str, Replay] = OrderedDict()
         # On the CPU, where only plans without launches can be replayed, nothing is timed and nothing flushed.
         self.flush = torch.zeros(FLUSH_BYTES if device.type == "cuda" else 1, dtype=torch.uint8, device=device)
@@ -66,6 +72,7 @@ class Bench:
         clock.mark("load")
         given = self.cases.given(job.task, job.case)
         clock.mark("inputs")
+        self.give_way()
         placed = replay.place(given, POISONS[0], guarded=True)
         wipe(given.inputs)
         del given
@@ -75,10 +82,9 @@ class Bench:
         self._run(job, placed)
         running = used.most()
         clock.mark("run")
+        self.give_way()
         got = [output.clone() for output in placed.outputs()]
-        guards = placed.arena.guards_hold()
-        clock.mark("guards")
-        answer = self.judge(job, placed, got, guards, clock)
+        answer = self.judge(job, placed, got, clock)
         if answer["status"] == Status.PASSED and not right_only_by_launches(job.plan):
             answer["withheld_right"] = self._right_without_launches(job, placed)
             clock.mark("withheld")
@@ -132,27 +138,38 @@ class Bench:
         return self._replays.get(key)
 
     def judge(
-        self, job: Job, placed: Placed, got: list[torch.Tensor], guards: bool, clock: Clock | None = None
+        self, job: Job, placed: Placed, got: list[torch.Tensor], clock: Clock | None = None, *, guarded: bool = True
     ) -> dict[str, Any]:
-        """Compare outputs, and inputs and parameters as the run left them. `guards`: whether the guard zones held."""
-        if not guards:
-            outside = "a kernel stored outside its tensors: memory beside them was written to; is a mask missing?"
-            return {**_answer(Comparison(False, None, reason=outside)), "status": Status.RUNTIME_ERROR}
+        """Compare outputs, and inputs and parameters as the run left them; `guarded`: the guard zones too."""
         clock = clock or Clock()
+        outside = placed.arena.disturbed() if guarded else torch.zeros((), dtype=torch.bool, device=self.device)
         answers = self.cases.answers(job.task, job.case, double=job.large is None or job.large.double)
+        clock.mark("answers")
+        try:
+            got = [out.to(self.device) for out in got]
+            plainly = _plainly_right(job, placed, got, answers, outside) if GLANCE else None
+            return plainly or self._closely(job, placed, got, answers, bool(outside))
+        finally:
+            answers.wipe()
+            clock.mark("compare")
+
+    def _closely(
+        self, job: Job, placed: Placed, got: list[torch.Tensor], answers: Answers, outside: bool
+    ) -> dict[str, Any]:
+        """The verdict in full, one question after the other. `outside`: whether a guard zone was written to."""
+        if outside:
+            outside_of = "a kernel stored outside its tensors: memory beside them was written to; is a mask missing?"
+            return {**_answer(Comparison(False, None, reason=outside_of)), "status": Status.RUNTIME_ERROR}
+        left = left_behind(job, placed, answers)
+        if not left.ok:
+            return _answer(left)
         others: list[list[torch.Tensor]] = []
 
         def nearby() -> list[list[torch.Tensor]]:
             others[:] = others or self.cases.materials(job.task, job.case).nearby()
             return others
 
-        clock.mark("answers")
         try:
-            left = left_behind(job, placed, answers)
-            clock.mark("changes")
-            if not left.ok:
-                return _answer(left)
-            got = [out.to(self.device) for out in got]
             compared = compare(
                 got, answers.exact, answers.native, job.task, job.case,
                 criterion=job.criterion, precision=job.precision, nearby=nearby,
@@ -161,13 +178,11 @@ class Bench:
             own = [own_error(*pair) for pair in zip(answers.exact, answers.native, strict=True)] if job.large else []
             return {**_answer(compared), "own_error": own, "no_double": answers.no_double}
         finally:
-            answers.wipe()
             wipe([tensor for outputs in others for tensor in outputs])
-            clock.mark("compare")
 
     def resident_intact(self) -> bool:
         """Whether what is mapped while kernels run, and was not given to them, is as it was."""
-        return not bool(self.flush.any())
+        return not bool((self.flush.view(torch.int64) if self.flush.numel() > 1 else self.flush).any())
 
     def _run(self, job: Job, placed: Placed) -> None:
         replay = placed.replay
@@ -208,9 +223,37 @@ class Bench:
                 except Exception:  # noqa: BLE001 - an ATen call that fails on poison is not right
                     return False
             got = [output.clone() for output in placed.outputs()]
-            if self.judge(job, placed, got, guards=True)["status"] != Status.PASSED:
+            if self.judge(job, placed, got, guarded=False)["status"] != Status.PASSED:
                 return False
         return True
+
+
+def _plainly_right(
+    job: Job, placed: Placed, got: list[torch.Tensor], answers: Answers, outside: torch.Tensor
+) -> dict[str, Any] | None:
+    """What `Bench._closely` would find where all is plainly right, waiting for the device once; None where it is not,
+    or where that takes a closer look."""
+    if job.criterion != "default" or job.large or any(name in answers.after for name in answers.inputs):
+        return None
+    numbers = worst_elements(got, answers.exact, answers.native, job.task.tolerance, job.precision)
+    flags = [outside, *differences(list(_now_and_before(job, placed, answers).values()))]
+    if numbers is None or any(flag is True for flag in flags):
+        return None
+    asked = torch.stack([flag for flag in flags if isinstance(flag, torch.Tensor)])
+    *found, disturbed = torch.cat([numbers, asked.any().double().reshape(1)]).tolist()
+    compared = None if disturbed else plainly_right(found, answers.native)
+    return compared and {**_answer(compared), "own_error": [], "no_double": answers.no_double}
+
+
+def _now_and_before(
+    job: Job, placed: Placed, answers: Answers
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Inputs and parameters after the run and before, by name, but for inputs that the reference changes."""
+    inputs = zip(job.plan.inputs, answers.inputs.items(), strict=True)
+    now = {name: placed.tensor(ref) for ref, (name, _) in inputs if name not in answers.after}
+    now |= {f"parameter {name}": placed.tensor(ref) for name, ref in job.plan.parameters.items()}
+    before = {**answers.inputs, **{f"parameter {name}": value for name, value in answers.state.items()}}
+    return {name: (value, before[name].to(value.dtype)) for name, value in now.items()}
 
 
 def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
@@ -218,12 +261,9 @@ def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
 
     An input that the reference changes must be changed likewise. A parameter that it changes may be left alone.
     """
-    inputs = zip(job.plan.inputs, answers.inputs.items(), strict=True)
-    now = {name: placed.tensor(ref) for ref, (name, _) in inputs if name not in answers.after}
-    now |= {f"parameter {name}": placed.tensor(ref) for name, ref in job.plan.parameters.items()}
-    before = {**answers.inputs, **{f"parameter {name}": value for name, value in answers.state.items()}}
-    differ = differing([(value, before[name].to(value.dtype)) for name, value in now.items()])
-    changed = [name for name, differs in zip(now, differ, strict=True) if differs]
+    pairs = _now_and_before(job, placed, answers)
+    now = {name: value for name, (value, _) in pairs.items()}
+    changed = [name for name, differs in zip(pairs, differing(list(pairs.values())), strict=True) if differs]
     wrong = [name for name in changed if name not in answers.after]
     if wrong:
         names = ", ".join(wrong).replace("input ", "its input ", 1)

@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     device = torch.device(arguments[0])
     bench = Bench(device)
     bench.alone = traffic.alone
+    if device.type == "cuda":
+        bench.give_way = lambda: traffic.give_way(torch.cuda.synchronize)
     wire.send(control, {"ready": True, "name": _name(device)})
     while True:
         try:

@@ -141,7 +141,7 @@ def compare(
     """
     if criterion not in ("default", "kernelbench"):
         raise ValueError(f"criterion is 'default' or 'kernelbench', not {criterion!r}")
-    mismatch = _shape_mismatch(got, expected_native)
+    mismatch = shape_mismatch(got, expected_native)
     if mismatch:
         facts = shape_facts([tuple(t.shape) for t in got], [tuple(t.shape) for t in expected_native])
         return Comparison(False, None, reason=mismatch, facts=facts)
@@ -149,9 +149,9 @@ def compare(
     results = [
         _compare_one(
             index,
-            _real(mine),
-            _real(exact),
-            _real(native),
+            real(mine),
+            real(exact),
+            real(native),
             tolerance,
             criterion,
             precision,
@@ -162,7 +162,7 @@ def compare(
         for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
     ]
     worst = max(results, key=lambda result: result.error or 0.0, default=Comparison(True, 0.0))
-    return worst if worst.ok else replace(worst, reason=_story(worst.worst, len(got)))
+    return worst if worst.ok else replace(worst, reason=story(worst.worst, len(got)))
 
 
 def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
@@ -266,10 +266,17 @@ def _compare_one(
 def _surely_right(
     index: int, got: Tensor, exact: Tensor, dtype: torch.dtype, tolerance: float | None, precision: str
 ) -> Comparison:
-    """The comparison by a part of what is allowed, at a fraction of the cost.
+    """The comparison by a part of what is allowed, at a fraction of the cost; `error` is relative to that part."""
+    error, allowed = by_a_part(got, exact, dtype, tolerance, precision)
+    return _result(index, error, got, exact, allowed, explain=False)
 
-    The part is `r·|e| + 8·eps·s` under the same bounds; `error` is relative to it, so the true one is smaller. It is
-    infinite where anything is not finite: infinity less infinity is no number.
+
+def by_a_part(
+    got: Tensor, exact: Tensor, dtype: torch.dtype, tolerance: float | None, precision: str
+) -> tuple[Tensor, Tensor]:
+    """Each element's error relative to a part of what is allowed, so that the true one is smaller, and that part.
+
+    The part is `r·|e| + 8·eps·s` under the same bounds. The error is infinite or NaN where anything is not finite.
     """
     e = exact.to(torch.float64)
     error, allowed = (got.to(torch.float64) - e).abs_(), e.abs()
@@ -279,7 +286,7 @@ def _surely_right(
     scale = torch.maximum(rows, QUIET_ROW * whole).nan_to_num_(posinf=0.0)  # squares overflow first
     allowed.mul_(rework(dtype, tolerance, precision)).add_(ZERO * float(torch.finfo(dtype).eps) * scale)
     allowed.clamp_(max=most).clamp_(min=_half_step(dtype))
-    return _result(index, error.div_(allowed), got, e, allowed, explain=False)
+    return error.div_(allowed), allowed
 
 
 def rework(dtype: torch.dtype, tolerance: float | None, precision: str) -> float:
@@ -293,24 +300,40 @@ def _others(error: Tensor, index: int, nearby: Nearby | None) -> list[Tensor]:
     wrong = int((error > 1).sum()) if nearby is not None else 0
     if nearby is None or not 0 < wrong <= max(1.0, error.numel() * MOST_STEPS):
         return []
-    return [_real(outputs[index]) for outputs in nearby()]
+    return [real(outputs[index]) for outputs in nearby()]
 
 
 def _result(
     index: int, error: Tensor, got: Tensor, expected: Tensor, allowed: Tensor, explain: bool = True
 ) -> Comparison:
+    found = worst_of(error, got, expected, allowed).tolist()
+    result = told(index, found, tuple(error.shape))
+    if result.ok or not explain:
+        return result
+    wrong = torch.nan_to_num(error, nan=math.inf, posinf=math.inf) > 1.0
+    return replace(result, facts=mismatch_facts(got, expected, wrong))
+
+
+def worst_of(error: Tensor, got: Tensor, expected: Tensor, allowed: Tensor) -> Tensor:
+    """Of the worst element its error, what it is, what was expected and allowed, and its place: five numbers that are
+    still on the device, because each that is asked of one waits for it."""
     flat = torch.nan_to_num(error.flatten(), nan=math.inf, posinf=math.inf)
-    most = flat.argmax()
-    # All in one go: each number that is asked of a device waits for it.
+    place = flat.argmax().reshape(1)
     parts = [flat, *(values.flatten() for values in (got, expected, allowed))]
-    value, *there, first = torch.stack([*(part[most].to(torch.float64) for part in parts), most.double()]).tolist()
-    where = tuple(_unravel(int(first), tuple(error.shape)))
-    worst = WorstElement(output=index, index=where, got=there[0], expected=there[1], allowed=there[2])
-    facts = {} if value <= 1.0 or not explain else mismatch_facts(got, expected, (flat > 1.0).reshape(error.shape))
-    return Comparison(value <= 1.0, value, worst, facts=facts)
+    # Not `part[place]`: with a single number as index, that asks for it.
+    return torch.cat([*(part.index_select(0, place).to(torch.float64) for part in parts), place.double()])
 
 
-def _story(worst: WorstElement | None, outputs: int) -> str:
+def told(index: int, numbers: Sequence[float], shape: tuple[int, ...]) -> Comparison:
+    """The comparison of one output by what `worst_of` found."""
+    value, got, expected, allowed, place = numbers
+    where = tuple(_unravel(int(place), shape))
+    worst = WorstElement(output=index, index=where, got=got, expected=expected, allowed=allowed)
+    return Comparison(value <= 1.0, value, worst)
+
+
+def story(worst: WorstElement | None, outputs: int) -> str:
+    """A wrong output in words, by its worst element."""
     if worst is None:
         return "the output differs"
     which = f"output {worst.output} of {outputs}" if outputs > 1 else "output"
@@ -318,7 +341,7 @@ def _story(worst: WorstElement | None, outputs: int) -> str:
     return f"{which}{place} is {worst.got:.6g}, expected {worst.expected:.6g} ± {worst.allowed:.2g}"
 
 
-def _shape_mismatch(got: Sequence[Tensor], expected: Sequence[Tensor]) -> str:
+def shape_mismatch(got: Sequence[Tensor], expected: Sequence[Tensor]) -> str:
     """What differs before any value is looked at, in words; "" where nothing does."""
     return mismatch([(tuple(t.shape), t.dtype) for t in got], [(tuple(t.shape), t.dtype) for t in expected])
 
@@ -367,7 +390,8 @@ def _row_scale(values: Tensor) -> Tensor:
     return torch.maximum(_row_rms(values), QUIET_ROW * whole)
 
 
-def _real(values: Tensor) -> Tensor:
+def real(values: Tensor) -> Tensor:
+    """Complex numbers as pairs."""
     return torch.view_as_real(values) if values.is_complex() else values
 
 
