@@ -1,12 +1,15 @@
 """Verifications a second on 1, 2 and 4 GPUs, against one, and where the cores stop to suffice.
 
     python benchmarks/fleet.py --shapes 1x16,2x32,4x64,4x16 --seconds 25      # GPUs x cores, one after the other
+    python benchmarks/fleet.py --shapes 1x16,2x32,1x16+1x16                   # and two verifiers that share nothing
     python benchmarks/fleet.py --device cpu --shapes 1x1,2x2 --seconds 20     # hosts x cores, where there is no GPU
     python benchmarks/fleet.py --ray --shapes 4x64       # by the plugin ray, on a cluster of this machine alone
 
 A verification is what `verify_throughput.py` counts: record, compile, check five cases of two signatures, time 10 + 100
-runs. Each shape is measured in a process of its own, on the cores and GPUs that it names and no others. A shape's cores
-are those that the process may use, from the first. Results are kept as they come, for `benchmarks/tables.py`.
+runs. Each shape is measured in a process of its own, on the cores and GPUs that it names and no others, with an empty
+cache; a shape with a plus in several at the same time, which tells what the machine takes from what the fleet takes. A
+shape's cores are those that the process may use, from the first. Results are kept as they come, for
+`benchmarks/tables.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +19,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import accumulate
+from statistics import fmean
 from typing import Any
 
 from tables import Table, save
@@ -31,9 +38,15 @@ from tritonrl_core.plugin import PluginContext
 from tritonrl_core.session.benches import Benches
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status
 
-COLUMNS = ("GPUs", "cores", "verifications/s", "of linear", "cores used", "CPU ms each, this process", "not PASSED")
+COLUMNS = (
+    "GPUs", "cores", "verifiers", "verifications/s", "of linear", "cores used", "CPU ms each, verifier's process",
+    "not PASSED",
+)  # fmt: skip
+SUMS = ("gpus", "cores", "rate", "with_the_end", "cores_used")
 LEFT = "left"
-START_S = 150
+START_S = 100
+WARM = 101
+"""Candidates before the clock starts: as many as there are tasks, so that each has been seen."""
 
 
 def main() -> None:
@@ -50,7 +63,7 @@ def main() -> None:
         return
     rows: list[dict[str, Any]] = []
     for shape in chosen.shapes.split(","):
-        found = _in_a_process(shape, chosen.device, chosen.seconds, chosen.ray)
+        found = _in_processes(shape, chosen.device, chosen.seconds, chosen.ray)
         if found:
             rows.append(found)
             print(json.dumps(found), flush=True)
@@ -63,17 +76,42 @@ def _shape(text: str) -> tuple[int, int]:
     return int(gpus), int(cores)
 
 
-def _in_a_process(shape: str, device: str, seconds: float, by_ray: bool) -> dict[str, Any] | None:
-    gpus, cores = _shape(shape)
-    mine = sorted(os.sched_getaffinity(0))[:cores]
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[:gpus]
-    command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", shape]
+def _in_processes(shape: str, device: str, seconds: float, by_ray: bool) -> dict[str, Any] | None:
+    """What the processes of a shape measure, added up; None where one of them failed."""
+    parts = [_shape(part) for part in shape.split("+")]
+    first_core = accumulate((cores for _, cores in parts), initial=0)
+    first_gpu = accumulate((gpus for gpus, _ in parts), initial=0)
+    with ThreadPoolExecutor(len(parts)) as pool, tempfile.TemporaryDirectory() as caches:
+        found = list(pool.map(
+            lambda part, core, gpu: _in_a_process(part, core, gpu, f"{caches}/{core}", device, seconds, by_ray),
+            parts, first_core, first_gpu,
+        ))  # fmt: skip
+    rows = [row for row in found if row is not None]
+    return added(rows) if len(rows) == len(parts) else None
+
+
+def added(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Verifiers that shared nothing as one row."""
+    total = {key: round(sum(row[key] for row in rows), 2) for key in SUMS}
+    mean = round(fmean(row["parent_cpu_ms"] for row in rows), 1)
+    statuses = sum((Counter(row["statuses"]) for row in rows), Counter())
+    return {**total, "verifiers": len(rows), "parent_cpu_ms": mean, "statuses": dict(statuses)}
+
+
+def _in_a_process(
+    shape: tuple[int, int], core: int, gpu: int, cache: str, device: str, seconds: float, by_ray: bool
+) -> dict[str, Any] | None:
+    gpus, cores = shape
+    mine = sorted(os.sched_getaffinity(0))[core : core + cores]
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[gpu : gpu + gpus]
+    command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", f"{gpus}x{cores}"]
     command += ["--device", device, "--seconds", str(seconds), *(["--ray"] if by_ray else [])]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(seen) if device == "cuda" else ""}
+    hidden = {"CUDA_VISIBLE_DEVICES": ",".join(seen) if device == "cuda" else "", "XDG_CACHE_HOME": cache}
     try:
         done = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, timeout=START_S + 2 * seconds, text=True, check=True
-        )
+            command, env={**os.environ, **hidden}, stdout=subprocess.PIPE, timeout=START_S + 2 * seconds, text=True,
+            check=True,
+        )  # fmt: skip
     except subprocess.SubprocessError as error:
         print(f"{shape}: {error}", file=sys.stderr, flush=True)
         return None
@@ -83,15 +121,17 @@ def _in_a_process(shape: str, device: str, seconds: float, by_ray: bool) -> dict
 def measured(device: str, gpus: int, cores: int, seconds: float, by_ray: bool) -> dict[str, Any]:
     """Judge unique candidates for so long; what was begun is finished and counted, with the time that it took."""
     bench = opened_by_ray(device, gpus, cores) if by_ray else opened(device, gpus, cores)
-    jobs = unique_candidates(round(60 * gpus * seconds) + 4 * cores)
-    warm, jobs = jobs[: 2 * cores], jobs[2 * cores :]
+    first = max(2 * cores, WARM)
+    jobs = unique_candidates(round(60 * gpus * seconds) + first + 2 * cores)
+    warm, jobs = jobs[:first], jobs[first:]
     ends: list[float] = []
 
     def one(job: tuple[Any, str]) -> str:
         if time.perf_counter() > stop:
             return LEFT
         status = judged(bench.program(job[0], Candidate.from_code(job[1])))
-        ends.append(time.perf_counter())
+        if status != "INFRA":
+            ends.append(time.perf_counter())
         return status
 
     with ThreadPoolExecutor(2 * cores) as pool:
@@ -163,9 +203,12 @@ def table(rows: list[dict[str, Any]], name: str, seconds: float) -> Table:
         odd = sum(count for status, count in row["statuses"].items() if status != "PASSED")
         share = round(row["rate"] / linear, 2)
         cells.append(
-            [row["gpus"], row["cores"], row["rate"], share, row["cores_used"], row["parent_cpu_ms"], odd]
+            [row["gpus"], row["cores"], row["verifiers"], row["rate"], share, row["cores_used"], row["parent_cpu_ms"],
+             odd]
         )  # fmt: skip
-    note = f"{seconds:g} s for each shape after a warm-up of two candidates a core; others are compared with the first"
+    note = (
+        f"{seconds:g} s for each shape, after {WARM} candidates or more; the first row is what others are compared with"
+    )
     return Table(name, COLUMNS, cells, " ".join(["python", *sys.argv]), [note])
 
 
