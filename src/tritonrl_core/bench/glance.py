@@ -25,7 +25,7 @@ def worst_elements(
     if shape_mismatch(got, native) or not native or not all(tensor.numel() for tensor in native):
         return None
     outputs = zip(got, exact, native, strict=True)
-    return torch.cat([_worst(*map(real, output), tolerance, precision) for output in outputs])
+    return torch.cat([_worst(real(mine), real(e), real(n), tolerance, precision) for mine, e, n in outputs])
 
 
 def _worst(got: Tensor, exact: Tensor, native: Tensor, tolerance: float | None, precision: str) -> Tensor:
