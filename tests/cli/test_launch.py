@@ -12,6 +12,7 @@ import yaml
 
 from tritonrl_core.bench import resolve
 from tritonrl_core.bench.resolve import Gpu
+from tritonrl_core.cli.train import flags
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import load_preset
 from tritonrl_core.runs import read_metrics, read_scores
@@ -38,6 +39,14 @@ def test_what_cannot_work_is_said_once_and_nothing_is_started(arguments: tuple[s
     assert done.returncode == 2
     assert done.stderr.count(words) == 1, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ranks_get_the_options_that_were_given_and_no_others() -> None:
+    given = {"--preset": "baseline", "--model": None, "--set": ["a=1", "b=2"], "--out": Path("x")}
+    assert flags(given) == ["--preset", "baseline", "--set", "a=1", "--set", "b=2", "--out", "x"]
+    assert flags({"--eval/--no-eval": None}) == []  # where nobody said, each rank decides as one process would
+    assert flags({"--eval/--no-eval": True}) == ["--eval"]
+    assert flags({"--eval/--no-eval": False}) == ["--no-eval"]
 
 
 def test_a_process_for_each_gpu_that_is_not_the_verifiers(monkeypatch: pytest.MonkeyPatch) -> None:

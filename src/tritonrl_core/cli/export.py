@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tritonrl_core.cli.options import RunOverrides, RunPreset
 from tritonrl_core.cli.output import stderr
 from tritonrl_core.cli.reverify import run_preset
 from tritonrl_core.errors import UsageError
@@ -20,11 +21,8 @@ def export(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
     tasks: Annotated[list[str], typer.Option("--task", help="A task that the run solved; may be given again.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("exported"),
-    preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own verifier.…"),
-    ] = None,
+    preset: RunPreset = None,
+    overrides: RunOverrides = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Judge the kernel again before it goes.")] = True,
 ) -> None:
     """Write the best verified kernel of a task, its reference and a test of it, with where it comes from."""

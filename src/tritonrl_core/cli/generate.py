@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from tritonrl_core.cli.options import Overrides
 from tritonrl_core.cli.output import stderr, stdout, table
 from tritonrl_core.errors import UsageError
 
@@ -28,9 +29,7 @@ def generate_tasks(
     seed: Annotated[int | None, typer.Option(help="[default: the preset's]")] = None,
     split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
     size: Annotated[str | None, typer.Option(help="small or full. [default: the preset's]")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
-    ] = None,
+    overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(help="A .jsonl file. [default: standard output]")] = None,
     with_solutions: Annotated[
         bool, typer.Option("--with-solutions", help="Prompts and judged solutions, for SFT: .jsonl, or a folder.")

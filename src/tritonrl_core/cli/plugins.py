@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from tritonrl_core.cli.options import Overrides
 from tritonrl_core.cli.output import stdout, table
 from tritonrl_core.errors import UsageError
 
@@ -35,9 +36,7 @@ def list_plugins() -> None:
 @app.command("explain")
 def explain_plugins(
     preset: Annotated[str, typer.Option(help="Preset name or file.")] = "baseline",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Who answers which hook, in which order, under a preset. Exit code 2 where a plugin of it cannot be used."""
     from tritonrl_core.hookspecs import Kind

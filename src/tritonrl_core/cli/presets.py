@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
+from tritonrl_core.cli.options import Overrides
 from tritonrl_core.cli.output import stdout, table
 
 app = typer.Typer(no_args_is_help=True, help="List, show and check presets.")
 
 Name = Annotated[str, typer.Argument(help="A preset's name, or the path of a YAML file.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
-]
 
 
 @app.command("list")

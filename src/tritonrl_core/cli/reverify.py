@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tritonrl_core.cli.options import RunOverrides, RunPreset
 from tritonrl_core.cli.output import stderr, stdout, table
 
 if TYPE_CHECKING:
@@ -21,11 +22,8 @@ EXIT_INFRA = 3
 
 def reverify(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
-    preset: Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own verifier.…"),
-    ] = None,
+    preset: RunPreset = None,
+    overrides: RunOverrides = None,
     task: Annotated[str | None, typer.Option(help="Only candidates of this task.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those that had this status, such as PASSED.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest N.")] = None,

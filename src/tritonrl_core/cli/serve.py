@@ -9,18 +9,14 @@ from typing import Annotated
 
 import typer
 
+from tritonrl_core.cli.options import Overrides, PresetOrStrictest
 from tritonrl_core.cli.output import stderr
 from tritonrl_core.cli.verify import choose_preset, say_where
 from tritonrl_core.errors import UsageError
 
 
 def serve(
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"
-        ),
-    ] = None,
+    preset: PresetOrStrictest = None,
     host: Annotated[
         str,
         typer.Option(
@@ -41,9 +37,7 @@ def serve(
             help="Judge clients' own tasks. A reference is code that the service runs: for trusted clients only.",
         ),
     ] = False,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Serve verdicts over HTTP until SIGTERM. The token is read from TRITONRL_TOKEN; /openapi.json has the rest."""
     from tritonrl_core.serve.run import Where

@@ -11,6 +11,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from tritonrl_core.cli.options import Overrides, PresetOrStrictest
 from tritonrl_core.cli.output import one_screen, status_text, stderr, stdout
 from tritonrl_core.errors import UsageError
 from tritonrl_core.types import Candidate, Score, Status
@@ -26,16 +27,9 @@ STATUS_WIDTH = 15
 def verify(
     reference: Annotated[Path, typer.Argument(help="A KernelBench-form file: Model, get_inputs, get_init_inputs.")],
     candidates: Annotated[list[Path], typer.Argument(help="Files that define ModelNew with Triton kernels.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"
-        ),
-    ] = None,
+    preset: PresetOrStrictest = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; overrides the preset.")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
-    ] = None,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object per candidate.")] = False,
 ) -> None:
     """Judge kernels against a reference.
