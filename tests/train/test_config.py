@@ -16,6 +16,7 @@ from tritonrl_core.train.config import (
     lora_config,
     sft_config,
 )
+from tritonrl_core.train.opening import warn_of_rounding
 
 
 def preset_with(**train: object) -> Preset:
@@ -110,3 +111,18 @@ def test_the_gpu_preset_is_what_trl_and_peft_take() -> None:
     check_trainer_options(preset)
     config = grpo_config(preset, Path("x"))
     assert config.generation_batch_size == 32 * config.num_generations
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ([], False),
+        (["train.lora=null"], True),
+        (["train.lora=null", "train.grpo.model_init_kwargs.dtype=float32"], False),
+    ],
+)
+def test_all_weights_in_half_precision_are_warned_of(
+    changes: list[str], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_rounding(load_preset("gpu_8b", changes))
+    assert ("lost in rounding" in caplog.text) is warned
