@@ -3,7 +3,7 @@
     python benchmarks/fleet.py --shapes 1x16,2x32,4x64,4x16 --seconds 25      # GPUs x cores, one after the other
     python benchmarks/fleet.py --shapes 1x16,2x32,1x16+1x16                   # and two verifiers that share nothing
     python benchmarks/fleet.py --device cpu --shapes 1x1,2x2 --seconds 20     # hosts x cores, where there is no GPU
-    python benchmarks/fleet.py --ray --shapes 4x64       # by the plugin ray, on a cluster of this machine alone
+    python benchmarks/fleet.py --shapes 1x16,2x32@ray    # by the plugin ray, on a cluster of this machine alone
 
 A verification is what `verify_throughput.py` counts: record, compile, check five cases of two signatures, time 10 + 100
 runs. Each shape is measured in a process of its own, on the cores and GPUs that it names and no others, with an empty
@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import fmean
 from typing import Any
@@ -39,12 +39,12 @@ from tritonrl_core.session.benches import Benches
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status
 
 COLUMNS = (
-    "GPUs", "cores", "verifiers", "verifications/s", "of linear", "cores used", "CPU ms each, verifier's process",
+    "GPUs", "cores", "verifiers", "of", "verifications/s", "of linear", "cores used", "CPU ms each, verifier's process",
     "not PASSED",
 )  # fmt: skip
 SUMS = ("gpus", "cores", "rate", "with_the_end", "cores_used")
 LEFT = "left"
-START_S = 100
+HOSTS, RAY = "processes", "ray"
 WARM = 101
 """Candidates before the clock starts: as many as there are tasks, so that each has been seen."""
 
@@ -52,18 +52,18 @@ WARM = 101
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
-    parser.add_argument("--shapes", default="1x16,2x32,4x64,4x16", help="GPUs x cores, the one to compare with first")
+    parser.add_argument("--shapes", default="1x16,2x32,4x64,4x16", help="the one to compare with first")
     parser.add_argument("--seconds", type=float, default=25.0, help="of measuring, for each shape")
+    parser.add_argument("--limit-s", type=float, default=180.0, help="for one shape, its start among it")
     parser.add_argument("--one", default="", help="measure this shape in this process and print JSON")
-    parser.add_argument("--ray", action="store_true", help="actors of a Ray cluster instead of processes")
     parser.add_argument("--save", default="fleet")
     chosen = parser.parse_args()
     if chosen.one:
-        print(json.dumps(measured(chosen.device, *_shape(chosen.one), chosen.seconds, chosen.ray)), flush=True)
+        print(json.dumps(measured(Shape.of(chosen.one), chosen.device, chosen.seconds)), flush=True)
         return
     rows: list[dict[str, Any]] = []
     for shape in chosen.shapes.split(","):
-        found = _in_processes(shape, chosen.device, chosen.seconds, chosen.ray)
+        found = _in_processes(shape, chosen.device, chosen.seconds, chosen.limit_s)
         if found:
             rows.append(found)
             print(json.dumps(found), flush=True)
@@ -71,23 +71,36 @@ def main() -> None:
     print(table(rows, chosen.save, chosen.seconds).markdown)
 
 
-def _shape(text: str) -> tuple[int, int]:
-    gpus, _, cores = text.partition("x")
-    return int(gpus), int(cores)
+@dataclass(frozen=True)
+class Shape:
+    """What one verifier has: `2x32` two GPUs and 32 cores, `2x32@ray` the same as a Ray cluster."""
+
+    gpus: int
+    cores: int
+    by: str
+
+    @staticmethod
+    def of(text: str) -> Shape:
+        size, _, by = text.partition("@")
+        gpus, _, cores = size.partition("x")
+        return Shape(int(gpus), int(cores), by or HOSTS)
+
+    def __str__(self) -> str:
+        return f"{self.gpus}x{self.cores}" + (f"@{self.by}" if self.by != HOSTS else "")
 
 
-def _in_processes(shape: str, device: str, seconds: float, by_ray: bool) -> dict[str, Any] | None:
-    """What the processes of a shape measure, added up; None where one of them failed."""
-    parts = [_shape(part) for part in shape.split("+")]
-    first_core = accumulate((cores for _, cores in parts), initial=0)
-    first_gpu = accumulate((gpus for gpus, _ in parts), initial=0)
-    with ThreadPoolExecutor(len(parts)) as pool, tempfile.TemporaryDirectory() as caches:
-        found = list(pool.map(
-            lambda part, core, gpu: _in_a_process(part, core, gpu, f"{caches}/{core}", device, seconds, by_ray),
-            parts, first_core, first_gpu,
-        ))  # fmt: skip
-    rows = [row for row in found if row is not None]
-    return added(rows) if len(rows) == len(parts) else None
+def _in_processes(text: str, device: str, seconds: float, limit_s: float) -> dict[str, Any] | None:
+    """What the verifiers of a shape measure, added up; None where one of them failed."""
+    shapes = [Shape.of(part) for part in text.split("+")]
+    first_core = accumulate((shape.cores for shape in shapes), initial=0)
+    first_gpu = accumulate((shape.gpus for shape in shapes), initial=0)
+    with ThreadPoolExecutor(len(shapes)) as pool, tempfile.TemporaryDirectory() as caches:
+
+        def one(shape: Shape, core: int, gpu: int) -> dict[str, Any] | None:
+            return _in_a_process(shape, core, gpu, f"{caches}/{core}", device, seconds, limit_s)
+
+        rows = [row for row in pool.map(one, shapes, first_core, first_gpu) if row is not None]
+    return added(rows) if len(rows) == len(shapes) else None
 
 
 def added(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -95,32 +108,31 @@ def added(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     total = {key: round(sum(row[key] for row in rows), 2) for key in SUMS}
     mean = round(fmean(row["parent_cpu_ms"] for row in rows), 1)
     statuses = sum((Counter(row["statuses"]) for row in rows), Counter())
-    return {**total, "verifiers": len(rows), "parent_cpu_ms": mean, "statuses": dict(statuses)}
+    return {**total, "verifiers": len(rows), "by": rows[0]["by"], "parent_cpu_ms": mean, "statuses": dict(statuses)}
 
 
 def _in_a_process(
-    shape: tuple[int, int], core: int, gpu: int, cache: str, device: str, seconds: float, by_ray: bool
+    shape: Shape, core: int, gpu: int, cache: str, device: str, seconds: float, limit_s: float
 ) -> dict[str, Any] | None:
-    gpus, cores = shape
-    mine = sorted(os.sched_getaffinity(0))[core : core + cores]
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[gpu : gpu + gpus]
-    command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", f"{gpus}x{cores}"]
-    command += ["--device", device, "--seconds", str(seconds), *(["--ray"] if by_ray else [])]
+    mine = sorted(os.sched_getaffinity(0))[core : core + shape.cores]
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7").split(",")[gpu : gpu + shape.gpus]
+    command = ["taskset", "-c", ",".join(map(str, mine)), sys.executable, __file__, "--one", str(shape)]
+    command += ["--device", device, "--seconds", str(seconds)]
     hidden = {"CUDA_VISIBLE_DEVICES": ",".join(seen) if device == "cuda" else "", "XDG_CACHE_HOME": cache}
     try:
         done = subprocess.run(
-            command, env={**os.environ, **hidden}, stdout=subprocess.PIPE, timeout=START_S + 2 * seconds, text=True,
-            check=True,
-        )  # fmt: skip
+            command, env={**os.environ, **hidden}, stdout=subprocess.PIPE, timeout=limit_s, text=True, check=True
+        )
     except subprocess.SubprocessError as error:
         print(f"{shape}: {error}", file=sys.stderr, flush=True)
         return None
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measured(device: str, gpus: int, cores: int, seconds: float, by_ray: bool) -> dict[str, Any]:
+def measured(shape: Shape, device: str, seconds: float) -> dict[str, Any]:
     """Judge unique candidates for so long; what was begun is finished and counted, with the time that it took."""
-    bench = opened_by_ray(device, gpus, cores) if by_ray else opened(device, gpus, cores)
+    gpus, cores = shape.gpus, shape.cores
+    bench = opened_by_ray(device, gpus, cores) if shape.by == RAY else opened(device, gpus, cores)
     first = max(2 * cores, WARM)
     jobs = unique_candidates(round(60 * gpus * seconds) + first + 2 * cores)
     warm, jobs = jobs[:first], jobs[first:]
@@ -148,8 +160,9 @@ def measured(device: str, gpus: int, cores: int, seconds: float, by_ray: bool) -
     before = sum(end <= stop for end in ends)
     del statuses[LEFT]
     return {
-        "gpus": gpus, "cores": cores, "rate": round(before / seconds, 2), "with_the_end": round(done / wall, 2),
-        "cores_used": round(used / wall, 1), "parent_cpu_ms": round(mine / done * 1e3, 1), "statuses": dict(statuses),
+        "gpus": gpus, "cores": cores, "by": shape.by,
+        "rate": round(before / seconds, 2), "with_the_end": round(done / wall, 2), "cores_used": round(used / wall, 1),
+        "parent_cpu_ms": round(mine / done * 1e3, 1), "statuses": dict(statuses),
     }  # fmt: skip
 
 
@@ -203,8 +216,8 @@ def table(rows: list[dict[str, Any]], name: str, seconds: float) -> Table:
         odd = sum(count for status, count in row["statuses"].items() if status != "PASSED")
         share = round(row["rate"] / linear, 2)
         cells.append(
-            [row["gpus"], row["cores"], row["verifiers"], row["rate"], share, row["cores_used"], row["parent_cpu_ms"],
-             odd]
+            [row["gpus"], row["cores"], row["verifiers"], row["by"], row["rate"], share, row["cores_used"],
+             row["parent_cpu_ms"], odd]
         )  # fmt: skip
     note = (
         f"{seconds:g} s for each shape, after {WARM} candidates or more; the first row is what others are compared with"

@@ -79,8 +79,10 @@ def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, 
     told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "run_s": round(time.monotonic() - began, 1)}
     if done.returncode or len(rows) < 2:
         sys.stderr.write(words[-8000:])
-        return {**told, "failed": done.returncode, "steps_done": len(rows)}
-    figures = split(rows[1:])
+        told |= {"failed": done.returncode}
+    if len(rows) < 2:
+        return {**told, "steps_done": len(rows)}
+    figures = split(rows[1:])  # of a run that failed those that it had finished
     completions = ranks * options.prompts * GROUP
     return {
         **told,
