@@ -111,7 +111,9 @@ class Arena(Pages):
         """Whether nothing was written between and around the buffers."""
         starts = [PAGE, *(offset + size for offset, size in self.layout)]
         ends = [*(offset for offset, _ in self.layout), self.size]
-        return all(bool((self.bytes[a:b] == self.poison).all()) for a, b in zip(starts, ends, strict=True))
+        # As bytes: each of NumPy's operations on this many would give up the interpreter's lock and wait for it anew.
+        zones = (self.bytes[a:b].tobytes() for a, b in zip(starts, ends, strict=True))
+        return all(zone.count(self.poison) == len(zone) for zone in zones)
 
 
 class Shared(Pages):

@@ -5,6 +5,7 @@ Pure functions of tensors; what kind of mistake the facts show is for whoever re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,18 +41,28 @@ def mismatch_facts(got: Tensor, expected: Tensor, wrong: Tensor) -> dict[str, An
     expected| by the largest |expected|, None where one of them is not finite.
     """
     places = wrong.nonzero()
-    flat = wrong.flatten().nonzero()
+    ends, shape = places[[0, -1]].tolist(), tuple(got.shape)
+    low, high = places.amin(0).tolist(), places.amax(0).tolist()
+    error, scale = _largest(got, expected)
     return {
-        "shape": list(got.shape),
-        "wrong": int(wrong.sum()),
+        "shape": list(shape),
+        "wrong": len(places),
         "elements": wrong.numel(),
-        "first": int(flat[0]),
-        "last": int(flat[-1]),
-        "box": [[int(column.min()), int(column.max()) + 1] for column in places.unbind(1)],
+        "first": _flat(ends[0], shape),
+        "last": _flat(ends[1], shape),
+        "box": [[start, end + 1] for start, end in zip(low, high, strict=True)],
         "unwritten": int((_untouched(got) & wrong).sum()),
-        "permuted": _permuted(got, expected),
-        "largest_error": _largest_error(got, expected),
+        "permuted": _permuted(got, expected, error, scale),
+        "largest_error": error / scale if math.isfinite(error) and scale > 0 else None,
     }
+
+
+def _flat(index: Sequence[int], shape: Sequence[int]) -> int:
+    """The position of an element in the order of a contiguous tensor."""
+    place = 0
+    for step, size in zip(index, shape, strict=True):
+        place = place * size + step
+    return place
 
 
 def _untouched(got: Tensor) -> Tensor:
@@ -62,17 +73,16 @@ def _untouched(got: Tensor) -> Tensor:
     return got.contiguous().view(_SAME_SIZE[got.itemsize]) == -1
 
 
-def _permuted(got: Tensor, expected: Tensor) -> bool:
-    mine, theirs = got.flatten().to(torch.float64), expected.flatten().to(torch.float64)
-    if mine.numel() > MOST_SORTED or not bool(torch.isfinite(mine).all() & torch.isfinite(theirs).all()):
+def _largest(got: Tensor, expected: Tensor) -> tuple[float, float]:
+    """The largest |got - expected|, not finite where one of them is not somewhere, and the largest |expected|."""
+    theirs = expected.to(torch.float64)
+    error, scale = torch.stack([(got.to(torch.float64) - theirs).abs().max(), theirs.abs().max()]).tolist()
+    return error, scale
+
+
+def _permuted(got: Tensor, expected: Tensor, error: float, scale: float) -> bool:
+    """Whether the same values stand there in another order."""
+    if got.numel() > MOST_SORTED or not math.isfinite(error) or error <= SAME * scale:
         return False
-    scale = float(theirs.abs().max())
-    apart = (mine.sort().values - theirs.sort().values).abs().max()
-    in_place = (mine - theirs).abs().max()
-    return bool(apart <= SAME * scale < in_place)
-
-
-def _largest_error(got: Tensor, expected: Tensor) -> float | None:
-    mine, theirs = got.to(torch.float64), expected.to(torch.float64)
-    error, scale = float((mine - theirs).abs().max()), float(theirs.abs().max())
-    return error / scale if torch.isfinite(mine).all() and torch.isfinite(theirs).all() and scale > 0 else None
+    mine, theirs = got.flatten().to(torch.float64), expected.flatten().to(torch.float64)
+    return float((mine.sort().values - theirs.sort().values).abs().max()) <= SAME * scale

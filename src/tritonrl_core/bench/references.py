@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from tritonrl_core.bench.ambient import exclusive, own_default_dtype, seeded
 from tritonrl_core.bench.eager import EagerWork
 from tritonrl_core.bench.estimate import Work
 from tritonrl_core.bench.reference import Materials, Reference
+from tritonrl_core.bench.yardstick import Yardstick, yardstick
 from tritonrl_core.types import InputCase, Task, content_key
 
 CACHE_BYTES = 512 << 20
@@ -36,6 +37,15 @@ class Prepared:
     materials: Materials
     exact: list[Tensor]
     native: list[Tensor]
+    _sticks: dict[str, list[Yardstick | None]] = field(default_factory=dict, init=False, repr=False)
+
+    def yardsticks(self, precision: str) -> Sequence[Yardstick | None]:
+        """What each output may be off by, at one of `verifier.precision`'s values."""
+        if precision not in self._sticks:
+            tolerance = self.materials.task.tolerance
+            pairs = zip(self.exact, self.native, strict=True)
+            self._sticks[precision] = [yardstick(exact, native, tolerance, precision) for exact, native in pairs]
+        return self._sticks[precision]
 
     @property
     def wanted(self) -> Wanted:
@@ -44,8 +54,10 @@ class Prepared:
 
     @property
     def nbytes(self) -> int:
+        """Memory in bytes; each output's yardstick is at most twice its double-precision form."""
         inputs = named_inputs(self.materials.inputs).values()
-        return sum(t.nbytes for t in (*inputs, *self.materials.state.values(), *self.exact, *self.native))
+        held = (*inputs, *self.materials.state.values(), *self.native)
+        return sum(tensor.nbytes for tensor in held) + 3 * sum(exact.nbytes for exact in self.exact)
 
     @cached_property
     def eager_work(self) -> list[Work]:

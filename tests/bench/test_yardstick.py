@@ -1,0 +1,81 @@
+"""What a yardstick says is what the comparison says, figures and facts included; else it says nothing."""
+
+import math
+
+import pytest
+import torch
+
+from tritonrl_core.bench.tolerance import compare
+from tritonrl_core.bench.yardstick import Yardstick, plainly_wrong, yardstick
+
+DRAW = torch.Generator().manual_seed(0)
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.complex64, torch.float8_e4m3fn)
+
+
+def outputs(dtype: torch.dtype, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """An output in double precision and in its working dtype."""
+    drawn = torch.randn(shape, dtype=torch.complex128 if dtype.is_complex else torch.float64, generator=DRAW)
+    return drawn, drawn.to(dtype)
+
+
+def sticks(*pairs: tuple[torch.Tensor, torch.Tensor]) -> list[Yardstick | None]:
+    return [yardstick(exact, native, None, "ieee") for exact, native in pairs]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(64, 33), (100,), (2, 3, 8)])
+@pytest.mark.parametrize("value", [3.0, math.nan, math.inf])
+def test_many_wrong_elements_are_told_as_the_comparison_tells_them(dtype, shape, value):
+    exact, native = outputs(dtype, shape)
+    got = native.clone()
+    got[: max(2, shape[0] // 2)] = value
+    found, full = plainly_wrong([got], sticks((exact, native))), compare([got], [exact], [native])
+    assert not full.ok
+    assert str(found) == str(full)  # as text, because NaN does not equal itself
+
+
+def test_values_in_another_order_are_told():
+    exact, native = outputs(torch.float32, (40, 40))
+    found = plainly_wrong([native.T.contiguous()], sticks((exact, native)))
+    assert found is not None
+    assert found.facts["permuted"]
+
+
+def test_right_outputs_and_few_wrong_elements_are_left_to_the_comparison():
+    exact, native = outputs(torch.float32, (64, 33))
+    assert plainly_wrong([native.clone()], sticks((exact, native))) is None
+    got = native.clone()
+    got[3, :20] = 7  # fewer than one in 64: they may be steps, which the reference would be asked about
+    assert plainly_wrong([got], sticks((exact, native))) is None
+
+
+def test_what_two_numbers_an_element_do_not_tell_has_no_yardstick():
+    whole = torch.arange(8)
+    assert sticks((whole, whole)) == [None]
+    exact, native = outputs(torch.float32, (8, 8))
+    exact[1, 1] = native[1, 1] = math.inf
+    assert sticks((exact, native)) == [None]
+    half = torch.full((4,), 1e6, dtype=torch.float64)  # infinite in half precision
+    assert sticks((half, half.half())) == [None]
+    assert sticks((exact[:0], native[:0])) == [None]
+
+
+def test_of_several_outputs_the_worst_is_told_and_none_where_one_is_not_known():
+    pairs = [outputs(torch.float32, (8, 20)), outputs(torch.float32, (30,))]
+    got = [pairs[0][1] * 1.1, pairs[1][1] * 2]
+    exact, native = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    found = plainly_wrong(got, sticks(*pairs))
+    assert found == compare(got, exact, native)
+    assert found is not None
+    assert found.worst is not None
+    assert found.worst.output == 1
+    assert "output 1 of 2" in found.reason
+    assert plainly_wrong(got, [sticks(pairs[0])[0], None]) is None
+
+
+def test_the_candidate_s_output_stays_as_it_is():
+    exact, native = outputs(torch.float64, (8, 20))
+    got = native * 2
+    kept = got.clone()
+    assert plainly_wrong([got], sticks((exact, native))) is not None
+    assert torch.equal(got, kept)
