@@ -10,11 +10,14 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
+from tritonrl_core.bench.early import Early
 from tritonrl_core.bench.facts import no_double_form, plan_facts
 from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
@@ -61,14 +64,14 @@ class GpuBench:
         self._baselines = Baselines(default_folder())
         self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
         self._previews: CpuPreviews | None = None
-        self._habit = Habit(make_cases)
+        self._habit, self._early = Habit(make_cases), Early(spec.cpu_workers)
         self._lock = threading.Lock()
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
         return GpuProgram(
             task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines, self.previews,
-            self._habit,
+            self._habit, self._early,
         )  # fmt: skip
 
     def previews(self) -> CpuPreviews:
@@ -100,6 +103,7 @@ class GpuBench:
         return base64.b64decode(answer.data["values"])
 
     def close(self) -> None:
+        self._early.close()
         self._pool.close()
         self._preparation.close()
         with self._lock:
@@ -121,7 +125,10 @@ class GpuProgram:
     def __init__(
         self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Prepares, pool: ReplayPool,
         make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews], habit: Habit,
+        early: Early,
     ) -> None:  # fmt: skip
+        self._early = early
+        self._begun: dict[str, Future[tuple[Recorded | Stop, Ready | Stop]]] = {}
         self._baselines, self._previews, self._habit = baselines, previews, habit
         self.task, self._candidate, self._spec = task, candidate, spec
         self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
@@ -213,14 +220,38 @@ class GpuProgram:
         with self._lock:
             known = self._prepared.get(shared) or self._prepared.get(own)
             if known is None:
-                recorded = self._record(case)
-                known = recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
+                begun = self._begun_early(case)
+                known = begun[1] if begun else self._build(case)
                 self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
             return known
+
+    def _build(self, case: InputCase) -> Ready | Stop:
+        """Compile for one case, and where cores are idle begin with the candidate's next signatures."""
+        recorded = self._record(case)
+        if isinstance(recorded, Stop):
+            return recorded
+        with self._early.asked():
+            for other in () if recorded.for_one_case else self._habit.after(self.task, case):
+                begun = self._early.begin(partial(self._prepared_early, other))
+                if begun is not None:
+                    self._begun[content_key(other.signature)] = begun
+            return self._preparation.build(recorded)
+
+    def _prepared_early(self, case: InputCase) -> tuple[Recorded | Stop, Ready | Stop]:
+        recorded = self._preparation.record(self.task, self._candidate, case)
+        return recorded, recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
+
+    def _begun_early(self, case: InputCase) -> tuple[Recorded | Stop, Ready | Stop] | None:
+        """What was begun early for a case's signature; None where that is nothing, or good for another case only."""
+        begun = self._begun.get(content_key(case.signature))
+        found = begun.result() if begun else None
+        return None if found and isinstance(found[0], Recorded) and found[0].for_one_case else found
 
     def _record(self, case: InputCase) -> Recorded | Stop:
         shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         known = self._recorded.get(shared) or self._recorded.get(own)
+        if known is None and (begun := self._begun_early(case)):
+            known = self._recorded[shared] = begun[0]
         if known is None:
             after = self._habit.after(self.task, case)
             ahead = [item for item in after if content_key(item.signature) not in self._recorded]
