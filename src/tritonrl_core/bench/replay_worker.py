@@ -19,10 +19,13 @@ import traceback
 from contextlib import nullcontext
 from typing import Any
 
-from tritonrl_core.bench import wire
+from tritonrl_core.bench import cuda_driver, wire
 from tritonrl_core.bench.gpu_traffic import Traffic
 from tritonrl_core.bench.replay_job import Message, read
 from tritonrl_core.errors import InfraError, TaskError
+
+SLEEPS = False
+"""Whether a worker sleeps while it waits for the device, instead of keeping a core busy; but not while it times."""
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +33,8 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     control = socket.socket(fileno=int(arguments[1]))
     traffic = Traffic(list(map(int, arguments[2:])), lambda waits: wire.send(control, {"waiting": waits}))
+    if SLEEPS and arguments[0] != "cpu":
+        cuda_driver.sleep_while_waiting()
     import torch
 
     from tritonrl_core.bench.replay_check import Bench
