@@ -42,7 +42,7 @@ def main() -> None:
     from tritonrl_core.verifier import Verifier
 
     changes = [*SMALLER, f"verifier.device={options.device}"]
-    changes += ["train.lora=null"] if options.lora == "off" else []
+    changes += ["train.lora=null", "train.grpo.model_init_kwargs.dtype=float32"] if options.lora == "off" else []
     changes += ["tasks.size=small"] if options.device == "cpu" else []
     scorers: list[StandIn] = []
 
@@ -70,10 +70,11 @@ def found(scratch: Path) -> dict[str, Any]:
     saved = scratch / "run" / "checkpoints" / "rl" / "final" / "model.safetensors"
     names = ("loss", "grad_norm", "step_time", "time/generation_s", "time/verification_s", "completions/mean_length")
     steps = [{name: row.get(name) for name in names} for row in read_metrics(scratch / "run")]
-    fresh = load_policy(scratch / "model", dtype="bfloat16").model.state_dict()
     trained = load_file(saved)
+    dtype = str(next(iter(trained.values())).dtype).removeprefix("torch.")
+    fresh = load_policy(scratch / "model", dtype=dtype).model.state_dict()
     moved = sum(not torch.equal(value, fresh[name]) for name, value in trained.items())
-    return {"steps": steps, "tensors": len(trained), "moved": moved, "dtype": str(next(iter(trained.values())).dtype)}
+    return {"steps": steps, "tensors": len(trained), "moved": moved, "dtype": dtype}
 
 
 if __name__ == "__main__":
