@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from tritonrl_core.bench import cuda_driver, wire
@@ -27,12 +27,19 @@ from tritonrl_core.errors import InfraError, TaskError
 SLEEPS = False
 """Whether a worker sleeps while it waits for the device, instead of keeping a core busy; but not while it times."""
 
+PRIORITY = 0
+"""How much less (below 0) a worker yields to others that want a core; where the system does not allow it, it does
+without."""
+
 
 def main(arguments: list[str]) -> int:
     """Serve jobs until the parent hangs up."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     control = socket.socket(fileno=int(arguments[1]))
     traffic = Traffic(list(map(int, arguments[2:])), lambda waits: wire.send(control, {"waiting": waits}))
+    if PRIORITY:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     if SLEEPS and arguments[0] != "cpu":
         cuda_driver.sleep_while_waiting()
     import torch
