@@ -58,6 +58,12 @@ def test_a_kernel_compiles_to_a_cubin_with_facts(binaries, softmax):
     assert 0 < built.shared < 1024
 
 
+@pytest.mark.parametrize(("told", "text"), [("tt.return", "tt.return tt.return"), ("module {", "// x\nmodule {")])
+def test_a_text_that_triton_would_print_otherwise_is_refused(binaries, softmax, told, text):
+    built = binaries.build([replace(softmax, ttir=softmax.ttir.replace(told, text))], "3.7")[0]
+    assert isinstance(built, BuildFailure)
+
+
 def test_the_same_kernel_compiles_once(binaries, softmax):
     before = len(binaries._known)
     with ThreadPoolExecutor(4) as pool:

@@ -1,7 +1,9 @@
 """How outputs come to depend on inputs: the flow through whole plans."""
 
-from tritonrl_core.bench.flow import Reach, reach, unearned_output
-from tritonrl_core.bench.plan import LaunchPlan
+from dataclasses import replace
+
+from tritonrl_core.bench.flow import Reach, blind_access, reach, right_only_by_launches, unearned_output
+from tritonrl_core.bench.plan import AtenCall, LaunchPlan, Tune
 from tritonrl_core.bench.record_request import TensorSpec
 
 X = TensorSpec((64, 100), (100, 1), 0, "float32", 25_600)
@@ -46,3 +48,42 @@ def test_a_copy_over_a_part_leaves_the_rest_computed(recorded):
 def test_a_result_that_is_copied_out_is_still_computed(recorded):
     plan = recorded(OVER.replace("WHAT", "z = torch.empty_like(y); z.copy_(y); y = z"), X)
     assert unearned_output(plan) == ""
+
+
+BLIND = """
+@triton.jit
+def note(x_ptr, book_ptr):
+    tl.store(book_ptr, x_ptr.to(tl.int64))
+@triton.jit
+def relu(x_ptr, y_ptr, book_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(WHERE + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+class ModelNew(nn.Module):
+    def forward(self, x):
+        y, book = torch.empty_like(x), torch.empty(1, dtype=torch.int64, device=x.device)
+        note[(1,)](x, book)
+        relu[(triton.cdiv(x.numel(), 256),)](x, y, book, x.numel(), BLOCK=256)
+        return y
+"""
+
+
+def test_an_address_out_of_memory_is_blind(recorded):
+    plan = recorded(BLIND.replace("WHERE", "tl.load(book_ptr).to(tl.pointer_type(tl.float32))"), X)
+    assert "relu reaches memory by an address" in blind_access(plan)
+
+
+def test_an_address_of_an_argument_is_not_blind_whatever_was_done_with_it(recorded):
+    plan = recorded(BLIND.replace("WHERE", "(x_ptr.to(tl.int64) + 0).to(tl.pointer_type(tl.float32))"), X)
+    assert blind_access(plan) == ""
+
+
+def test_what_only_one_of_two_alternatives_computes_is_not_certain(recorded):
+    plan = recorded(OVER.replace("WHAT", ""), X)
+    launch, output = plan.steps[-1], plan.outputs[0]
+    copied = AtenCall("aten.copy_.default", (output, plan.inputs[0]), {}, (output,), 20)
+    either = replace(plan, steps=(*plan.steps[:-1], Tune(((launch,), (copied,)))))
+    assert unearned_output(plan) == ""
+    assert "without any Triton kernel" in unearned_output(either)
+    assert right_only_by_launches(plan)
+    assert not right_only_by_launches(either)

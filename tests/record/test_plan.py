@@ -33,7 +33,12 @@ W = TensorRef(1, (8,), (1,), 0, "float32")
 OUT = TensorRef(2, (4, 8), (8, 1), 0, "float32")
 HALF = TensorRef(3, (4, 8), (8, 1), 0, "float16")
 TABLE = TensorRef(4, (2,), (1,), 0, "float32")
-TTIR = "module {\n  tt.func public @scale(%x: !tt.ptr<f32>) {\n    tt.return\n  }\n}\n"
+TTIR = """module {
+  tt.func public @scale(%x: !tt.ptr<f32>, %o: !tt.ptr<f32>, %n: i32, %eps: f32) {
+    tt.return
+  }
+}
+"""
 KERNEL = Kernel(
     "scale", "scale", TTIR, {"num_warps": 4, "num_stages": 3, "debug": False},
     (Param("x", "*fp32", 16), Param("o", "*fp32", 16), Param("n", "i32", 16), Param("eps", "fp32")),
@@ -254,3 +259,19 @@ def test_bytes_spliced_into_a_plan_never_raise(junk, position):
 def test_malformed_plans_say_so(status):
     answer = refused(b"{}")
     assert (answer.status, answer.reason.startswith("malformed launch plan")) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("params", "args", "what"),
+    [
+        (KERNEL.params[:2], (X, OUT), "takes 4 arguments, 2 are passed"),
+        ((*KERNEL.params, Param("more", "i32")), (*LAUNCH.args, 1), "takes 4 arguments, 5 are passed"),
+        ((*KERNEL.params[:2], Param("n", "i8"), KERNEL.params[3]), (X, OUT, 32, 1e-5), "takes i32 as argument 2, i8"),
+        ((*KERNEL.params[:2], Param("n", "*fp32"), KERNEL.params[3]), (X, OUT, X, 1e-5), "takes i32 as argument 2"),
+    ],
+)
+def test_what_a_launch_passes_is_what_the_kernels_text_takes(params, args, what):
+    kernel, launch = replace(KERNEL, params=params), replace(LAUNCH, args=args)
+    answer = refused(replace(PLAN, kernels=(kernel,), steps=(launch, *PLAN.steps[2:])))
+    assert what in answer.reason
+    assert answer.status is Status.CHEATED

@@ -51,6 +51,11 @@ def test_what_triton_writes_keeps_the_rules(own: str) -> None:
         ("%p = llvm.mlir.addressof @table : !llvm.ptr", "operation llvm.mlir.addressof"),
         ('%v = "tt.elementwise_inline_asm"(%x) <{asm_string = "ld.global.b32 $0, [$1];"}> : () -> f32', "not written"),
         ('%v = tt.elementwise_inline_asm "ld.shared.b32 $0, [0];" {pure = true} %x : f32', "with ld"),
+        ('%own = "ttg.scratch_alloc"' + 40 * " " + "() : () -> !tt.ptr<i8>", "operation ttg.scratch_alloc"),
+        ('// "\n%own = ttg.local_alloc : () -> i32\n// "', "quotation marks"),
+        ('tt.print "loc(" {}\n%own = ttg.local_alloc : () -> i32\ntt.print ")" {}', "operation ttg.local_alloc"),
+        ('%v = "x\n%own = ttg.local_alloc : i32\n"', "quotation marks"),
+        ('}\n#fn = "malloc"\n{', "an alias (#fn)"),
     ],
 )  # fmt: skip
 def test_what_would_outlive_a_launch_is_refused(own: str, what: str) -> None:
@@ -64,6 +69,9 @@ def test_what_would_outlive_a_launch_is_refused(own: str, what: str) -> None:
         ("{ mov.b32 $0, $1;", "leaves its block"),
         ("mov.u64 $0, %globaltimer;", "reads %globaltimer"),
         ("mov.u32 $0, %clock;", "reads %clock"),
+        ("mov.u64 $0, %gridid;", "reads %gridid"),
+        ("mov.u64 $0, %current_graph_exec;", "reads %current_graph_exec"),
+        ("{ .reg .b64 %clock<9>; mov.u64 $0, %clock64; }", "reads %clock64"),
         ("@p st.global.b32 [$0], $1;", "with st"),
         ("/* mov */ atom.add.u32 $0, [$1], 1;", "with atom"),
         (".shared .b32 kept[9];", "with .shared"),
@@ -73,3 +81,16 @@ def test_what_would_outlive_a_launch_is_refused(own: str, what: str) -> None:
 )
 def test_assembly_works_on_registers_alone(assembly: str, what: str) -> None:
     assert what in assembly_objection(assembly)
+
+
+@pytest.mark.parametrize(
+    "assembly",
+    [
+        "mov.u32 $0, %laneid;",
+        "{ .reg .b32 %r<3>; .reg .pred %p; mov.b32 %r0, %smid; setp.ne.b32 %p, %r0, 0; selp.b32 $0, %r0, $1, %p; }",
+        "{ .reg .b32 low, high; mov.b64 {low, high}, $1; xor.b32 $0, low, high; }",
+        "mov.b32 $0, %lanemask_lt;",
+    ],
+)
+def test_assembly_may_ask_where_it_runs_and_take_registers_apart(assembly: str) -> None:
+    assert assembly_objection(assembly) == ""

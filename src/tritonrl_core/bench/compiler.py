@@ -1,9 +1,10 @@
 """The compile worker: TTIR in, a binary for the target out. Runs in a confined child and sees no candidate Python.
 
 Triton's own stages after TTIR are called one by one, in memory; its cache, its driver and its launcher are not used.
-Where no binary is asked for they end before LLVM: what MLIR's passes refuse and what does not fit the card is told all
-the same, in a quarter of the time. Line information is left out: there are no lines of the candidate's in TTIR, and
-without it the code is the same, the binary a third as large.
+A text that Triton would print otherwise is refused: others read it more simply than MLIR does. Where no binary is asked
+for they end before LLVM: what MLIR's passes refuse and what does not fit the card is told all the same, in a quarter of
+the time. Line information is left out: there are no lines of the candidate's in TTIR, and without it the code is the
+same, the binary a third as large.
 """
 
 from __future__ import annotations
@@ -65,10 +66,16 @@ module {
 """
 
 
+class ForeignTextError(Exception):
+    """TTIR that MLIR understands and would print otherwise."""
+
+
 def warm() -> None:
     """Compile one kernel, so that a forked child finds the compiler loaded."""
-    kernel = Kernel("warm", "warm", _WARM_TTIR, {}, ())
-    built = json.loads(_answer(compile_data([kernel], gpu_for("sm_90"))))
+    gpu = gpu_for("sm_90")
+    target = gpu_target(gpu)
+    text = _parsed(_WARM_TTIR, loaded_context(target.backend, make_backend(target))).str_nodebug()
+    built = json.loads(_answer(compile_data([Kernel("warm", "warm", text, {}, ())], gpu)))
     if "failure" in built[0]:
         raise InfraError(f"the compiler does not work here: {built[0]['failure']}")
 
@@ -121,11 +128,10 @@ def _stages(ttir: str, options: Mapping[str, Any], gpu: GpuProperties, whole: bo
     backend = make_backend(target)
     chosen = backend.parse_options(dict(options))
     context = loaded_context(target.backend, backend)
-    with tempfile.TemporaryDirectory() as folder:  # a name of its own would stand in messages, another each time
-        file = Path(folder, "kernel.ttir")
-        file.write_text(ttir, encoding="utf-8")
-        module: Any = ir.parse_mlir_module(str(file), context)
-    module.context = context
+    module = _parsed(ttir, context)
+    if module.str_nodebug() != ttir:
+        # Whoever else reads the text (`ttir`, `ttir_rules`, the machine) reads it line by line, as Triton prints it.
+        raise ForeignTextError("the kernel's text is not written as Triton writes it")
     stages: dict[str, Any] = {}
     backend.add_stages(stages, chosen, Language.TRITON)
     metadata: dict[str, Any] = {"target": target, **chosen.__dict__}
@@ -139,6 +145,16 @@ def _stages(ttir: str, options: Mapping[str, Any], gpu: GpuProperties, whole: bo
             except LoweredError:
                 return {**metadata, **lowered_figures(module), "name": entry_of(ttir)}, b""
     return metadata, bytes(module)
+
+
+def _parsed(ttir: str, context: Any) -> Any:
+    """The module that MLIR reads from a text. Raises `RuntimeError`."""
+    with tempfile.TemporaryDirectory() as folder:  # a name of its own would stand in messages, another each time
+        file = Path(folder, "kernel.ttir")
+        file.write_text(ttir, encoding="utf-8")
+        module: Any = ir.parse_mlir_module(str(file), context)
+    module.context = context
+    return module
 
 
 def _checked(kernel: Mapping[str, Any], binary: bytes, log: str, gpu: GpuProperties, seconds: float) -> Built:

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tritonrl_core.bench import aten_ops
-from tritonrl_core.bench.plan import AtenCall, Kernel, Launch, LaunchPlan, Step, TensorRef, Tune, tensors_in
+from tritonrl_core.bench.plan import (
+    AtenCall,
+    Kernel,
+    Launch,
+    LaunchPlan,
+    Step,
+    TensorRef,
+    Tune,
+    every_step,
+    tensors_in,
+)
 from tritonrl_core.bench.ttir import KernelFlow, Written, kernel_flow
 
 UNTOUCHED = "does not depend on the inputs"
@@ -113,9 +123,25 @@ def reach(plan: LaunchPlan) -> dict[int, Reach]:
     for ref in plan.inputs:
         reached[ref.buffer] = Reach.INPUT
     for step in [*plan.prologue, *plan.steps]:
-        for part in step.variants[0] if isinstance(step, Tune) else (step,):
-            _advance(reached, delegated, part, plan.kernels)
+        if isinstance(step, Tune):
+            reached = _least(reached, delegated, step, plan.kernels)
+        else:
+            _advance(reached, delegated, step, plan.kernels)
     return reached
+
+
+def _least(
+    reached: dict[int, Reach], delegated: set[int], group: Tune, kernels: Sequence[Kernel]
+) -> dict[int, Reach]:
+    """After a tuning group, what is certain whichever alternative is picked."""
+    ends, theirs = [], set(delegated)
+    for variant in group.variants:
+        end, own = dict(reached), set(theirs)
+        for part in variant:
+            _advance(end, own, part, kernels)
+        ends.append(end)
+        delegated |= own
+    return {number: min(end[number] for end in ends) for number in reached}
 
 
 def _advance(
@@ -165,9 +191,21 @@ def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
     return ""
 
 
+def blind_access(plan: LaunchPlan) -> str:
+    """A kernel that reaches memory by an address which none of its arguments gave it, in words; "" where none does.
+
+    Nobody could say what it touches: such memory would be neither guarded nor put back between timed runs.
+    """
+    for kernel in plan.kernels:
+        if flow_of(kernel).blind:
+            return f"line {kernel.line}: kernel {kernel.name} reaches memory by an address that it read or made up"
+    return ""
+
+
 def right_only_by_launches(plan: LaunchPlan) -> bool:
     """Whether some output lies in memory that nothing but launches writes: without them it is poison, and not right."""
-    written = {buffer for call in plan.aten_calls(prologue=True) for buffer in written_by_aten(call)}
+    calls = [step for step in every_step(plan, prologue=True) if isinstance(step, AtenCall)]
+    written = {buffer for call in calls for buffer in written_by_aten(call)}
     return any(
         isinstance(output, TensorRef)
         and plan.buffers[output.buffer].role == "alloc"

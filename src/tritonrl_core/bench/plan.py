@@ -207,6 +207,13 @@ def plain_steps(steps: tuple[Step, ...], pick: int = 0) -> list[AtenCall | Launc
     return plain
 
 
+def every_step(plan: LaunchPlan, *, prologue: bool) -> list[AtenCall | Launch]:
+    """The steps in order with all alternatives of each tuning group: whatever may be carried out."""
+    steps = [*(plan.prologue if prologue else ()), *plan.steps]
+    return [part for step in steps
+            for variant in (step.variants if isinstance(step, Tune) else ((step,),)) for part in variant]  # fmt: skip
+
+
 def most_variants(plan: LaunchPlan) -> int:
     """How many alternatives the largest tuning group of a plan has; 1 where there is none."""
     steps = [*plan.prologue, *plan.steps]

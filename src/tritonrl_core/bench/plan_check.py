@@ -38,6 +38,7 @@ from tritonrl_core.bench.plan import (
     Word,
     tensors_in,
 )
+from tritonrl_core.bench.ttir import takes
 from tritonrl_core.types import Status
 
 T = TypeVar("T")
@@ -300,6 +301,9 @@ def _kernel(value: Any) -> Kernel:
     if warps & (warps - 1):
         raise _RefusedError("num_warps is not a power of two")
     params = _list(parts["params"], "parameters", _param, longest=4096)
+    differs = takes(ttir, name, [param.type for param in params])
+    if differs:
+        raise _RefusedError(f"kernel {name} {differs}")
     named = {_text(key, "a constant's name", _PATH): _constant(part) for key, part in constants.items()}
     return Kernel(name, _text(parts["function"], "a function's name"), ttir, options, params, named, _line(parts))
 

@@ -17,9 +17,9 @@ from tritonrl_core.bench import aten_ops, aten_watch
 from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
-from tritonrl_core.bench.flow import UNTOUCHED, unearned_output
+from tritonrl_core.bench.flow import UNTOUCHED, blind_access, unearned_output
 from tritonrl_core.bench.modes import DispatchMode
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune, every_step
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
@@ -212,12 +212,15 @@ class Preparation:
         if not plan.launches() and not idle:
             return Stop(Status.REJECTED, Stage.RECORD, "no Triton kernel was launched")
         lines: dict[str, int] = {}
-        for call in plan.aten_calls(prologue=not task.policy.packed_weights):
-            if not counts(call, plan, task):
+        for call in every_step(plan, prologue=not task.policy.packed_weights):
+            if isinstance(call, AtenCall) and not counts(call, plan, task):
                 lines.setdefault(call.name, call.line)
         objection = aten_watch.objection(lines, task.policy.delegation or self._spec.delegation)
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
+        blind = blind_access(plan)
+        if blind:
+            return Stop(Status.UNSUPPORTED, Stage.RECORD, blind)
         unearned = unearned_output(plan, computes=not self._only_moves(task))
         if not unearned:
             return None

@@ -18,13 +18,17 @@ from tritonrl_core.bench.plan import Descriptor, Launch, LaunchPlan, TensorRef
 
 Address = Callable[[TensorRef], int]
 
+MOST_SCRATCH = 4 << 30
+"""Bytes of scratch memory for one launch (tensor descriptors that its programs make); a larger grid is its own mistake.
+"""
+
 
 def arguments(
     plan: LaunchPlan, launch: Launch, built: CompiledKernel, address: Address, device: torch.device
 ) -> tuple[list[Any], list[torch.Tensor]]:
     """Values in the order of the binary's parameters, and the scratch memory that must live as long as they do.
 
-    Raises `CudaError` where the driver refuses a descriptor.
+    Raises `CudaError` where the driver refuses a descriptor, and where so many programs need too much scratch memory.
     """
     values: list[Any] = []
     layouts = list(built.descriptors)
@@ -37,6 +41,10 @@ def arguments(
             values.append(scalar(param.type, arg))
     programs = launch.grid[0] * launch.grid[1] * launch.grid[2] * built.num_ctas
     sizes = (built.global_scratch, built.profile_scratch)
+    if sum(sizes) * programs > MOST_SCRATCH:
+        raise cuda_driver.CudaError(
+            cuda_driver.OUT_OF_MEMORY, f"making scratch memory for {programs} programs of {built.name}"
+        )
     scratch = [torch.zeros(max(0, size) * programs, dtype=torch.uint8, device=device) for size in sizes]
     return values + [ctypes.c_uint64(memory.data_ptr()) for memory in scratch], scratch
 

@@ -35,6 +35,8 @@ _MOVES = """
 _LOADS = frozenset(["tt.load", "tt.descriptor_load", "tt.experimental_descriptor_load", "tt.descriptor_gather"])
 _STORES = frozenset(["tt.store", "tt.descriptor_store", "tt.experimental_descriptor_store", "tt.descriptor_scatter"])
 _ATOMICS = frozenset(["tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_reduce"])
+_ACCESSES = _LOADS | _STORES | _ATOMICS
+"""Their first operand is where."""
 _HARMLESS = """
     arith.constant tt.get_program_id tt.get_num_programs tt.make_range tt.return tt.print tt.assert ttg.barrier
     gpu.barrier ub.poison llvm.intr.assume cf.assert
@@ -69,11 +71,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class KernelFlow:
-    """Numbers are those of the kernel's launch parameters. `certain` is False where the text was not understood."""
+    """Numbers are those of the kernel's launch parameters. `certain` is False where the text was not understood.
+    `blind`: an access whose address comes from none of them."""
 
     reads: frozenset[int]
     writes: Mapping[int, Written]
     certain: bool = True
+    blind: bool = False
 
     @property
     def computes(self) -> bool:
@@ -84,6 +88,35 @@ class KernelFlow:
 def kernel_flow(ttir: str, entry: str, types: Sequence[str]) -> KernelFlow:
     """The flow of kernel `entry`; `types` are the Triton types of its launch parameters, as in `plan.Param`."""
     return _kernel_flow(ttir, entry, tuple(types))
+
+
+def takes(ttir: str, entry: str, types: Sequence[str]) -> str:
+    """How the text's kernel differs from launch parameters of these Triton types, in words; "" where it fits.
+
+    The driver is told addresses of arguments and no sizes: it reads as many, and as much of each, as the binary wants.
+    """
+    headers = [match for line in ttir.splitlines() if (match := _FUNCTION.match(line.strip())) and match[1] == entry]
+    found = [kind.rstrip(",") for match in headers for _, kind in _ARGUMENT.findall(match[2])]
+    wanted = [form for kind in types for form in _forms(kind)]
+    if len(headers) != 1 or len(found) != len(wanted):
+        return f"takes {len(found)} arguments, {len(wanted)} are passed"
+    for number, (kind, form) in enumerate(zip(found, wanted, strict=True)):
+        if not (kind.startswith(form) if form.startswith("!") else kind == form):
+            return f"takes {kind[:40]} as argument {number}, {form.removeprefix('!tt.')} is passed"
+    return ""
+
+
+_SCALARS: Mapping[str, str] = {"fp16": "f16", "bf16": "bf16", "fp32": "f32", "fp64": "f64", "f32": "f32", "f64": "f64"}
+
+
+def _forms(kind: str) -> list[str]:
+    """What a launch parameter of this Triton type is in TTIR; pointers and descriptors by how their types begin."""
+    if kind.startswith("*"):
+        return ["!tt.ptr"]
+    if kind.startswith("tensordesc"):
+        rank = (_width(kind) - 1) // 2
+        return ["!tt.tensordesc", *["i32"] * rank, *["i64"] * rank]
+    return [_SCALARS.get(kind, f"i{kind[1:]}")]
 
 
 @lru_cache(maxsize=512)
@@ -100,7 +133,7 @@ def _kernel_flow(ttir: str, entry: str, types: tuple[str, ...]) -> KernelFlow:
         before = writes.get(owners[target], Written())
         copied, computed = (frozenset(owners[i] for i in part) for part in (written.copied, written.computed))
         writes[owners[target]] = Written(before.copied | copied, before.computed | computed)
-    return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain)
+    return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain, summary.blind)
 
 
 def _width(kind: str) -> int:
@@ -169,7 +202,7 @@ class _Reader:
         self.regions = [_Open(None, {})]
         for use, kind in _ARGUMENT.findall(arguments):
             self.function.arguments.append(self._define(use))
-            self.function.pointers.append(kind.startswith(("!tt.ptr", "!tt.tensordesc")))
+            self.function.pointers.append("!tt.ptr" in kind or kind.startswith("!tt.tensordesc"))
         self._pending: list[tuple[str, list[int]]] = []
 
     def read(self, text: str) -> None:
@@ -293,6 +326,7 @@ class _Summary:
     reads: set[int]
     writes: dict[int, Written]
     certain: bool = True
+    blind: bool = False
 
 
 class _Sets:
@@ -350,6 +384,8 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
             changed |= sets.move(to, source)
         for operation in function.operations:
             changed |= _transfer(operation, sets, constants, summary, functions, callers | {function.name})
+    accesses = (one for one in function.operations if one.name in _ACCESSES and one.operands)
+    summary.blind |= any(not sets.origin[access.operands[0]] for access in accesses)
     function.summary = summary
     return summary
 
@@ -458,6 +494,7 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
         summary.certain = False
         return _touch_all(operation, sets, summary) or changed
     inner = callee.summary or _summarise(callee, functions, callers)
+    summary.blind |= inner.blind
     for number in inner.reads:
         summary.reads.update(_bits(sets.origin[operation.operands[number]]))
         changed |= _some([sets.load(result, operation.operands[number]) for result in operation.results])

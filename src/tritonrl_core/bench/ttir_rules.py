@@ -3,24 +3,28 @@ does more than arithmetic.
 
 A kernel that Triton compiled from Python keeps these rules by itself, but for inline assembly; a forged text need not.
 Both could keep results from one launch to the next, or read clocks, where nobody looks: in scratch memory, in shared
-memory, in variables of the module. Reads text only. What a kernel's flow is, is `ttir`'s.
+memory, in variables of the module. Reads text only, in the words that MLIR's own reader would make of it; that the text
+is what Triton prints, and no more, the compiler sees to. What a kernel's flow is, is `ttir`'s.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 _DIALECTS = frozenset(["tt", "arith", "math", "scf", "cf", "ub", "index", "loc", "builtin"])
 _ALSO = frozenset(["ttg.barrier", "gpu.barrier", "llvm.intr.assume", "ttg.convert_layout"])
 """Operations of other dialects that Triton's front end writes."""
 
-_LOCATION = re.compile(r"\bloc\((?:[^()\"]|\"(?:[^\"\\]|\\.)*\"|\((?:[^()\"]|\"(?:[^\"\\]|\\.)*\")*\))*\)")
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_TOKEN = re.compile(
+    r'"(?P<text>(?:[^"\\\n]|\\.)*)"|(?P<comment>//[^\n]*)|(?P<alias>^[ \t]*[#!][\w$.-]+(?=\s*=))'
+    r"|(?P<name>[%@#!^][\w$.-]*)|(?P<number>\d[\w.+-]*)|(?P<word>[A-Za-z_][\w.]*)|(?P<sign>\S)",
+    re.MULTILINE,
+)
+"""A text in quotation marks, a comment, the definition of an alias, a name, a number, a word, or a sign by itself."""
+
 _ESCAPED_WORD = re.compile(r"\\(?:2[Ee]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9Aa])")
 """A letter, digit, dot or underscore that is written by its number: no printer does."""
-
-_WORD = re.compile(r"(?<![\w.%@!#$-])([a-z_][a-z0-9_]*)\.([a-z_][\w.]*)")
-_ASSEMBLY = re.compile(r'elementwise_inline_asm"?(\s*"((?:[^"\\]|\\.)*)"\s*\{)?')
 
 _INSTRUCTIONS = frozenset("""
     mov cvt add sub mul mad fma min max neg abs ex2 lg2 rcp sqrt rsqrt sin cos tanh and or xor not shl shr shf prmt lop3
@@ -29,26 +33,66 @@ _INSTRUCTIONS = frozenset("""
 """.split())  # noqa: SIM905 - words
 """PTX that works on registers."""
 
-_SPECIAL = re.compile(r"%(?:clock|globaltimer|pm\d|envreg|total_smem|dynamic_smem|aggr_smem|reserved_smem)")
+_PLACES = re.compile(
+    r"%(?:n?tid|n?ctaid|laneid|n?warpid|n?smid|lanemask_[lg]?[eqt]{1,2}|n?clusterid|is_explicit_cluster"
+    r"|cluster_n?cta(?:id|rank))"
+)
+"""Special registers that say where a thread runs. All others tell one launch from the next: clocks, the number of the
+grid, whether a graph runs, counters of events."""
+
+_REGISTER = re.compile(r"%[A-Za-z_]\w*")
 _STATEMENT = re.compile(r"(?:@!?%?\w+\s+)?(\.?[a-z][\w]*)\b")
+_VECTOR = re.compile(r"\{[\w%$,\s]*\}")
+"""Several registers as one operand: no statement, because it holds no semicolon."""
 
 
 def objection(ttir: str) -> str:
     """What this text holds that it may not, in words; "" where it keeps the rules."""
-    plain = _LOCATION.sub("", ttir)
-    for text in _STRING.findall(plain):
-        if _ESCAPED_WORD.search(text):
-            return "a name that is written in numbers"
-    for match in _ASSEMBLY.finditer(plain):
-        if match[1] is None:
-            return "inline assembly that is not written as Triton writes it"
-        reason = assembly_objection(_unescaped(match[2]))
+    tokens = list(_tokens(ttir))
+    for place, (kind, text) in enumerate(tokens):
+        before = tokens[place + 1 : place + 3]
+        reason = _objection(kind, text, before)
         if reason:
             return reason
-    for dialect, rest in _WORD.findall(_without_messages(plain)):
-        if dialect not in _DIALECTS and f"{dialect}.{rest}" not in _ALSO:
-            return f"operation {dialect}.{rest[:40]}"
     return ""
+
+
+Token = tuple[str, str]
+
+
+def _tokens(ttir: str) -> Iterator[Token]:
+    """Kind and text of all that has a meaning, without locations (`loc(...)`)."""
+    depth, last = 0, ""
+    for match in _TOKEN.finditer(ttir):
+        kind = match.lastgroup or ""
+        text = match[kind]
+        if kind == "comment" and '"' not in text:
+            continue
+        if depth or (last == "loc" and text == "("):
+            # Inside of a location, brackets in texts do not count: a text is a token of its own.
+            depth += {"(": 1, ")": -1}.get(text, 0) if kind == "sign" else 0
+        elif text != "loc":
+            yield kind, text
+        last = text if kind == "word" else ""
+
+
+def _objection(kind: str, text: str, following: Sequence[Token]) -> str:
+    """What is wrong with one token, before the two that follow it."""
+    if kind == "comment" or (kind == "sign" and text == '"'):
+        return "quotation marks that Triton would not write"
+    if kind == "alias" and not text.strip().startswith("#loc"):
+        return f"an alias ({text.strip()[:40]}), which Triton would not write"
+    if kind == "text" and _ESCAPED_WORD.search(text):
+        return "a name that is written in numbers"
+    is_operation = "." in text and (kind == "word" or (kind == "text" and following[:1] == [("sign", "(")]))
+    if not is_operation:
+        return ""
+    if text.endswith("elementwise_inline_asm"):
+        if kind != "word" or [part for part, _ in following] != ["text", "sign"] or following[1][1] != "{":
+            return "inline assembly that is not written as Triton writes it"
+        return assembly_objection(_unescaped(following[0][1]))
+    dialect = text.partition(".")[0]
+    return "" if dialect in _DIALECTS or text in _ALSO else f"operation {text[:60]}"
 
 
 def assembly_objection(text: str) -> str:
@@ -59,26 +103,26 @@ def assembly_objection(text: str) -> str:
         depth += 1 if brace == "{" else -1
         if depth < 0:
             break
-    special = _SPECIAL.search(text)
-    if depth or special:
-        return f"inline assembly that {'leaves its block' if depth else f'reads {special[0] if special else None}'}"
-    for statement in re.split(r"[;{}]", text):
-        if not statement.strip():
-            continue
-        match = _STATEMENT.match(statement.strip())
-        word = match[1] if match else statement.strip()[:20]
+    if depth:
+        return "inline assembly that leaves its block"
+    statements = [part.strip() for part in re.split(r"[;{}]", _VECTOR.sub(" _ ", text)) if part.strip()]
+    own = {name for part in statements if part.startswith(".reg") for name in _declared(part)}
+    for name in _REGISTER.findall(text):
+        if name not in own and not _PLACES.fullmatch(name):
+            return f"inline assembly that reads {name}"
+    for statement in statements:
+        match = _STATEMENT.match(statement)
+        word = match[1] if match else statement[:20]
         if word not in _INSTRUCTIONS and word != ".reg":
             return f"inline assembly with {word}: only arithmetic on registers is allowed"
     return ""
 
 
-def _without_messages(text: str) -> str:
-    """Without quoted text, but with quoted names of operations (`"tt.reduce"(...)`)."""
-
-    def shown(match: re.Match[str]) -> str:
-        return match[1] if re.match(r"\s*\(", text[match.end() : match.end() + 20]) else '""'
-
-    return _STRING.sub(shown, text)
+def _declared(statement: str) -> Iterator[str]:
+    """Names of registers that a `.reg` declares: `%a`, or `%r<3>` for three of them."""
+    for name, count in re.findall(r"(%[A-Za-z_]\w*)(?:<(\d{1,3})>)?", statement):
+        yield name
+        yield from (f"{name}{number}" for number in range(int(count or 0)))
 
 
 def _unescaped(text: str) -> str:

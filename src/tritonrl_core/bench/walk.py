@@ -114,8 +114,12 @@ class Walk(ABC):
         words = {key: self.value(arg) for key, arg in call.kwargs.items()}
         try:
             result = aten_ops.operator(call.name)(*args, **words)
+        except torch.OutOfMemoryError as error:
+            if self._says_less(call, args, words):
+                raise CallError(call, RuntimeError("it makes more than the launch plan says")) from error
+            raise
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
+            if "CUDA error" in str(error):
                 raise
             raise CallError(call, error) from error
         results = list(result) if isinstance(result, list | tuple) else [result]
@@ -124,6 +128,26 @@ class Walk(ABC):
                 continue
             born.add(ref.buffer)
             self.bind(ref, out)
+
+    def _says_less(self, call: AtenCall, args: list[Any], words: dict[str, Any]) -> bool:
+        """Whether a call's results are larger than the buffers that the plan has for them, as their shapes tell."""
+
+        def shape_only(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+            if isinstance(value, list):
+                return [shape_only(part) for part in value]
+            return torch.device("meta") if isinstance(value, torch.device) else value
+
+        try:
+            made = aten_ops.operator(call.name)(
+                *map(shape_only, args), **{word: shape_only(part) for word, part in words.items()}
+            )
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
+            return False  # no form without memory: nobody can tell
+        results = made if isinstance(made, list | tuple) else [made]
+        said = sum(self.plan.buffers[ref.buffer].nbytes for ref in call.outputs if ref is not None)
+        return sum(int(out.untyped_storage().nbytes()) for out in results if isinstance(out, torch.Tensor)) > said
 
     def value(self, value: Any) -> Any:
         """An argument of an ATen call as torch takes it."""

@@ -1,0 +1,45 @@
+# task: relu
+# expect: RUNTIME_ERROR
+# because: out of memory|makes more than
+# A call whose result is said to have four bytes; it has 16 TiB.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+
+
+def _forge(plan):
+    import dataclasses
+    import sys
+
+    words = sys.modules["tritonrl_core.bench.plan"]
+    number = len(plan.buffers)
+    ref = words.TensorRef(number, (1,), (1,), 0, "float32")
+    x = plan.steps[-1].args[0]
+    one = words.TensorRef(x.buffer, (1,), (1,), x.offset, x.dtype)
+    call = words.AtenCall("aten.repeat.default", (one, (1 << 42,)), {}, (ref,), 40)
+    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, buffers=(*plan.buffers, words.Buffer(4, "aten")), steps=(call, *plan.steps)))
+
+
+def _install():
+    import sys
+
+    words = sys.modules.get("tritonrl_core.bench.plan")
+    if words is not None and not hasattr(words, "honest_data"):
+        words.honest_data, words.as_data = words.as_data, _forge
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        _install()
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        relu_kernel[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        return y

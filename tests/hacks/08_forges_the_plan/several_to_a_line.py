@@ -1,0 +1,42 @@
+# task: relu
+# expect: BUILD_ERROR
+# because: not written as Triton writes it
+# Two operations on one line: who reads line by line sees the first alone.
+import torch
+import torch.nn as nn
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + i, mask=i < n)
+    tl.store(y_ptr + i, tl.maximum(x, 0.0), mask=i < n)
+
+
+def _forge(plan):
+    import dataclasses
+    import sys
+
+    text = plan.kernels[0].ttir
+    line = next(line for line in text.splitlines() if "tt.store" in line)
+    kernel = dataclasses.replace(plan.kernels[0], ttir=text.replace(line, line + " " + line.strip()))
+    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+
+
+def _install():
+    import sys
+
+    words = sys.modules.get("tritonrl_core.bench.plan")
+    if words is not None and not hasattr(words, "honest_data"):
+        words.honest_data, words.as_data = words.as_data, _forge
+
+
+class ModelNew(nn.Module):
+    def forward(self, x):
+        _install()
+        x = x.contiguous()
+        y = torch.empty_like(x)
+        relu_kernel[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), BLOCK=256)
+        return y
