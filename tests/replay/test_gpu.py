@@ -277,6 +277,41 @@ def test_a_kernel_that_changes_nothing_is_decoration(judge):
     assert "left out" in result.reason
 
 
+ARGMAX = DOUBLE.replace("x * 2.0", "x.argmax(-1)")
+LAST_OF_EQUALS = """
+@triton.jit
+def last(x_ptr, o_ptr, columns, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    i = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + row * columns + i, mask=i < columns, other=-float("inf"))
+    best = tl.max(x, axis=0)
+    tl.store(o_ptr + row, tl.max(tl.where((x == best) & (i < columns), i, -1), axis=0).to(tl.int64))
+class ModelNew(nn.Module):
+    def forward(self, x):
+        x = x.contiguous()
+        out = torch.empty(x.shape[0], dtype=torch.int64, device=x.device)
+        last[(x.shape[0],)](x, out, x.shape[1], BLOCK=128)
+        return out
+"""
+
+
+def test_an_index_may_point_to_any_of_equal_values(judge):
+    for distribution in ("zeros", "normal"):
+        result = judge(ARGMAX, LAST_OF_EQUALS, InputCase("c", seed=3, distribution=distribution))
+        assert result.status is Status.PASSED, (distribution, result.reason)
+    off = LAST_OF_EQUALS.replace("(x == best)", "(x < best)")
+    assert off != LAST_OF_EQUALS
+    assert judge(ARGMAX, off, InputCase("c", seed=3)).status is Status.WRONG
+
+
+def test_a_reference_without_double_precision_is_named(judge):
+    source = DOUBLE.replace("return x", "assert x.dtype == torch.float32, 'float32 only'; return x", 1)
+    result = judge(source, KERNEL)
+    assert result.status is Status.PASSED, result.reason
+    assert any("float32 only" in text for text in result.unchecked)
+    assert judge(source, KERNEL.replace("* 2.0", "* 2.001")).status is Status.WRONG
+
+
 def test_timing_measures_both_sides(gpu_bench):
     source = "import torch\nimport torch.nn as nn\n" + DOUBLE.replace("128, 100", "8192, 8192")
     head = "import torch\nimport torch.nn as nn\nimport triton\nimport triton.language as tl\n"
