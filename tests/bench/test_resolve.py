@@ -11,7 +11,8 @@ from tritonrl_core.bench.resolve import Gpu, resolve_spec, visible
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import load_preset
 
-SMI = "0, GPU-aaa, 9.0\n1, GPU-bbb, 8.6\n2, GPU-ccc, 12.0\n"
+SMI = "0, GPU-aaa, 9.0, NVIDIA H200\n1, GPU-bbb, 9.0, NVIDIA H200\n2, GPU-ccc, 9.0, NVIDIA H200\n"
+MIXED = "0, GPU-aaa, 9.0, NVIDIA H100, PCIe\n1, GPU-bbb, 8.6, NVIDIA A40\n2, GPU-ccc, 9.0, NVIDIA H200\n"
 
 
 def preset(*changes):
@@ -33,23 +34,36 @@ def test_with_gpus(monkeypatch):
     monkeypatch.setattr(resolve, "visible_gpus", lambda: visible(SMI, None))
     spec = resolve_spec(preset())
     assert (spec.device, spec.target, spec.gpus) == ("cuda", "sm_90", (0, 1, 2))
-    spec = resolve_spec(preset("verifier.gpus=[1]"))
-    assert (spec.target, spec.gpus) == ("sm_86", (1,))
+    assert resolve_spec(preset("verifier.gpus=[1]")).gpus == (1,)
     assert resolve_spec(preset("verifier.device=cpu")).device == "cpu"
     assert resolve_spec(preset("verifier.target=sm_80")).target == "sm_80"
     with pytest.raises(UsageError, match="names GPU 7"):
         resolve_spec(preset("verifier.gpus=[7]"))
 
 
+def test_gpus_of_two_kinds_do_not_judge_together(monkeypatch, caplog):
+    monkeypatch.setattr(resolve, "visible_gpus", lambda: visible(MIXED, None))
+    assert resolve_spec(preset()).gpus == (0,)
+    assert "not on GPU 1 (NVIDIA A40), 2 (NVIDIA H200)" in caplog.text
+    spec = resolve_spec(preset("verifier.gpus=[1]"))
+    assert (spec.target, spec.gpus) == ("sm_86", (1,))
+    with pytest.raises(UsageError, match="0 is NVIDIA H100, PCIe, 2 is NVIDIA H200") as error:
+        resolve_spec(preset("verifier.gpus=[0,2]"))
+    assert "one kind" in error.value.remedy
+
+
 @pytest.mark.parametrize(
-    ("limit", "targets"),
+    ("limit", "names"),
     [
-        (None, ["sm_90", "sm_86", "sm_120"]), ("", []), ("1", ["sm_86"]), ("2,0", ["sm_120", "sm_90"]),
-        ("GPU-bbb", ["sm_86"]), ("0,-1,2", ["sm_90"]), ("9", []),
+        (None, ["H100, PCIe", "A40", "H200"]), ("", []), ("1", ["A40"]), ("2,0", ["H200", "H100, PCIe"]),
+        ("GPU-bbb", ["A40"]), ("0,-1,2", ["H100, PCIe"]), ("9", []),
     ],
 )  # fmt: skip
-def test_cuda_visible_devices(limit, targets):
-    assert visible(SMI, limit) == tuple(Gpu(index, target) for index, target in enumerate(targets))
+def test_cuda_visible_devices(limit, names):
+    found = visible(MIXED, limit)
+    assert [gpu.name.removeprefix("NVIDIA ") for gpu in found] == names
+    assert [gpu.index for gpu in found] == list(range(len(names)))
+    assert visible(MIXED, "1") == (Gpu(0, "sm_86", "NVIDIA A40"),)
 
 
 def test_workers_learn_no_seed_and_no_paths():

@@ -186,8 +186,10 @@ class GpuProgram:
             raise InfraError(
                 f"only a program that passes can be timed; this one is {prepared.status}: {prepared.reason}"
             )
-        device = str(self._pool.describe()["name"])
-        key = baseline_key(self.task, case, protocol, self._spec.precision, {"device": device, **versions()})
+        said = self._pool.describe()
+        device = str(said["name"])
+        machine = {"device": device, "driver": str(said["driver"]), **versions()}
+        key = baseline_key(self.task, case, protocol, self._spec.precision, machine)
         with self._baselines.known(key, protocol.baselines) as known:
             answer = self._replay("time", case, prepared, "default", protocol, known["samples"])
             self._learn(key, answer)

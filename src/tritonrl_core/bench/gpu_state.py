@@ -45,11 +45,11 @@ def gpu_state(uuid: str) -> dict[str, Any]:
     bits = ctypes.c_ulonglong()
     if _ask("nvmlDeviceGetCurrentClocksThrottleReasons", device, ctypes.byref(bits)):
         state["slowed_by"] = [name for bit, name in REASONS.items() if bits.value & bit]
-    return state | ({"driver": driver} if (driver := _driver()) else {})
+    return state | ({"driver": driver} if (driver := driver_version()) else {})
 
 
 @cache
-def _driver() -> str:
+def driver_version() -> str:
     """The driver's version; "" where NVML does not say."""
     version = ctypes.create_string_buffer(80)
     return version.value.decode() if _ask("nvmlSystemGetDriverVersion", version, 80) else ""

@@ -273,6 +273,7 @@ def _environment(gpu: int) -> dict[str, str]:
     return {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": name,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as `nvidia-smi` counts, from which the number is
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:False",
         "CUDA_MODULE_LOADING": "LAZY",

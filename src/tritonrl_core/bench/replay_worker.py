@@ -20,6 +20,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from tritonrl_core.bench import cuda_driver, wire
+from tritonrl_core.bench.gpu_state import driver_version
 from tritonrl_core.bench.gpu_traffic import Traffic
 from tritonrl_core.bench.replay_job import Message, read
 from tritonrl_core.errors import InfraError, TaskError
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     bench.alone = traffic.alone
     if device.type == "cuda":
         bench.give_way = lambda: traffic.give_way(torch.cuda.synchronize)
-    wire.send(control, {"ready": True, "name": _name(device)})
+    wire.send(control, {"ready": True, "name": _name(device), "driver": driver_version()})
     while True:
         try:
             _, fds = wire.receive(control)

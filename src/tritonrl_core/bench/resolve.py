@@ -5,6 +5,7 @@ Asks the NVIDIA driver's own tool, not torch: importing torch costs seconds, and
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -18,22 +19,25 @@ from tritonrl_core.types import BenchSpec
 if TYPE_CHECKING:
     from tritonrl_core.preset import Preset
 
+log = logging.getLogger(__name__)
+
 DEFAULT_TARGET = "sm_90"
 QUERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU that the driver shows: its index and capability, such as `sm_90`."""
+    """One GPU that the driver shows: its index, its capability, such as `sm_90`, and what it is called."""
 
     index: int
     target: str
+    name: str = ""
 
 
 def resolve_spec(preset: Preset) -> BenchSpec:
     """Resolve device, target, workers and GPUs for this machine.
 
-    Raises `UsageError` where the preset asks for a GPU that is not there.
+    Raises `UsageError` where the preset asks for a GPU that is not there, or for two that are not of a kind.
     """
     settings = preset.verifier
     gpus = visible_gpus() if settings.device != "cpu" else ()
@@ -85,7 +89,7 @@ def visible_gpus() -> tuple[Gpu, ...]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    query = [tool, "--query-gpu=index,uuid,compute_cap", "--format=csv,noheader"]
+    query = [tool, "--query-gpu=index,uuid,compute_cap,name", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=QUERY_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -98,22 +102,28 @@ def visible(answer: str, limit: str | None) -> tuple[Gpu, ...]:
 
     Indices count the visible ones, as CUDA does.
     """
-    rows = [[cell.strip() for cell in line.split(",")] for line in answer.splitlines() if line.count(",") == 2]
-    targets = [(index, uuid, f"sm_{capability.replace('.', '')}") for index, uuid, capability in rows]
+    rows = [[cell.strip() for cell in line.split(",", 3)] for line in answer.splitlines() if line.count(",") >= 3]
+    known = [(index, uuid, f"sm_{capability.replace('.', '')}", name) for index, uuid, capability, name in rows]
     if limit is None:
-        return tuple(Gpu(place, target) for place, (_, _, target) in enumerate(targets))
+        return tuple(Gpu(place, *gpu) for place, (_, _, *gpu) in enumerate(known))
     found: list[Gpu] = []
-    for name in (part.strip() for part in limit.split(",") if part.strip()):
-        match = next((t for index, uuid, t in targets if index == name or uuid.startswith(name)), None)
+    for wanted in (part.strip() for part in limit.split(",") if part.strip()):
+        match = next((gpu for index, uuid, *gpu in known if index == wanted or uuid.startswith(wanted)), None)
         if match is None:
             break  # CUDA stops at the first name that it does not know
-        found.append(Gpu(len(found), match))
+        found.append(Gpu(len(found), *match))
     return tuple(found)
 
 
 def _chosen(wanted: str | Sequence[int], gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
+    """GPUs of one kind: what two kinds take for the same kernel cannot be compared."""
     if isinstance(wanted, str):
-        return tuple(gpus)
+        alike = tuple(gpu for gpu in gpus if _kind(gpu) == _kind(gpus[0]))
+        if len(alike) < len(gpus):
+            left = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in gpus if gpu not in alike)
+            log.warning("candidates are judged on %s only, not on GPU %s: name others in verifier.gpus",
+                        alike[0].name, left)  # fmt: skip
+        return alike
     known = {gpu.index: gpu for gpu in gpus}
     missing = [index for index in wanted if index not in known]
     if missing:
@@ -121,4 +131,14 @@ def _chosen(wanted: str | Sequence[int], gpus: Sequence[Gpu]) -> tuple[Gpu, ...]
             f"verifier.gpus names GPU {missing[0]}, and the driver shows {sorted(known)}",
             remedy="Use indices that `nvidia-smi` lists, or `auto`.",
         )
-    return tuple(known[index] for index in wanted)
+    chosen = tuple(known[index] for index in wanted)
+    if len({_kind(gpu) for gpu in chosen}) > 1:
+        raise UsageError(
+            f"verifier.gpus names GPUs of several kinds: {', '.join(f'{gpu.index} is {gpu.name}' for gpu in chosen)}",
+            remedy="Times of different GPUs cannot be compared: name those of one kind, or `auto`.",
+        )
+    return chosen
+
+
+def _kind(gpu: Gpu) -> tuple[str, str]:
+    return gpu.target, gpu.name

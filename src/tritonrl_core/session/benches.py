@@ -57,10 +57,11 @@ def _check_target(spec: BenchSpec) -> None:
     from tritonrl_core.bench.resolve import visible_gpus
     from tritonrl_core.errors import UsageError
 
-    found = visible_gpus() if spec.device == "cuda" else ()
-    if found and found[0].target != spec.target:
+    found = {gpu.index: gpu for gpu in visible_gpus()} if spec.device == "cuda" and spec.gpus else {}
+    mine = found.get(spec.gpus[0]) if found else None
+    if mine is not None and mine.target != spec.target:
         raise UsageError(
-            f"a host of the fleet has a GPU of {found[0].target}, and the fleet's target is {spec.target}",
+            f"a host of the fleet has a GPU of {mine.target}, and the fleet's target is {spec.target}",
             remedy="One fleet has one kind of GPU: set verifier.target, or leave other nodes out.",
         )
 
