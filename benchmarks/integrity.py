@@ -2,7 +2,7 @@
 
     python benchmarks/integrity.py run [--presets all_extensions,baseline] [--device cpu] [--runs 1] [--first-seed 0]
                                        [--only cheats|honest|ours|liger] [--minutes M] --rows FILE
-    python benchmarks/integrity.py table --rows FILE [--into docs/integrity.md]
+    python benchmarks/integrity.py table --kinds --rows FILE... [--into docs/integrity.md]
 
 `run` appends one line of JSON for each verdict to FILE and skips what stands there already, so that it can be done in
 pieces; `table` adds them up. Presets with `multi_input` get other inputs in every run (`multi_input.seed`). The corpus
@@ -12,6 +12,7 @@ is that of `tests/corpus.py`; `Outcome` says what counts as caught.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import platform
@@ -113,25 +114,39 @@ def preset_for(name: str, device: str, workers: int, seed: int, **more: Any) -> 
 def run(args: argparse.Namespace) -> None:
     """Judge what is missing in the rows' file, until all is there or the time is up."""
     until = time.monotonic() + 60 * args.minutes
-    for name in args.presets.split(","):
-        # One verifier for all runs: what one has compiled, the next ones need not.
-        with Verifier(preset_for(name, args.device, args.workers, args.first_seed)) as verifier:
-            for seed in range(args.first_seed, args.first_seed + args.runs):
-                known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows(args.rows)}
-                left = [o for o in specimens(args.device, args.only) if (name, args.device, seed, o.id) not in known]
-                # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts, values.
-                for is_liger, more in ((False, {}), (True, {"layouts": False, "values": False})):
-                    group = [one for one in left if (one.kind == "liger") == is_liger]
-                    if group and time.monotonic() < until:
-                        verifier.session = Session.open(preset_for(name, args.device, args.workers, seed, **more))
-                        _judge(verifier, group, name, seed, args, until)
+    names = args.presets.split(",")
+    # One verifier for all presets that confine candidates alike: what one has compiled, the next ones need not.
+    for confined in (False, True):
+        alike = [name for name in names if _confines(preset_for(name, args.device, args.workers, 0)) == confined]
+        if alike and time.monotonic() < until:
+            with Verifier(preset_for(alike[0], args.device, args.workers, args.first_seed)) as verifier:
+                for name in alike:
+                    for seed in range(args.first_seed, args.first_seed + args.runs):
+                        _run_once(verifier, name, seed, args, until)
+
+
+def _confines(preset: Preset) -> bool:
+    return any(plugin == "sandbox" for plugin, _ in preset.plugins)
+
+
+def _run_once(verifier: Verifier, name: str, seed: int, args: argparse.Namespace, until: float) -> None:
+    """What is missing of one preset's run."""
+    known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows([args.rows])}
+    left = [one for one in specimens(args.device, args.only) if (name, args.device, seed, one.id) not in known]
+    # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts and values.
+    for is_liger, more in ((False, {}), (True, {"layouts": False, "values": False})):
+        group = [one for one in left if (one.kind == "liger") == is_liger]
+        if group and time.monotonic() < until:
+            verifier.session = Session.open(preset_for(name, args.device, args.workers, seed, **more))
+            _judge(verifier, group, name, seed, args, until)
 
 
 def _judge(
     verifier: Verifier, left: Sequence[corpus.Specimen], name: str, seed: int, args: argparse.Namespace, until: float
 ) -> None:
     """Judge in batches, so that little is lost when the time is up."""
-    size = 16 * args.workers
+    gpu = verifier.bench.describe()["device"] if args.device == "cuda" else "no GPU"
+    size, machine = 16 * args.workers, args.machine or _machine(gpu)
     with args.rows.open("a") as file:
         for start in range(0, len(left), size):
             if time.monotonic() > until:
@@ -139,9 +154,10 @@ def _judge(
                 return
             batch = left[start : start + size]
             # The comment makes a run's candidates other ones than the last run's, which would be remembered.
-            jobs = [(one.task, Candidate.from_code(f"{one.code}\n# {seed} {one.kind}\n")) for one in batch]
+            mark = f"# {name} {seed}"
+            jobs = [(one.task, Candidate.from_code(f"{one.code}\n{mark} {one.kind}\n")) for one in batch]
             for one, score in zip(batch, verifier.verify_batch(jobs), strict=True):
-                row = row_of(one, score, name, seed, args.device)
+                row = {**row_of(one, score, name, seed, args.device), "machine": machine}
                 file.write(json.dumps(row) + "\n")
                 if row["outcome"] in (Outcome.THROUGH, Outcome.REFUSED, Outcome.UNDECIDED):
                     print(
@@ -151,17 +167,19 @@ def _judge(
     print(f"{name} seed {seed}: done", flush=True)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """All rows of a file; none where there is no file. A line that was cut short is left out."""
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
+def read_rows(paths: Sequence[Path]) -> list[Row]:
+    """All rows of some files, also packed ones (`.gz`); none where there is no file. Of several verdicts on the same
+    specimen in the same run the last one counts. A line that was cut short is left out."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for path in filter(Path.exists, paths):
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        for line in data.splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            rows[row["device"], row["preset"], row["seed"], row["id"]] = row
+    return list(rows.values())
 
 
 def with_gains(rows: Sequence[Row]) -> list[Row]:
@@ -243,29 +261,39 @@ def kinds_table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def write_table(args: argparse.Namespace) -> None:
-    """Print the table, or put it between its marks in a document."""
+    """Print the table of each device that there are rows of, or put it between its marks in a document."""
     rows = read_rows(args.rows)
-    device = rows[0]["device"] if rows else "cpu"
+    for device in sorted({row["device"] for row in rows}):
+        text = "".join(_section([row for row in rows if row["device"] == device], args))
+        if args.into is None:
+            print(text)
+            continue
+        begin, end = (mark.format(device) for mark in MARK)
+        before, _, rest = args.into.read_text().partition(begin)
+        _, _, after = rest.partition(end)
+        args.into.write_text(f"{before}{begin}\n{text}{end}{after}")
+
+
+def _section(rows: Sequence[Row], args: argparse.Namespace) -> Iterator[str]:
+    """One device: where and when its rows were made, the table, and with `--kinds` every candidate."""
+    there = {one.id for one in corpus.everything(rows[0]["device"])}
+    rows = [row for row in rows if row["kind"] == "liger" or row["id"] in there]
+    machines = Counter(row.get("machine") or args.machine or "a machine that is not named" for row in rows)
     on = sorted({row["on"] for row in rows})
     sandbox = sorted({row["sandbox"].split(":")[0] for row in rows if row["preset"] == "all_extensions"})
-    days = " to ".join(dict.fromkeys([on[0], on[-1]]))
-    where = f"{args.machine or _machine(device)}, {days}; sandbox {', '.join(sandbox)}."
-    text = "".join([where, "\n\n", *table(rows)])
+    where = "; ".join(f"{machine}: {count} verdicts" for machine, count in machines.most_common())
+    yield f"{where}; {' to '.join(dict.fromkeys([on[0], on[-1]]))}; sandbox {', '.join(sandbox)}.\n\n"
+    yield from table(rows)
     if args.kinds:
-        text += "\n" + "".join(kinds_table(rows))
-    if args.into is None:
-        print(text)
-        return
-    begin, end = (mark.format(device) for mark in MARK)
-    before, _, rest = args.into.read_text().partition(begin)
-    _, _, after = rest.partition(end)
-    args.into.write_text(f"{before}{begin}\n{text}{end}{after}")
+        yield "\n"
+        yield from kinds_table(rows)
 
 
-def _machine(device: str) -> str:
+def _machine(gpu: str) -> str:
+    """This machine in words, as a row names it."""
     cores = len(os.sched_getaffinity(0))
     versions = f"Python {platform.python_version()}, torch {version('torch')}, triton {version('triton')}"
-    return f"{'one GPU, ' if device == 'cuda' else 'no GPU, '}{cores} cores, {versions}"
+    return f"{gpu}, {cores} cores, {versions}"
 
 
 def main() -> None:
@@ -278,12 +306,18 @@ def main() -> None:
     parser.add_argument("--only", default="all", choices=["all", "cheats", "honest", "ours", "liger"])
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rows", type=Path, default=Path("integrity.jsonl"))
+    parser.add_argument("--rows", type=Path, nargs="+", default=[Path("integrity.jsonl")])
     parser.add_argument("--into", type=Path)
     parser.add_argument("--kinds", action="store_true", help="name every candidate and its verdict")
     parser.add_argument("--machine", default="")
     args = parser.parse_args()
-    run(args) if args.what == "run" else write_table(args)
+    if args.what == "table":
+        write_table(args)
+    elif len(args.rows) != 1:
+        parser.error("a run has one file of rows")
+    else:
+        args.rows = args.rows[0]
+        run(args)
 
 
 if __name__ == "__main__":
