@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tritonrl_core.errors import HookFailure, InfraError, TritonRLError
+from tritonrl_core.errors import HookFailure, InfraError, TaskError, TritonRLError
 from tritonrl_core.reward import reward_parts
 from tritonrl_core.types import (
     Bench,
@@ -51,7 +51,8 @@ class Verifier:
     ...     score = verifier.verify(task, code)
 
     Thread-safe. `session` shares an open session (training does); without it one is opened from the preset. Raises
-    `PresetError`/`PluginError` at construction; judging raises only under `on_hook_failure: abort`.
+    `PresetError`/`PluginError` at construction. `broken` has what was wrong with references that did not run, by task
+    key: nothing can be said of their candidates.
     """
 
     def __init__(self, preset: Preset, session: Session | None = None, known: Iterable[Score] = ()) -> None:
@@ -62,6 +63,7 @@ class Verifier:
         self.session = session or Session.open(preset)
         self.spec = resolve_spec(preset)
         self.bench: Bench = self.session.open_bench(self.spec)
+        self.broken: dict[str, TaskError] = {}
         self._scores: OrderedDict[Key, Score] = OrderedDict()
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
@@ -85,9 +87,15 @@ class Verifier:
         self.bench.close()
 
     def verify(self, task: Task, code: str | Candidate) -> Score:
-        """Judge one candidate: source text that defines `ModelNew`, or a parsed completion."""
+        """Judge one candidate: source text that defines `ModelNew`, or a parsed completion.
+
+        Raises `TaskError` for a broken reference, and `HookFailure` under `on_hook_failure: abort`.
+        """
         candidate = Candidate.from_code(code) if isinstance(code, str) else code
-        return self.verify_batch([(task, candidate)])[0]
+        score = self.verify_batch([(task, candidate)])[0]
+        if score.verdict.status is Status.INFRA and task.key in self.broken:
+            raise self.broken[task.key]
+        return score
 
     def verify_batch(
         self,
@@ -96,7 +104,9 @@ class Verifier:
     ) -> list[Score]:
         """Judge many at once; the same code for the same task is judged once.
 
-        `on_score(index, score)` is called from this thread as verdicts come. The list is in the order of `jobs`.
+        `on_score(index, score)` is called from this thread as verdicts come. The list is in the order of `jobs`. A
+        broken reference costs only its own candidates: they are `INFRA`, and `broken` says why. Raises `HookFailure`
+        under `on_hook_failure: abort`.
         """
         scores: list[Score | None] = [None] * len(jobs)
         waiting: dict[Key, list[int]] = {}
@@ -139,7 +149,9 @@ class Verifier:
                 raise
             self._complain(failure)
             verdict = Verdict(Status.INFRA, Stage.FULL, reason=failure.message, source=failure.plugin)
-        except InfraError as fault:
+        except (InfraError, TaskError) as fault:
+            if isinstance(fault, TaskError):
+                self.broken[task.key] = fault
             self._complain(fault)
             verdict = Verdict(Status.INFRA, Stage.FULL, reason=fault.message)
         reward = reward_parts(verdict, timing, self.preset.reward)

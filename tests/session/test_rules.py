@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tritonrl_core.errors import HookFailure, InfraError, PluginError, PresetError, TaskError
+from tritonrl_core.errors import HookFailure, InfraError, PluginError, PresetError, TaskError, UsageError
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset
 from tritonrl_core.session import Session
@@ -253,9 +253,9 @@ def test_a_fault_of_the_machine_stays_one():
 
 
 def test_bad_input_found_by_a_plugin_keeps_its_remedy():
-    with pytest.raises(HookFailure, match="raised the reference is broken") as caught:
-        judge(session_with(raising(TaskError("the reference is broken", remedy="Mend it."))))
-    assert caught.value.remedy == "Mend it."
+    with pytest.raises(HookFailure, match="raised there is no such file") as caught:
+        judge(session_with(raising(UsageError("there is no such file", remedy="Name another."))))
+    assert caught.value.remedy == "Name another."
 
 
 def test_bad_input_found_by_the_base_is_the_users():
@@ -265,6 +265,22 @@ def test_bad_input_found_by_the_base_is_the_users():
 
     with pytest.raises(TaskError, match="the reference is broken"):
         judge(session_with(), Broken())
+
+
+def test_a_broken_reference_is_not_the_plugins_who_asked():
+    broken = TaskError("the reference is broken", remedy="Mend it.")
+
+    def fails(self, task, program):
+        raise broken
+
+    def wraps(self, task, program):
+        yield
+        raise broken
+
+    for bad in (plugin("asks", check_correctness=fails), wrapping("wraps", check_correctness=wraps)):
+        with pytest.raises(TaskError) as caught:
+            judge(session_with(bad))
+        assert caught.value is broken
 
 
 def test_a_keyboard_interrupt_goes_through():

@@ -69,7 +69,11 @@ def test_a_file_declares_what_may_vary_as_literals(tmp_path):
         (GOOD + 'VARY = {"ROW": [5]}\n', ["relu.py", "'ROW'", "Did you mean 'ROWS'?"]),
         (GOOD + 'VARY = {"ROWS": [5.5]}\n', ["VARY['ROWS'] is [5.5]", "list of integers"]),
         (GOOD + "VARY = dict(ROWS=[5])\n", ["relu.py, line 15", "literal"]),
+        (GOOD + 'VARY = {"ROWS": 5}\n', ["VARY['ROWS'] is 5", "list of integers"]),
+        (GOOD + 'DTYPES = "float16"\n', ["DTYPES is 'float16'", 'DTYPES = ["float16"]']),
         (GOOD + 'MODE = "evil"\n', ["MODE is 'evil'", "eval, train, as_is"]),
+        (GOOD + "\0", ["relu.py: source code string cannot contain null bytes", "must be Python"]),
+        ("x = " + 5000 * "-" + "1", ["relu.py", "must be Python"]),
     ],
 )
 def test_a_broken_file_is_named_with_line_and_remedy(tmp_path, text, said):
@@ -89,6 +93,39 @@ def test_what_is_missing_or_unreadable_is_named(tmp_path):
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TaskError, match="not UTF-8"):
         load_reference(tmp_path / "bytes.py")
+    with pytest.raises(TaskError, match="is a folder"):
+        load_reference(tmp_path)
+    (tmp_path / "none.jsonl").write_text("\n")
+    with pytest.raises(TaskError, match=r"none\.jsonl: no task in this file"):
+        load_tasks(tmp_path / "none.jsonl")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_reference(tmp_path):
+    assert load_reference(write(tmp_path / "relu.py", "\ufeff" + GOOD)).source == GOOD
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ({"level": "two"}, 'level is "two"'),
+        ({"mode": "evil"}, 'mode is "evil"'),
+        ({"vary": [3]}, "vary is [3]"),
+        ({"dtypes": 16}, "dtypes is 16"),
+        ({"policy": {"delegate": "none"}}, 'policy is {"delegate": "none"}'),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named_with_its_line(tmp_path, field, said):
+    path = write(tmp_path / "tasks.jsonl", json.dumps({"source": GOOD}) + "\n" + json.dumps({"source": GOOD, **field}))
+    with pytest.raises(TaskError) as error:
+        load_tasks(path)
+    assert "tasks.jsonl, line 2" in error.value.message
+    assert said in error.value.message
+
+
+def test_a_line_of_jsonl_ends_where_json_says(tmp_path):
+    row = {"id": "mine", "source": GOOD.replace("import torch\n", "import torch  # a\u2028b\n", 1)}
+    path = write(tmp_path / "a.jsonl", json.dumps(row, ensure_ascii=False))
+    assert [task.id for task in load_tasks(path)] == ["mine"]
 
 
 def test_buffers_that_a_module_in_training_mode_changes_are_found(tmp_path):

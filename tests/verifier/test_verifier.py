@@ -170,6 +170,22 @@ def test_a_broken_reference_is_the_users_to_mend() -> None:
         judge.verify(sample_task(), sample_candidate())
 
 
+def test_a_broken_reference_costs_no_other_tasks_candidates() -> None:
+    class Broken(FakeProgram):
+        def run(self, case, criterion="default"):
+            raise TaskError("reference.py, line 3: boom", remedy="Correct the reference.")
+
+    whole, broken = sample_task(id="whole"), replace(sample_task(id="broken"), source="# another")
+    with verifier() as judge:
+        make = Fake.bench.make
+        Fake.bench.make = lambda task, candidate: Broken() if task.id == "broken" else make(task, candidate)
+        scores = judge.verify_batch([(broken, sample_candidate()), (whole, sample_candidate())])
+        assert judge.broken[broken.key].remedy == "Correct the reference."
+        assert whole.key not in judge.broken
+    assert [score.verdict.status for score in scores] == [Status.INFRA, Status.PASSED]
+    assert scores[0].verdict.reason == "reference.py, line 3: boom"
+
+
 def test_a_clock_that_fails_costs_only_the_speed() -> None:
     Fake.program = FakeProgram(timing=None)
     with verifier() as judge:

@@ -40,13 +40,14 @@ def pre_filter(candidate: Candidate, task: Task | None = None) -> Objection | No
     """
     code = candidate.code
     if not code.strip():
-        return _reject("the completion has no code; give one ```python block that defines ModelNew")
+        return _reject("there is no code: a candidate defines ModelNew, a completion does so in one ```python block")
     if len(code) > MAX_CHARACTERS:
         return _reject(f"the code has {len(code)} characters; at most {MAX_CHARACTERS} are read")
     try:
         tree = shared_tree(code, FILENAME)
     except SyntaxError as error:
-        return _reject(f"not valid Python: {error.msg} (line {error.lineno}){_excerpt(code, error.lineno)}")
+        line = f" (line {error.lineno}){_excerpt(code, error.lineno)}" if error.lineno else ""
+        return _reject(f"not valid Python: {error.msg}{line}")
     except (ValueError, RecursionError, MemoryError) as error:
         return _reject(f"not valid Python: {str(error) or 'the code is nested too deeply'}")
     forbidden = task.policy.forbidden_builtins if task is not None else ()
@@ -81,9 +82,9 @@ def _reject(reason: str) -> Objection:
     return Objection(Status.REJECTED, Stage.AST, reason, valid=False)
 
 
-def _excerpt(code: str, line: int | None) -> str:
+def _excerpt(code: str, line: int) -> str:
     lines = code.splitlines()
-    if line is None or not 0 < line <= len(lines):
+    if not 0 < line <= len(lines):
         return ""
     shown = lines[line - 1].strip()[:80]
     return ": " + "".join(char if char.isprintable() else " " for char in shown)

@@ -227,11 +227,11 @@ def blame(task: Task, part: str) -> Iterator[None]:
             f"{where(task, error.lineno)}: {error.msg}: {(error.text or '').strip()}",
             remedy="Correct the reference; it must be Python in KernelBench form.",
         ) from error
-    except Exception as error:  # a user's file may raise anything, and must be named for it
+    except (Exception, SystemExit) as error:  # a user's file may raise anything, and must be named for it
         raise TaskError(_story(task, part, error), remedy="Correct the reference; it must run as it stands.") from error
 
 
-def _story(task: Task, part: str, error: Exception) -> str:
+def _story(task: Task, part: str, error: BaseException) -> str:
     name, source = _filename(task), task.source
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     try:

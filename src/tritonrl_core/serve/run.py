@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from tritonrl_core.preset import Preset
     from tritonrl_core.serve.desk import Desk
-    from tritonrl_core.types import Task
+    from tritonrl_core.types import Candidate, Score, Task
+    from tritonrl_core.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
         bench = dict(verifier.bench.describe())
         check(where, bench.get("sandbox", "none"))
         run = open_store(store, preset.dump(), verifier.session.lock())
-        desk = Desk(verifier.verify, run, capacity=where.capacity, workers=verifier.at_once)
+        desk = Desk(partial(_judge, verifier), run, capacity=where.capacity, workers=verifier.at_once)
         served = Served(
             desk, all_tasks(preset), preset.name, run.verification, bench, where.token, where.accept_references,
             preset.verifier.delegation,
@@ -111,6 +113,11 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
             server.run()
         finally:
             desk.close()
+
+
+def _judge(verifier: Verifier, task: Task, candidate: Candidate) -> Score:
+    """One verdict. A client's broken reference is told to the client, in an `INFRA`, and costs nobody else anything."""
+    return verifier.verify_batch([(task, candidate)])[0]
 
 
 def _server(config: uvicorn.Config, desk: Desk) -> uvicorn.Server:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
-from tritonrl_core.errors import HookFailure, InfraError, UsageError
+from tritonrl_core.errors import HookFailure, InfraError, TaskError, UsageError
 from tritonrl_core.hookspecs import RULES, Kind
 from tritonrl_core.plugin import Plugin
 from tritonrl_core.session.discovery import BASE, boundary, shown
@@ -127,9 +127,11 @@ def blame(owner: Owner, hook: str, error: BaseException) -> BaseException:
     """What to raise for what a hook raised.
 
     Failures that are blamed already and faults of the machine stay what they are, and so does bad input that the base
-    found; all else is the plugin's.
+    found, and a broken reference that showed while a program was judged; all else is the plugin's.
     """
     if isinstance(error, HookFailure | InfraError) or (isinstance(error, UsageError) and owner.name == BASE):
+        return error
+    if isinstance(error, TaskError) and RULES[hook].verifying:
         return error
     return owner.failure(hook, f"raised {shown(error)}", error.remedy if isinstance(error, UsageError) else "")
 

@@ -33,6 +33,7 @@ MODES = ("eval", "train", "as_is")
 FORM = ("Model", "get_inputs", "get_init_inputs")
 _DECLARED = ("VARY", "DTYPES", "MODE")
 _LINE = "Each line is one JSON object with `id` and `source`."
+_PYTHON = "Correct the reference; it must be Python in KernelBench form."
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LEVEL = re.compile(r"level_?(\d+)", re.IGNORECASE)
 _STATEFUL = re.compile(r"Norm|register_buffer|\.add_\(|\.copy_\(")
@@ -127,9 +128,11 @@ def _load_from(folder: Path, file: Path) -> Task:
 
 def _load_jsonl(path: Path) -> list[Task]:
     tasks = []
-    for number, line in enumerate(_read(path).splitlines(), start=1):
+    for number, line in enumerate(_read(path).split("\n"), start=1):  # JSON's strings may hold the other line breaks
         if line.strip():
             tasks.append(_task_from_line(line, f"{path}, line {number}", origin=str(path), number=number))
+    if not tasks:
+        raise TaskError(f"{path}: no task in this file", remedy=_LINE)
     return tasks
 
 
@@ -147,11 +150,25 @@ def _task_from_line(line: str, where: str, *, origin: str, number: int) -> Task:
             remedy = f"Did you mean {near[0]!r}?" if near else f"The fields are {', '.join(sorted(known))}."
             raise TaskError(f"{where}: unknown field {key!r}", remedy=remedy)
     source, task_id = row.pop("source"), str(row.pop("id", f"{Path(origin).stem}-{number}"))
-    more = {key: _CONVERT.get(key, lambda value: value)(value) for key, value in row.items() if key != "origin"}
+    more = {key: _converted(key, value, where) for key, value in row.items() if key != "origin"}
     return task_from_source(source, task_id, origin=row.get("origin") or origin, **more)
 
 
+def _converted(key: str, value: Any, where: str) -> Any:
+    """A field of `Task` from what JSON has for it. Raises `TaskError`."""
+    try:
+        return _CONVERT[key](value) if key in _CONVERT else value
+    except (TypeError, ValueError, AttributeError):
+        shown = json.dumps(value)
+        raise TaskError(
+            f"{where}: {key} is {shown if len(shown) <= 60 else shown[:59] + '…'}",
+            remedy="`tritonrl tasks generate` writes files in this form.",
+        ) from None
+
+
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "level": int,
+    "mode": lambda value: MODES[MODES.index(value)],
     "vary": lambda value: {name: tuple(choices) for name, choices in value.items()},
     "dtypes": tuple,
     "mutated_buffers": tuple,
@@ -164,17 +181,17 @@ def _declarations(source: str, where: str) -> dict[str, Any]:
     try:
         tree = parse(source)
     except SyntaxError as error:
-        raise TaskError(
-            f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}",
-            remedy="Correct the reference; it must be Python in KernelBench form.",
-        ) from None
+        line = f", line {error.lineno}: {error.msg}: {(error.text or '').strip()}" if error.lineno else f": {error.msg}"
+        raise TaskError(where + line, remedy=_PYTHON) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise TaskError(f"{where}: {str(error) or 'it is nested too deeply'}", remedy=_PYTHON) from None
     _check_form(tree, where)
     values = {name: _literal(node, where) for node in tree.body for name in _names(node) if name in _DECLARED}
     declared: dict[str, Any] = {}
     if "VARY" in values:
         declared["vary"] = _check_vary(values["VARY"], integer_constants(source), where)
     if "DTYPES" in values:
-        declared["dtypes"] = tuple(values["DTYPES"])
+        declared["dtypes"] = _check_dtypes(values["DTYPES"], where)
     if "MODE" in values:
         if values["MODE"] not in MODES:
             raise TaskError(f"{where}: MODE is {values['MODE']!r}", remedy=f"Use one of {', '.join(MODES)}.")
@@ -213,6 +230,12 @@ def _literal(node: ast.stmt, where: str) -> Any:
         ) from None
 
 
+def _check_dtypes(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise TaskError(f"{where}: DTYPES is {value!r}", remedy='Write `DTYPES = ["float16"]`.')
+    return tuple(value)
+
+
 def _check_vary(value: Any, constants: Mapping[str, int], where: str) -> dict[str, tuple[int, ...]]:
     if not isinstance(value, dict):
         raise TaskError(f"{where}: VARY is not a dict", remedy='Write `VARY = {"ROWS": [17, 64]}`.')
@@ -223,7 +246,7 @@ def _check_vary(value: Any, constants: Mapping[str, int], where: str) -> dict[st
                 f"{where}: VARY names {name!r}, which is no integer constant of the file",
                 remedy=f"Did you mean {near[0]!r}?" if near else "Assign it at module level: `ROWS = 48`.",
             )
-        if not choices or not all(type(choice) is int for choice in choices):
+        if not isinstance(choices, list | tuple) or not choices or not all(type(one) is int for one in choices):
             raise TaskError(f"{where}: VARY[{name!r}] is {choices!r}", remedy="Give a list of integers.")
     return {name: tuple(choices) for name, choices in value.items()}
 
@@ -241,9 +264,11 @@ def _with_mutated_buffers(task: Task) -> Task:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # as Python reads its own: with or without a byte order mark
     except FileNotFoundError:
         raise TaskError(f"no such file: {path}", remedy="Check the path.") from None
+    except IsADirectoryError:
+        raise TaskError(f"{path} is a folder", remedy="Name one file in it.") from None
     except UnicodeDecodeError as error:
         raise TaskError(f"{path}: not UTF-8 text (byte {error.start})", remedy="Save the file as UTF-8.") from None
     except OSError as error:
