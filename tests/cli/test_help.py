@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -55,3 +56,19 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stderr
     assert "Usage: tritonrl" in done.stdout
     assert len(done.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        (("train",), "runs/<preset>-<time>"),
+        (("eval",), "the preset's"),
+        (("verify",), "all_extensions where its plugins are installed, else baseline"),
+        (("tasks", "list"), "the built-in suite"),
+    ],
+)
+def test_help_says_what_is_done_without_an_option(command: tuple[str, ...], default: str) -> None:
+    code = f"import sys; sys.argv = ['tritonrl', *{command!r}, '--help']; from tritonrl_core.cli import main; main()"
+    wide = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=wide)
+    assert f"[default: ({default})]" in done.stdout

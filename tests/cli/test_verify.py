@@ -162,6 +162,8 @@ def test_all_passed_exits_zero_and_says_where_it_ran(folder: Path) -> None:
         (["train", "--preset", "baseline", "--model", "./absent"], ["absent"]),
         (["tasks", "show", "l1_softmaxx"], ["l1_softmax"]),
         (["presets", "show", "easy_combi"], ["easy_combo"]),
+        (["plugins", "new", "mine", "--hook", "pre_filter", "--out", "right.py/mine"], ["right.py/mine", "directory"]),
+        (["tasks", "generate", "--count", "1", "--out", "right.py"], ["right.py is there already", "or remove it"]),
     ],
 )
 def test_bad_usage_is_one_message_with_exit_code_two(folder: Path, arguments: list[str], words: list[str]) -> None:
@@ -180,3 +182,12 @@ def test_a_reference_that_raises_names_its_file_and_line(folder: Path) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "raises.py" in done.stderr
     assert "line 14" in done.stderr
+
+
+@pytest.mark.parametrize("preset", ["multi_input_only", "staged_eval_only"])
+def test_a_reference_that_raises_is_nobody_elses_fault(folder: Path, preset: str) -> None:
+    (folder / "raises.py").write_text(REFERENCE.replace("return torch.relu(x + y)", "raise SystemExit(7)"))
+    done = tritonrl("verify", "raises.py", "right.py", "--preset", preset, cwd=folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("raises.py, line 10: forward raised SystemExit") == 1
+    assert "plugin" not in done.stderr

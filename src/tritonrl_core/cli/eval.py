@@ -35,15 +35,15 @@ class Criterion(StrEnum):
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Bundled name, local folder or hub name; or completions to judge: a .jsonl file or a folder of them. "
-        "[default: the preset's]"
+        help="Bundled name, local folder or hub name; or completions to judge: a .jsonl file or a folder of them.",
+        show_default="the preset's",
     ),
 ]
 Suite = Annotated[
-    str | None, typer.Option(help="Suite, SUITE:SPLIT, or a folder or file of references. [default: the preset's]")
+    str | None, typer.Option(help="Suite, SUITE:SPLIT, or a folder or file of references.", show_default="the preset's")
 ]
-Samples = Annotated[int | None, typer.Option(min=1, help="Completions a task. [default: the preset's eval.samples]")]
-Length = Annotated[int | None, typer.Option(min=1, help="Length of a completion. [default: the preset's]")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Completions a task.", show_default="the preset's")]
+Length = Annotated[int | None, typer.Option(min=1, help="Length of a completion.", show_default="the preset's")]
 AsCriterion = Annotated[
     Criterion, typer.Option(help="kernelbench: KernelBench's comparison, for numbers like published ones.")
 ]
@@ -60,7 +60,9 @@ def evaluate(
     max_new_tokens: Length = None,
     criterion: AsCriterion = Criterion.DEFAULT,
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="The result's folder. [default: runs/eval-<preset>-<time>]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The result's folder.", show_default="runs/eval-<preset>-<time>")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an evaluation that was interrupted.")] = None,
     form: AsForm = Form.TABLE,
 ) -> None:

@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 def generate_tasks(
     preset: Annotated[str, typer.Option(help="The preset whose plugins generate.")] = "fusion_data_only",
-    count: Annotated[int | None, typer.Option(min=1, help="How many. [default: the preset's]")] = None,
-    seed: Annotated[int | None, typer.Option(help="[default: the preset's]")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="How many.", show_default="the preset's")] = None,
+    seed: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
-    size: Annotated[str | None, typer.Option(help="small or full. [default: the preset's]")] = None,
+    size: Annotated[str | None, typer.Option(help="small or full.", show_default="the preset's")] = None,
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="A .jsonl file. [default: standard output]")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .jsonl file.", show_default="standard output")] = None,
     with_solutions: Annotated[
         bool, typer.Option("--with-solutions", help="Prompts and judged solutions, for SFT: .jsonl, or a folder.")
     ] = False,
     style: Annotated[str, typer.Option(help="Prompts for a chat model, or compact ones.")] = "chat",
-    judge: Annotated[str | None, typer.Option(help="Preset that judges solutions. [default: all may vary]")] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Preset that judges solutions.", show_default="one where all may vary")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with solutions that were interrupted.")] = False,
 ) -> None:
     """Generate tasks with a preset's plugins, each examined and kept apart from what is tested on."""
@@ -77,7 +79,7 @@ def _place(out: Path | None, with_solutions: bool, resume: bool) -> RowsAsTheyCo
         raise UsageError("--resume goes on with solutions in a file", remedy="Give --with-solutions and --out too.")
     place = RowsAsTheyCome(out) if out is not None else None
     if place is not None and place.exists() and not resume:
-        remedy = "Name another place, remove it" + (", or go on with --resume." if with_solutions else ".")
+        remedy = "Name another place, or remove it" + ("; --resume goes on with it." if with_solutions else ".")
         raise UsageError(f"{out if out and out.exists() else place.lines} is there already", remedy=remedy)
     return place
 

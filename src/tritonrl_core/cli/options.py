@@ -11,12 +11,14 @@ from tritonrl_core.errors import UsageError
 
 PresetOrStrictest = Annotated[
     str | None,
-    typer.Option(help="Preset name or file. [default: all_extensions where its plugins are installed, else baseline]"),
+    typer.Option(
+        help="Preset name or file.", show_default="all_extensions where its plugins are installed, else baseline"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset.")
 ]
-RunPreset = Annotated[str | None, typer.Option(help="Judge under this preset. [default: the run's own]")]
+RunPreset = Annotated[str | None, typer.Option(help="Judge under this preset.", show_default="the run's own")]
 RunOverrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the preset; of the run's own verifier.…"),

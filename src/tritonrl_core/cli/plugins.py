@@ -75,7 +75,9 @@ def new(
         list[str] | None,
         typer.Option("--hook", metavar="HOOK", help="A hook to implement; needed once, and again for each more."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="New folder to write. [default: the distribution's name]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder to write.", show_default="the distribution's name")
+    ] = None,
 ) -> None:
     """Write a package that installs, is listed and passes its own tests, to be changed from there."""
     from tritonrl_core.scaffold import new_plugin

@@ -12,7 +12,7 @@ from tritonrl_core.cli.output import stderr
 
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run or an evaluation.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write. [default: RUN/report.html]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write.", show_default="RUN/report.html")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write one self-contained page: what a run learned, what it rejected and why, and every kernel to browse."""

@@ -25,7 +25,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8686,
     store: Annotated[
-        Path | None, typer.Option(help="Folder where verdicts are kept. [default: runs/serve-<preset>]")
+        Path | None, typer.Option(help="Folder where verdicts are kept.", show_default="runs/serve-<preset>")
     ] = None,
     capacity: Annotated[
         int, typer.Option(min=1, help="Candidates that may wait; more are sent away for a while.")

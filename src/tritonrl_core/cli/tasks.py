@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="List, show, check and generate tasks.")
 
 Source = Annotated[
-    str | None, typer.Argument(help="A folder or file of KernelBench-form tasks. [default: the built-in suite]")
+    str | None, typer.Argument(help="A folder or file of KernelBench-form tasks.", show_default="the built-in suite")
 ]
 PresetName = Annotated[str | None, typer.Option(help="Tasks of this preset instead.")]
 Split = Annotated[str, typer.Option(help="train, held_out or all.")]
+
+
+class Device(StrEnum):
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 def find_tasks(source: str | None, preset: str | None, split: str) -> list[Task]:
@@ -100,18 +106,21 @@ def check_tasks(
     source: Source = None,
     preset: PresetName = None,
     split: Split = "all",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[Device, typer.Option(help="Where references run.")] = Device.CPU,
 ) -> None:
     """Examine tasks: can a kernel that did the work be told from one that did not? Exit code 1 where not."""
+    from tritonrl_core.bench.resolve import visible_gpus
     from tritonrl_core.tasks.fitness import examine
     from tritonrl_core.tasks.loaders import load_what_can_be
 
+    if device is Device.CUDA and not visible_gpus():
+        raise UsageError("the NVIDIA driver shows no GPU", remedy="Use --device cpu, or check `nvidia-smi`.")
     tasks, broken = load_what_can_be(source) if source is not None else (find_tasks(None, preset, split), [])
     for error in broken:
         stdout().print(f"[red]broken[/] {escape(str(error))}", highlight=False)
     unfit = skipped = 0
     for task in tasks:
-        found = examine(task, device)
+        found = examine(task, device.value)
         unfit += not found.fit
         skipped += any(note.startswith("not examined") for note in found.notes)
         if not found.fit:

@@ -32,14 +32,16 @@ Launch = Annotated[
 ]
 Processes = Annotated[
     int | None,
-    typer.Option(min=2, help="With --launch: how many. [default: one for each GPU that verifier.gpus does not name]"),
+    typer.Option(
+        min=2, help="With --launch: how many.", show_default="one for each GPU that verifier.gpus does not name"
+    ),
 ]
 Evaluate = Annotated[
     bool | None,
     typer.Option(
         "--eval/--no-eval",
-        help="Judge the model on held-out tasks before and after. [default: yes; with --resume as the run began]",
-        show_default=False,
+        help="Judge the model on held-out tasks before and after.",
+        show_default="yes; with --resume as the run began",
     ),
 ]
 
@@ -50,7 +52,7 @@ def train(
         str | None, typer.Option(help="Bundled name, local folder or hub name; overrides the preset.")
     ] = None,
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder. [default: runs/<preset>-<time>]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/<preset>-<time>")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a run that was killed: its folder.")] = None,
     evaluate: Evaluate = None,
     stage: Annotated[Stage, typer.Option(help="Supervised cold start, reinforcement learning, or both.")] = Stage.ALL,

@@ -14,6 +14,7 @@ from rich.text import Text
 from tritonrl_core.cli.options import Overrides, PresetOrStrictest
 from tritonrl_core.cli.output import one_screen, status_text, stderr, stdout
 from tritonrl_core.errors import UsageError
+from tritonrl_core.runs import plain
 from tritonrl_core.types import Candidate, Score, Status
 
 if TYPE_CHECKING:
@@ -42,14 +43,17 @@ def verify(
     sources = [read_candidate(path) for path in candidates]
     chosen = choose_preset(preset, [*(overrides or []), *([f"verifier.device={device}"] if device else [])])
 
-    from tritonrl_core.verifier import Verifier
+    from tritonrl_core.verifier import Verifier, log
 
+    log.addFilter(lambda entry: task.key not in verifier.broken)  # that is raised below, and said once
     with Verifier(chosen) as verifier:
         say_where(verifier.bench.describe(), chosen.name)
         scores = verifier.verify_batch([(task, Candidate.from_code(source)) for source in sources])
+    if task.key in verifier.broken:
+        raise verifier.broken[task.key]
     if as_json:
-        records = [record(path, score) for path, score in zip(candidates, scores, strict=True)]
-        typer.echo(json.dumps(records, indent=2, default=str))
+        records = [plain(record(path, score)) for path, score in zip(candidates, scores, strict=True)]
+        typer.echo(json.dumps(records, indent=2, allow_nan=False))
     else:
         show(candidates, scores)
     raise typer.Exit(exit_code(scores))
@@ -77,7 +81,7 @@ def read_candidate(path: Path) -> str:
     """The text of a candidate file. Raises `UsageError` where there is no such text; bad code is not our concern."""
     remedy = "Name a readable Python file that defines `ModelNew`."
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"candidate {path}: no such file", remedy=remedy) from None
     except UnicodeDecodeError as error:
@@ -93,7 +97,7 @@ def say_where(description: Mapping[str, str], preset: str) -> None:
 
 
 def record(path: Path, score: Score) -> dict[str, Any]:
-    """One candidate as the JSON object that `verify --json` promises."""
+    """One candidate as the object that `verify --json` promises; what JSON has no number for is text there (`inf`)."""
     verdict, timing = score.verdict, score.timing
     return {
         "task": score.task_id,
@@ -128,7 +132,8 @@ def show(paths: list[Path], scores: list[Score]) -> None:
         line.append(figures_text(score), style="dim not bold")
         console.print(line)
         if score.verdict.reason:
-            console.print(Padding(Text(one_screen(score.verdict.reason)), (0, 0, 0, STATUS_WIDTH)), soft_wrap=False)
+            reason = Padding(Text(one_screen(score.verdict.reason)), (0, 0, 0, STATUS_WIDTH), expand=False)
+            console.print(reason, soft_wrap=False)
     unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
     if unchecked:
         stderr().print(f"[dim]not checked on this machine: {'; '.join(unchecked)}[/]", highlight=False)
