@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.fleet import FleetBench, Host
+from tritonrl_core.bench.fleet import FleetBench, Host, OneKind
 from tritonrl_core.bench.host_process import HostProcess, host_processes
 from tritonrl_core.bench.local import LocalBench
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.session.benches import Benches
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
-from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Previews, Status, TakesMany, TimingProtocol
+from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, Previews, Status, TakesMany, Timing, TimingProtocol
 
 SPEC = BenchSpec("cpu", "sm_90", 1, (), None, 30.0, "layout_only", "ieee", {})
 TASKS = {task.id: task for task in builtin_tasks("train")}
@@ -42,6 +42,14 @@ def judged(bench, name: str, code: str | None = None):
     program = bench.program(task, candidate)
     results = [program.run(case) for case in program.cases(CaseRequest(count=2, small=True))]
     return [(result.case, result.status, result.reason, result.error) for result in results]
+
+
+def test_times_of_two_kinds_of_gpus_are_refused() -> None:
+    h100, h200 = (Timing((1.0,), {"eager": (1.0,)}, 1.0, 1.0, 1.0, name, "simple", "events") for name in ("A", "B"))
+    kind = OneKind()
+    assert [kind.check(h100), kind.check(h100)] == [h100, h100]
+    with pytest.raises(InfraError, match="has B, another A"):
+        kind.check(h200)
 
 
 @pytest.mark.slow

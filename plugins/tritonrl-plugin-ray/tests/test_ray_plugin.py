@@ -2,7 +2,7 @@
 
 import pytest
 from tritonrl_plugin_ray import RayPlugin
-from tritonrl_plugin_ray.shape import Node, shape_of
+from tritonrl_plugin_ray.shape import Node, of_one_kind, shape_of
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.testing import PluginContract, hook_arguments
@@ -42,6 +42,15 @@ def test_a_cluster_without_gpus_has_hosts_that_do_everything() -> None:
     shape = shape_of([Node(20), Node(8), Node(4)], gpu=False, **ANY)
     assert (shape.hosts, shape.preparers) == (3, 0)
     assert shape_of([Node(20), Node(8)], gpu=False, hosts=1, preparers=None, cpus=8).hosts == 1
+
+
+def test_gpus_of_two_kinds_do_not_judge_together() -> None:
+    nodes = [Node(32, 2, "H100"), Node(32, 4, "H200"), Node(64)]
+    with pytest.raises(UsageError, match=r"several kinds.*: H100, H200") as refusal:
+        of_one_kind(nodes, None)
+    assert "`gpu: H100`" in refusal.value.remedy
+    assert of_one_kind(nodes[:1] + nodes[2:], None) == nodes[:1] + nodes[2:]
+    assert shape_of(of_one_kind(nodes, "H200"), gpu=True, **ANY).hosts == 4
 
 
 def test_ranks_share_a_cluster() -> None:

@@ -151,10 +151,12 @@ class FleetBench:
         self.spec, self.at_once = spec, at_once
         self.places = Places(hosts, patience_s, slack=at_once // (4 * len(hosts)))
         self._hosts, self._make_cases = len(hosts), make_cases
+        self._kind = OneKind()
 
     def program(self, task: Task, candidate: Candidate) -> FleetProgram:
         """A candidate on this bench; nothing runs yet."""
-        return FleetProgram(task, candidate, self.places, self._make_cases, preview_is_kept=self.spec.device != "cuda")
+        kept = self.spec.device != "cuda"
+        return FleetProgram(task, candidate, self.places, self._make_cases, self._kind, preview_is_kept=kept)
 
     def describe(self) -> Mapping[str, str]:
         """What one of the hosts says, and how many there are. Waits until one is ready."""
@@ -167,13 +169,34 @@ class FleetBench:
         self.places.close()
 
 
+class OneKind:
+    """That all hosts time on the same kind of GPU: what two kinds take cannot be compared."""
+
+    def __init__(self) -> None:
+        self._device = ""
+        self._lock = threading.Lock()
+
+    def check(self, timing: Timing) -> Timing:
+        """The timing, if it is of the same kind as the first. Raises `InfraError`."""
+        with self._lock:
+            self._device = self._device or timing.device
+        if timing.device != self._device:
+            raise InfraError(
+                f"one host of the fleet has {timing.device}, another {self._device}: their times cannot be compared",
+                remedy="One fleet has one kind of GPU: leave other nodes out.",
+            )
+        return timing
+
+
 class FleetProgram:
     """A candidate whose program is at one of the hosts. It has no state here: a host that is lost costs its work."""
 
     def __init__(
-        self, task: Task, candidate: Candidate, places: Places, make_cases: MakeCases, *, preview_is_kept: bool
-    ) -> None:
+        self, task: Task, candidate: Candidate, places: Places, make_cases: MakeCases, kind: OneKind,
+        *, preview_is_kept: bool,
+    ) -> None:  # fmt: skip
         self._task, self._candidate, self._places, self._make_cases = task, candidate, places, make_cases
+        self._kind = kind
         self.preview_is_kept = preview_is_kept
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
@@ -196,9 +219,8 @@ class FleetProgram:
         return result
 
     def time(self, protocol: TimingProtocol) -> Timing:
-        """Time candidate and baselines."""
-        timing: Timing = self._ask("time", protocol)
-        return timing
+        """Time candidate and baselines. Raises `InfraError` where another host has another kind of GPU."""
+        return self._kind.check(self._ask("time", protocol))
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
         """The launch plan as plain data."""

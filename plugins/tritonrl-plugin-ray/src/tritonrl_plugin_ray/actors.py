@@ -48,13 +48,16 @@ class Desk:
         return str(ray.get_runtime_context().get_node_id())
 
 
-def start(name: str, opened: Callable[[], BenchHost], *, cpus: int, gpus: int, at_once: int) -> ActorHandle[Any]:
-    """Have Ray place an actor, on whichever node has room, and again on another where its node is lost."""
+def start(
+    name: str, opened: Callable[[], BenchHost], *, cpus: int, gpus: int, at_once: int, kind: str | None = None
+) -> ActorHandle[Any]:
+    """Have Ray place an actor, on whichever node has room (and GPUs of that kind), and again on another where its node
+    is lost."""
     # Its stubs don't know concurrency groups.
-    kind: Any = ray.remote(concurrency_groups={"values": 8}, max_restarts=-1, max_task_retries=0)(Desk)  # type: ignore[call-overload]
-    actor: ActorHandle[Any] = kind.options(
+    desk: Any = ray.remote(concurrency_groups={"values": 8}, max_restarts=-1, max_task_retries=0)(Desk)  # type: ignore[call-overload]
+    actor: ActorHandle[Any] = desk.options(
         name=name, namespace=NAMESPACE, num_cpus=cpus, num_gpus=gpus, max_concurrency=at_once,
-        scheduling_strategy="SPREAD",
+        scheduling_strategy="SPREAD", accelerator_type=kind,
     ).remote(opened)  # fmt: skip
     return actor
 

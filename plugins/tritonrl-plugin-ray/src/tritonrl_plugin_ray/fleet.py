@@ -17,7 +17,7 @@ import ray
 from tritonrl_core.errors import UsageError
 from tritonrl_core.types import Bench, BenchRoom, BenchSpec
 from tritonrl_plugin_ray.actors import NAMESPACE, RayPlace, places, start
-from tritonrl_plugin_ray.shape import Node, Shape, shape_of
+from tritonrl_plugin_ray.shape import Node, Shape, of_one_kind, shape_of
 
 if TYPE_CHECKING:
     from tritonrl_plugin_ray.plugin import RayPlugin
@@ -33,10 +33,15 @@ class Fleet:
     def __init__(self, options: RayPlugin.Options, room: BenchRoom, spec: BenchSpec) -> None:
         gpu = spec.device == "cuda"
         self.shape = shape_of(
-            nodes(), gpu=gpu, hosts=options.hosts, preparers=options.preparers, cpus=options.cpus, ranks=_ranks()
+            of_one_kind(nodes(), options.gpu) if gpu else nodes(),
+            gpu=gpu,
+            hosts=options.hosts,
+            preparers=options.preparers,
+            cpus=options.cpus,
+            ranks=_ranks(),
         )
         self._lock = threading.Lock()
-        self._actors = _started(self.shape, room, spec, gpu=gpu)
+        self._actors = _started(self.shape, room, spec, options.gpu, gpu=gpu)
         hosts = [name for name in self._actors if "host" in name]
         self._places = [RayPlace(name, closing=partial(self._end, name)) for name in hosts]
         self._open = set(hosts)
@@ -92,13 +97,19 @@ def _knock(address: str) -> None:
 def nodes() -> list[Node]:
     """The nodes that are alive."""
     return [
-        Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
+        Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0), _kind(node["Resources"]))
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     ]
 
 
-def _started(shape: Shape, room: BenchRoom, spec: BenchSpec, *, gpu: bool) -> dict[str, Any]:
+def _kind(resources: Mapping[str, float]) -> str:
+    """What Ray calls a node's GPUs."""
+    prefix = "accelerator_type:"
+    return next((name.removeprefix(prefix) for name in resources if name.startswith(prefix)), "")
+
+
+def _started(shape: Shape, room: BenchRoom, spec: BenchSpec, kind: str | None, *, gpu: bool) -> dict[str, Any]:
     """All actors by name. Hosts and preparers know each other by name, so that either may be started anew."""
     fleet = uuid4().hex[:8]
     hosts = [f"host-{number}-{fleet}" for number in range(shape.hosts)]
@@ -109,7 +120,7 @@ def _started(shape: Shape, room: BenchRoom, spec: BenchSpec, *, gpu: bool) -> di
         **{
             name: start(
                 name, partial(_host, room, hosting, preparers), cpus=shape.host_cpus, gpus=int(gpu),
-                at_once=shape.at_once + 1,
+                at_once=shape.at_once + 1, kind=kind if gpu else None,
             )
             for name in hosts
         },

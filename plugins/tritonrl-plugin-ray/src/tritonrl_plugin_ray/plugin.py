@@ -26,12 +26,14 @@ class RayPlugin(Plugin):
     class Options(PluginOptions):
         """`hosts` have programs: one for each GPU, or on a cluster without GPUs one for each `cpus` CPUs. `preparers`
         record and compile for hosts with a GPU, one for each `cpus` CPUs that are left; 0: hosts do that themselves.
+        `gpu` is Ray's name (`accelerator_type`) of the GPUs to use, where the cluster has several kinds.
         """
 
         address: str = "auto"
         hosts: Count | None = None
         preparers: Count | None = None
         cpus: Annotated[int, Field(ge=1)] = 8
+        gpu: str | None = None
         patience_s: Annotated[float, Field(gt=0)] = 600.0
 
     def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tritonrl_core.errors import UsageError
 
@@ -13,10 +13,11 @@ REPLAY_CPUS = 2
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What one machine of the cluster has."""
+    """What one machine of the cluster has. `kind` is Ray's name of its GPUs ("" where Ray does not know)."""
 
     cpus: float
     gpus: float = 0.0
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,19 @@ class Shape:
     def at_once(self) -> int:
         """Candidates in work at a time: twice as many as can be recorded, so that none waits for the other steps."""
         return 2 * (self.preparers * self.preparer_cpus or self.hosts * self.host_cpus)
+
+
+def of_one_kind(nodes: Sequence[Node], wanted: str | None) -> list[Node]:
+    """The nodes, with the GPUs of one kind only. Raises `UsageError` where that must be said."""
+    kinds = sorted({node.kind or "unknown" for node in nodes if node.gpus})
+    if wanted is None and len(kinds) > 1:
+        raise UsageError(
+            f"the cluster has GPUs of several kinds, whose times cannot be compared: {', '.join(kinds)}",
+            remedy=f"Name one in the plugin's options: `gpu: {kinds[0]}`.",
+        )
+    if wanted is None:
+        return list(nodes)
+    return [node if node.kind == wanted else replace(node, gpus=0.0) for node in nodes]
 
 
 def shape_of(
