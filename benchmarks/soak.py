@@ -1,11 +1,14 @@
 """A long run of mixed candidates, a tenth of them hostile: does anything leak, is every verdict the one it gets alone?
 
     python benchmarks/soak.py [--count 2000] [--device cpu] [--workers 2] [--minutes M] [--preset all_extensions]
+                              [--into FILE]
+    python benchmarks/soak.py --sum FILE
 
 Every candidate is made unique by a comment, so that none is answered from memory. First each kind is judged alone;
 then all of them mixed. Before and after, when the workers are idle: memory, descriptors and processes of this process
 and all below it, temporary files, shared memory, and the GPU's memory. Prints one line of JSON; exits 1 where a verdict
-differs or is missing, or where something is left.
+differs or is missing, or where something is left. A long soak can be made of pieces, each with its own `--seed` and all
+with the same `--into`; `--sum` adds them up.
 """
 
 from __future__ import annotations
@@ -155,10 +158,29 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ordinary", type=int, default=1000, help="how many different ordinary candidates")
+    parser.add_argument("--into", type=Path, help="append the line to this file, too")
+    parser.add_argument("--sum", type=Path, help="print the sum of the lines of this file instead")
     args = parser.parse_args()
-    line = soak(args)
+    line = summed(args.sum) if args.sum else soak(args)
     print(json.dumps(line))
+    if args.into:
+        with args.into.open("a") as file:
+            file.write(json.dumps(line) + "\n")
     sys.exit(bool(line["differ"] or line["left"] or line["missing"]))
+
+
+def summed(path: Path) -> dict[str, object]:
+    """All pieces of a soak together."""
+    pieces = [json.loads(line) for line in path.read_text().splitlines()]
+    statuses: Counter[str] = Counter()
+    for piece in pieces:
+        statuses.update(piece["statuses"])
+    numbers = ("asked", "verdicts", "missing", "seconds", "hanging", "hostile")
+    return {
+        "pieces": len(pieces), **{name: round(sum(piece[name] for piece in pieces), 1) for name in numbers},
+        "statuses": statuses, "differ": [story for piece in pieces for story in piece["differ"]],
+        "left": [story for piece in pieces for story in piece["left"]],
+    }  # fmt: skip
 
 
 def soak(args: argparse.Namespace) -> dict[str, object]:
