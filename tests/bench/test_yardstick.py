@@ -1,4 +1,4 @@
-"""What a yardstick says is what the comparison says, figures and facts included; else it says nothing."""
+"""A yardstick decides as the comparison does, and of what is wrong says the same; else it says nothing."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tritonrl_core.bench.tolerance import compare
-from tritonrl_core.bench.yardstick import Yardstick, plainly_wrong, yardstick
+from tritonrl_core.bench.yardstick import Yardstick, measured, yardstick
 
 DRAW = torch.Generator().manual_seed(0)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.complex64, torch.float8_e4m3fn)
@@ -29,24 +29,33 @@ def test_many_wrong_elements_are_told_as_the_comparison_tells_them(dtype, shape,
     exact, native = outputs(dtype, shape)
     got = native.clone()
     got[: max(2, shape[0] // 2)] = value
-    found, full = plainly_wrong([got], sticks((exact, native))), compare([got], [exact], [native])
+    found, full = measured([got], sticks((exact, native))), compare([got], [exact], [native])
     assert not full.ok
     assert str(found) == str(full)  # as text, because NaN does not equal itself
 
 
 def test_values_in_another_order_are_told():
     exact, native = outputs(torch.float32, (40, 40))
-    found = plainly_wrong([native.T.contiguous()], sticks((exact, native)))
+    found = measured([native.T.contiguous()], sticks((exact, native)))
     assert found is not None
     assert found.facts["permuted"]
 
 
-def test_right_outputs_and_few_wrong_elements_are_left_to_the_comparison():
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_right_outputs_are_right_by_no_larger_error(dtype):
+    exact, native = outputs(dtype, (64, 33))
+    found, full = measured([native.clone()], sticks((exact, native))), compare([native.clone()], [exact], [native])
+    assert found is not None
+    assert full.ok
+    assert found.ok
+    assert found.error <= full.error
+
+
+def test_few_wrong_elements_are_left_to_the_comparison():
     exact, native = outputs(torch.float32, (64, 33))
-    assert plainly_wrong([native.clone()], sticks((exact, native))) is None
     got = native.clone()
     got[3, :20] = 7  # fewer than one in 64: they may be steps, which the reference would be asked about
-    assert plainly_wrong([got], sticks((exact, native))) is None
+    assert measured([got], sticks((exact, native))) is None
 
 
 def test_what_two_numbers_an_element_do_not_tell_has_no_yardstick():
@@ -64,18 +73,18 @@ def test_of_several_outputs_the_worst_is_told_and_none_where_one_is_not_known():
     pairs = [outputs(torch.float32, (8, 20)), outputs(torch.float32, (30,))]
     got = [pairs[0][1] * 1.1, pairs[1][1] * 2]
     exact, native = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found = plainly_wrong(got, sticks(*pairs))
+    found = measured(got, sticks(*pairs))
     assert found == compare(got, exact, native)
     assert found is not None
     assert found.worst is not None
     assert found.worst.output == 1
     assert "output 1 of 2" in found.reason
-    assert plainly_wrong(got, [sticks(pairs[0])[0], None]) is None
+    assert measured(got, [sticks(pairs[0])[0], None]) is None
 
 
 def test_the_candidate_s_output_stays_as_it_is():
     exact, native = outputs(torch.float64, (8, 20))
     got = native * 2
     kept = got.clone()
-    assert plainly_wrong([got], sticks((exact, native))) is not None
+    assert measured([got], sticks((exact, native))) is not None
     assert torch.equal(got, kept)

@@ -26,7 +26,7 @@ from tritonrl_core.bench.record_request import split_parts
 from tritonrl_core.bench.references import Prepared, named_inputs, raw_bytes
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
 from tritonrl_core.bench.walk import MaterialsDifferError, fill, given_by
-from tritonrl_core.bench.yardstick import plainly_wrong
+from tritonrl_core.bench.yardstick import measured
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Limits, SandboxResult, Status, Task
 
@@ -207,8 +207,8 @@ def _compared(job: Job, arena: Arena) -> Comparison:
         facts = shape_facts([shape for shape, _ in shapes], [shape for shape, _ in job.prepared.wanted])
         return Comparison(False, None, reason=differs, facts=facts)
     exact, native = job.prepared.exact, job.prepared.native
-    plain = plainly_wrong(got, job.prepared.yardsticks(job.precision)) if job.criterion == "default" else None
-    return plain or compare(
+    told = measured(got, job.prepared.yardsticks(job.precision)) if job.criterion == "default" else None
+    return told or compare(
         got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision,
         nearby=job.prepared.materials.nearby, inputs=list(named_inputs(job.prepared.materials.inputs).values()),
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """What a case's outputs may be off by, worked out once for all candidates that are held to it.
 
-What it says of a plainly wrong output is what `tolerance.compare` says, figures and facts included; where it says
-nothing, that must be asked. It exists because comparing small tensors is all overhead: at each of its 300 operations
+It decides as `tolerance.compare` does, and of a wrong output says the same, figures and facts included; where it says
+nothing, that must be asked. (Of a right output that may name a larger error: relative to a part of what is allowed.)
+It exists because comparing small tensors is all overhead: at each of its 300 operations
 PyTorch gives up the interpreter's lock, and the thread waits for it anew. With 32 threads judging at once a comparison
 of a millisecond took a quarter of a second (docs/log.md).
 """
@@ -46,29 +47,29 @@ def yardstick(exact: Tensor, native: Tensor, tolerance: float | None, precision:
     return Yardstick(expected, allowance(exact, native, tolerance, precision))
 
 
-def plainly_wrong(got: Sequence[Tensor], sticks: Sequence[Yardstick | None]) -> Comparison | None:
-    """The comparison of outputs of the right shapes and dtypes, at least one of which has more wrong elements than
-    could be steps that fell on the other side; None where that is not so, or not known.
+def measured(got: Sequence[Tensor], sticks: Sequence[Yardstick | None]) -> Comparison | None:
+    """The comparison of outputs of the right shapes and dtypes.
+
+    None where it can't be told: without a yardstick, and where so few elements are wrong that they may be steps that
+    fell on the other side.
     """
     found = []
     for index, (mine, stick) in enumerate(zip(map(real, got), sticks, strict=True)):
-        compared = None if stick is None else _compared(index, mine, stick)
+        compared = None if stick is None else _measured(index, mine, stick)
         if compared is None:
             return None
         found.append(compared)
     worst = max(found, key=lambda result: result.error or 0.0, default=None)
-    if worst is None or worst.ok:
-        return None
-    return replace(worst, reason=story(worst.worst, len(got)))
+    return worst if worst is None or worst.ok else replace(worst, reason=story(worst.worst, len(got)))
 
 
-def _compared(index: int, got: Tensor, stick: Yardstick) -> Comparison | None:
-    """One output; None where so few elements are wrong that the reference would be asked again."""
-    error = got.to(torch.float64).sub_(stick.expected) if got.dtype != torch.float64 else got - stick.expected
-    error = error.abs_().div_(stick.allowed).nan_to_num_(nan=math.inf, posinf=math.inf)
-    wrong = error > 1.0
-    count = int(wrong.sum())
-    if 0 < count <= max(1.0, error.numel() * MOST_STEPS):
-        return None
+def _measured(index: int, got: Tensor, stick: Yardstick) -> Comparison | None:
+    error = got.to(torch.float64).sub(stick.expected).abs_().div_(stick.allowed)
+    error.nan_to_num_(nan=math.inf, posinf=math.inf)
     result = told(index, worst_of(error, got, stick.expected, stick.allowed).tolist(), tuple(error.shape))
-    return replace(result, facts=mismatch_facts(got, stick.expected, wrong)) if count else result
+    if result.ok:
+        return result
+    wrong = error > 1.0
+    if int(wrong.sum()) <= max(1.0, error.numel() * MOST_STEPS):
+        return None
+    return replace(result, facts=mismatch_facts(got, stick.expected, wrong))
