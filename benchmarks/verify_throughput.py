@@ -26,6 +26,7 @@ from typing import Any
 
 from tables import Table, save
 
+from tritonrl_core.bench import prepare
 from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench, GpuProgram
 from tritonrl_core.bench.prepare import Preparation, Stop
 from tritonrl_core.bench.targets import gpu_for
@@ -52,12 +53,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="with a GPU: begin no candidate after so long")
     parser.add_argument("--save", default="", help="keep results under this name for benchmarks/tables.py")
     parser.add_argument("--signatures", type=int, default=2, help="signatures a candidate (without a GPU)")
+    parser.add_argument("--yields", action="store_true", help="recorders and compilers run where nothing else wants to")
     chosen = parser.parse_args()
     gpus = (0,) if chosen.device == "cuda" else ()
     spec = BenchSpec(
         device=chosen.device, target=chosen.target, cpu_workers=chosen.workers, gpus=gpus, gpu_memory_bytes=None,
         timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
     )  # fmt: skip
+    prepare.YIELDS = chosen.yields
     jobs = unique_candidates(chosen.count + chosen.apart)
     if not gpus:
         print(json.dumps(on_cpu(spec, jobs, chosen.signatures)), flush=True)
@@ -67,7 +70,7 @@ def main() -> None:
     for ending, part in (("-apart", jobs[: chosen.apart]), ("", jobs[chosen.apart :])):
         if part:
             found = on_gpu(bench, part, bool(ending), chosen.seconds, replace(PROTOCOL, method=chosen.method))
-            result = {**found, "gpu_workers": chosen.gpu_workers, "timing": chosen.method}
+            result = {**found, "gpu_workers": chosen.gpu_workers, "timing": chosen.method, "yields": chosen.yields}
             print(json.dumps(result), flush=True)
             if chosen.save:
                 save(table(chosen.save + ending, result))
