@@ -10,22 +10,21 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
 from tritonrl_core.bench.early import Early
-from tritonrl_core.bench.facts import no_double_form, plan_facts
+from tritonrl_core.bench.facts import plan_facts
+from tritonrl_core.bench.gpu_answers import result_of, stopped, times_of
 from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
-from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Recorded, Stop
+from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Stop
 from tritonrl_core.bench.preview import CpuPreviews
 from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
-from tritonrl_core.bench.speed import timing_of, went_wrong
+from tritonrl_core.bench.signatures import Signatures
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
@@ -39,7 +38,6 @@ from tritonrl_core.types import (
     Task,
     Timing,
     TimingProtocol,
-    WorstElement,
     content_key,
 )
 
@@ -127,13 +125,9 @@ class GpuProgram:
         make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews], habit: Habit,
         early: Early,
     ) -> None:  # fmt: skip
-        self._early = early
-        self._begun: dict[str, Future[tuple[Recorded | Stop, Ready | Stop]]] = {}
         self._baselines, self._previews, self._habit = baselines, previews, habit
-        self.task, self._candidate, self._spec = task, candidate, spec
-        self._preparation, self._pool, self._make_cases = preparation, pool, make_cases
-        self._recorded: dict[str, Recorded | Stop] = {}
-        self._prepared: dict[str, Ready | Stop] = {}
+        self.task, self._spec, self._pool, self._make_cases = task, spec, pool, make_cases
+        self._signatures = Signatures(task, candidate, preparation, habit, early)
         self._encoded: dict[int, PlanBytes] = {}
         self._facts: dict[int, dict[str, Any]] = {}
         self._alternatives: dict[int, CaseResult | None] = {}
@@ -161,9 +155,9 @@ class GpuProgram:
         """Replay the recorded plan on the CPU, before it is compiled (see `types.Previews` and `bench.preview`)."""
         with self._lock:
             began = time.perf_counter()
-            recorded = self._record(case)
+            recorded = self._signatures.record(case)
             if isinstance(recorded, Stop):
-                return _stopped(case, recorded)
+                return stopped(case, recorded)
             result = self._previews().preview(self.task, case, recorded)
             return replace(result, seconds=time.perf_counter() - began)
 
@@ -171,7 +165,7 @@ class GpuProgram:
         """Record and compile for the target; nothing runs."""
         prepared = self._prepare(case)
         if isinstance(prepared, Stop):
-            return _stopped(case, prepared)
+            return stopped(case, prepared)
         known = self._known_facts(prepared)
         return CaseResult(case, Status.PASSED, Stage.COMPILE, facts=known, sandbox=prepared.sandbox)
 
@@ -193,18 +187,7 @@ class GpuProgram:
         with self._baselines.known(key, protocol.baselines) as known:
             answer = self._replay("time", case, prepared, "default", protocol, known["samples"])
             self._learn(key, answer)
-        if answer.outcome == "fault" and answer.data.get("fault") != "ours":
-            reason = f"on the GPU, while it was timed: {answer.detail}"
-            return went_wrong(Status.RUNTIME_ERROR, reason, protocol, device)
-        if answer.outcome != "ok" or "candidate_us" not in answer.data:
-            said = (answer.data.get(name) for name in ("infra", "task_error", "memory"))
-            raise InfraError(f"timing failed: {next(filter(None, said), f'{answer.outcome} {answer.detail}')}")
-        data = dict(answer.data)
-        if data["status"] != Status.PASSED:
-            return went_wrong(Status(data["status"]), data["reason"], protocol, device)
-        data["facts"]["eager_wall_us"] = data["facts"].get("eager_wall_us") or known["wall_us"]
-        data["facts"]["worker_s"] = round(data["worker_seconds"], 4)
-        return timing_of(data, protocol, device)
+        return times_of(answer, protocol, device, known["wall_us"])
 
     def _learn(self, key: str, answer: Answer) -> None:
         """Keep the baselines that were measured now."""
@@ -218,54 +201,14 @@ class GpuProgram:
         return as_data(prepared.plan) if isinstance(prepared, Ready) else {}
 
     def _prepare(self, case: InputCase) -> Ready | Stop:
-        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
         with self._lock:
-            known = self._prepared.get(shared) or self._prepared.get(own)
-            if known is None:
-                begun = self._begun_early(case)
-                known = begun[1] if begun else self._build(case)
-                self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
-            return known
-
-    def _build(self, case: InputCase) -> Ready | Stop:
-        """Compile for one case, and where cores are idle begin with the candidate's next signatures."""
-        recorded = self._record(case)
-        if isinstance(recorded, Stop):
-            return recorded
-        with self._early.asked():
-            for other in () if recorded.for_one_case else self._habit.after(self.task, case):
-                begun = self._early.begin(partial(self._prepared_early, other))
-                if begun is not None:
-                    self._begun[content_key(other.signature)] = begun
-            return self._preparation.build(recorded)
-
-    def _prepared_early(self, case: InputCase) -> tuple[Recorded | Stop, Ready | Stop]:
-        recorded = self._preparation.record(self.task, self._candidate, case)
-        return recorded, recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
-
-    def _begun_early(self, case: InputCase) -> tuple[Recorded | Stop, Ready | Stop] | None:
-        """What was begun early for a case's signature; None where that is nothing, or good for another case only."""
-        begun = self._begun.get(content_key(case.signature))
-        found = begun.result() if begun else None
-        return None if found and isinstance(found[0], Recorded) and found[0].for_one_case else found
-
-    def _record(self, case: InputCase) -> Recorded | Stop:
-        shared, own = content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
-        known = self._recorded.get(shared) or self._recorded.get(own)
-        if known is None and (begun := self._begun_early(case)):
-            known = self._recorded[shared] = begun[0]
-        if known is None:
-            after = self._habit.after(self.task, case)
-            ahead = [item for item in after if content_key(item.signature) not in self._recorded]
-            known = self._preparation.record(self.task, self._candidate, case, ahead)
-            self._recorded[own if isinstance(known, Recorded) and known.for_one_case else shared] = known
-        return known
+            return self._signatures.prepare(case)
 
     def _attempt(self, case: InputCase, criterion: str) -> CaseResult:
         prepared = self._prepare(case)
         if isinstance(prepared, Stop):
-            return _stopped(case, prepared)
-        result = self._judge(case, prepared, self._replay("check", case, prepared, criterion))
+            return stopped(case, prepared)
+        result = self._result(case, prepared, self._replay("check", case, prepared, criterion))
         if result.facts.get("right_without_launches") and self._decoration(case, criterion):
             reason = "the output is as right with every Triton launch left out: the kernels do not do the work"
             return replace(result, status=Status.CHEATED, reason=reason)
@@ -279,7 +222,7 @@ class GpuProgram:
         small = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
         prepared = self._prepare(small)
         if isinstance(prepared, Stop):
-            return _stopped(small, prepared)
+            return stopped(small, prepared)
         key = id(prepared)
         if key not in self._alternatives:
             picks = range(most_variants(prepared.plan))
@@ -288,7 +231,7 @@ class GpuProgram:
         return self._alternatives[key]
 
     def _tried(self, case: InputCase, prepared: Ready, pick: int) -> CaseResult:
-        result = self._judge(case, prepared, self._replay("check", case, prepared, "default", pick=pick))
+        result = self._result(case, prepared, self._replay("check", case, prepared, "default", pick=pick))
         return replace(result, reason=f"configuration {pick + 1} of @triton.autotune: {result.reason}")
 
     def _replay(self, do: str, case: InputCase, prepared: Ready, criterion: str,
@@ -331,34 +274,8 @@ class GpuProgram:
             self._facts[key] = {**found, "prepare_seconds": dict(prepared.seconds)}
         return self._facts[key]
 
-    def _judge(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:
-        def verdict(status: Status, reason: str, **more: Any) -> CaseResult:
-            return CaseResult(case, status, Stage.FULL, reason, sandbox=prepared.sandbox, **more)
-
-        data = answer.data
-        if answer.outcome == "timeout":
-            return verdict(Status.TIMEOUT, f"{answer.detail} (verifier.timeout_s)")
-        if answer.outcome == "died":
-            raise InfraError(f"the replay worker died twice: {answer.detail}")
-        if "task_error" in data:
-            raise TaskError(data["task_error"], remedy=data["remedy"])
-        if "infra" in data:
-            raise InfraError(data["infra"])
-        if answer.outcome == "fault":
-            return verdict(Status.RUNTIME_ERROR, f"on the GPU: {answer.detail}")
-        if "memory" in data:
-            raise InfraError(f"the GPU ran out of memory: {data['memory']}", remedy="Set verifier.gpu_memory lower.")
-        worst = (
-            None if data["worst"] is None else WorstElement(**{**data["worst"], "index": tuple(data["worst"]["index"])})
-        )
-        facts = {**self._known_facts(prepared), **data["facts"], "stage_seconds": data["seconds"]}
-        facts |= {"mismatch": data["mismatch"]} if data["mismatch"] else {}
-        if data.get("withheld_right"):
-            facts["right_without_launches"] = True
-        unchecked = (no_double_form(data["no_double"]),) if data.get("no_double") else ()
-        return verdict(
-            Status(data["status"]), data["reason"], error=data["error"], worst=worst, facts=facts, unchecked=unchecked
-        )
+    def _result(self, case: InputCase, prepared: Ready, answer: Answer) -> CaseResult:
+        return result_of(case, prepared, answer, self._known_facts(prepared))
 
     def _decoration(self, case: InputCase, criterion: str) -> bool:
         """Whether leaving all launches out is right on every other case too, whatever the values."""
@@ -367,11 +284,7 @@ class GpuProgram:
             prepared = self._prepare(other)
             if isinstance(prepared, Stop):
                 return False
-            result = self._judge(other, prepared, self._replay("check", other, prepared, criterion))
+            result = self._result(other, prepared, self._replay("check", other, prepared, criterion))
             if not result.facts.get("right_without_launches"):
                 return False
         return True
-
-
-def _stopped(case: InputCase, stop: Stop) -> CaseResult:
-    return CaseResult(case, stop.status, stop.stage, stop.reason, sandbox=stop.sandbox)

@@ -1,0 +1,81 @@
+"""A candidate's plans and binaries by signature: recorded and compiled when they are asked for, and kept.
+
+Where cores are idle, what its next signature needs is begun beside the first (`early`). Nothing runs here.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from tritonrl_core.bench.ahead import Habit
+from tritonrl_core.bench.early import Early
+from tritonrl_core.bench.prepare import Prepares, Ready, Recorded, Stop
+from tritonrl_core.types import Candidate, InputCase, Task, content_key
+
+Both = tuple[Recorded | Stop, Ready | Stop]
+
+
+class Signatures:
+    """One candidate's. Not safe to use from several threads: its program's lock is around it."""
+
+    def __init__(self, task: Task, candidate: Candidate, preparation: Prepares, habit: Habit, early: Early) -> None:
+        self._task, self._candidate = task, candidate
+        self._preparation, self._habit, self._early = preparation, habit, early
+        self._recorded: dict[str, Recorded | Stop] = {}
+        self._prepared: dict[str, Ready | Stop] = {}
+        self._begun: dict[str, Future[Both]] = {}
+
+    def prepare(self, case: InputCase) -> Ready | Stop:
+        """The plan and its binaries, or why there are none."""
+        shared, own = _names(case)
+        known = self._prepared.get(shared) or self._prepared.get(own)
+        if known is None:
+            begun = self._begun_early(case)
+            known = begun[1] if begun else self._build(case)
+            self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
+        return known
+
+    def record(self, case: InputCase) -> Recorded | Stop:
+        """The plan alone, or why there is none."""
+        shared, own = _names(case)
+        known = self._recorded.get(shared) or self._recorded.get(own)
+        if known is None and (begun := self._begun_early(case)):
+            known = self._recorded[shared] = begun[0]
+        if known is None:
+            after = self._habit.after(self._task, case)
+            ahead = [item for item in after if content_key(item.signature) not in self._recorded]
+            known = self._preparation.record(self._task, self._candidate, case, ahead)
+            self._recorded[own if isinstance(known, Recorded) and known.for_one_case else shared] = known
+        return known
+
+    def _build(self, case: InputCase) -> Ready | Stop:
+        recorded = self.record(case)
+        if isinstance(recorded, Stop):
+            return recorded
+        with self._early.asked():
+            if not recorded.for_one_case:
+                self._begin_after(case)
+            return self._preparation.build(recorded)
+
+    def _begin_after(self, case: InputCase) -> None:
+        """Begin with the signatures that will be asked for after this one."""
+        for other in self._habit.after(self._task, case):
+
+            def both(other: InputCase = other) -> Both:
+                recorded = self._preparation.record(self._task, self._candidate, other)
+                return recorded, recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
+
+            begun = self._early.begin(both)
+            if begun is not None:
+                self._begun[content_key(other.signature)] = begun
+
+    def _begun_early(self, case: InputCase) -> Both | None:
+        """What was begun early for a case's signature; None where that is nothing, or good for another case only."""
+        begun = self._begun.get(content_key(case.signature))
+        found = begun.result() if begun else None
+        return None if found and isinstance(found[0], Recorded) and found[0].for_one_case else found
+
+
+def _names(case: InputCase) -> tuple[str, str]:
+    """The key of all cases of a signature, and a case's own."""
+    return content_key(case.signature), content_key(case.signature, case.distribution, case.seed)
