@@ -61,6 +61,23 @@ def test_max_steps_is_needed() -> None:
         check_trainer_options(preset_with(grpo={"num_generations": 4}))
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.grpo.learning_rate=hi", "train.grpo.learning_rate is 'hi': must be a number"),
+        ("train.grpo.max_steps=many", "train.grpo.max_steps is 'many': must be a whole number"),
+        ("train.grpo.max_steps=2.5", "train.grpo.max_steps is 2.5: must be a whole number"),
+        ("train.sft.bf16=yes please", "train.sft.bf16 is 'yes please': must be true or false or null"),
+        ("train.lora={r: big}", "train.lora.r is 'big': must be a whole number"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_said_before_anything_is_loaded(override: str, said: str) -> None:
+    with pytest.raises(PresetError) as error:
+        check_trainer_options(load_preset("baseline", [override]))
+    assert error.value.message == said
+    assert "by default" in error.value.remedy
+
+
 def test_values_that_trl_refuses_are_said_with_its_words() -> None:
     with pytest.raises(PresetError, match=r"train\.grpo: TRL refuses.*num_generations"):
         check_trainer_options(

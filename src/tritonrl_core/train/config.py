@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tritonrl_core.errors import PresetError, did_you_mean
 
@@ -78,6 +78,7 @@ def grpo_config(preset: Preset, folder: Path) -> GRPOConfig:
     given = preset.train.grpo
     _check_names("train.grpo", given, GRPOConfig, {**_SET_BY_THE_RUN, **_SET_BY_GRPO})
     given = {**given, **_vllm(given)}
+    _check_values("train.grpo", given, GRPOConfig)
     if not isinstance(given.get("max_steps"), int) or given["max_steps"] < 1:
         raise PresetError(
             "train.grpo.max_steps is needed: the stream of tasks has no end.",
@@ -106,6 +107,7 @@ def sft_config(preset: Preset, folder: Path) -> SFTConfig:
 
     given = preset.train.sft
     _check_names("train.sft", given, SFTConfig, {**_SET_BY_THE_RUN, **_SET_BY_SFT})
+    _check_values("train.sft", given, SFTConfig)
     options = {
         **_common(preset, folder, given),
         "save_steps": DEFAULT_SAVE_STEPS * 10,
@@ -126,6 +128,7 @@ def lora_config(preset: Preset) -> LoraConfig | None:
     from peft import LoraConfig
 
     _check_names("train.lora", given, LoraConfig, _SET_BY_LORA, owner="peft")
+    _check_values("train.lora", given, LoraConfig)
     return _build("train.lora", LoraConfig, {"task_type": "CAUSAL_LM", **given}, owner="peft")
 
 
@@ -200,6 +203,24 @@ def _check_names(
                 f"{where}.{name}: {owner}'s {config.__name__} has no such field.",
                 remedy=_nearest(name, known - set_elsewhere.keys())
                 or f"See {owner}'s documentation of {config.__name__}.",
+            )
+
+
+_PLAIN: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", type(None): "null"}
+
+
+def _check_values(where: str, given: Mapping[str, Any], config: type[Any]) -> None:
+    """Raise `PresetError` for text where a number belongs and their like: these classes take what they are given, and
+    a run would fail on it when its first step is due. Fields that take anything else too are theirs to judge.
+    """
+    hints = get_type_hints(config)
+    for name, value in given.items():
+        kinds = get_args(hints[name]) or (hints[name],)
+        fits = type(value) in kinds or (type(value) is int and float in kinds)
+        if not fits and all(kind in _PLAIN for kind in kinds):
+            raise PresetError(
+                f"{where}.{name} is {value!r}: must be {' or '.join(_PLAIN[kind] for kind in kinds)}",
+                remedy=f"{config.__name__} has {getattr(config, name, None)!r} by default.",
             )
 
 

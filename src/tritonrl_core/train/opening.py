@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import Run, new_run_folder
-from tritonrl_core.types import Score
+from tritonrl_core.runs import EVAL_FILE, Run, RunPaths, new_run_folder, read_run
+from tritonrl_core.types import Score, Task
 
 if TYPE_CHECKING:
     from tritonrl_core.serve.client import RemoteVerifier
     from tritonrl_core.session import Session
+    from tritonrl_core.train.progress import Progress
     from tritonrl_core.verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,39 @@ def check_service(preset: Preset) -> None:
         log.warning(
             "verifier.url: the service judges under preset %s, this run is of %s", found.get("preset"), preset.name
         )
+
+
+def own_preset(run: Path) -> Preset:
+    """The preset that a training run began with. Raises `UsageError` where the folder is another kind's, or none's."""
+    data, paths = read_run(run)[0], RunPaths(run)
+    if not paths.checkpoints("").is_dir():
+        if (run / EVAL_FILE).exists():
+            remedy = f"It is an evaluation's: go on with it by `tritonrl eval --resume {run}`."
+        else:
+            remedy = "It has no checkpoints/: start a new run."
+        raise UsageError(f"{run} is no training run's folder", remedy=remedy)
+    return Preset.from_data(data, label=str(run))
+
+
+def collect_tasks(session: Session, progress: Progress) -> list[Task]:
+    """The tasks to train on: the main process's, on every rank. What is left out (unfit, or tested on) is said.
+
+    Raises `UsageError` where none is left.
+    """
+    from accelerate import PartialState
+
+    from tritonrl_core.train.ranks import from_main
+
+    kept: list[Task] = []
+    if PartialState().is_main_process:
+        found = session.tasks("train")
+        for line in found.summary:
+            progress.say(line)
+        kept = found.kept
+    kept = from_main(kept)
+    if not kept:
+        raise UsageError("There are no tasks to train on.", remedy="Set tasks.suite or tasks.paths in the preset.")
+    return kept
 
 
 def open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:

@@ -17,7 +17,15 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, read_metrics, read_run, read_scores
 from tritonrl_core.train.faults import FaultLimit
-from tritonrl_core.train.opening import check, open_run, open_verifier, quiet_libraries, with_model
+from tritonrl_core.train.opening import (
+    check,
+    collect_tasks,
+    open_run,
+    open_verifier,
+    own_preset,
+    quiet_libraries,
+    with_model,
+)
 from tritonrl_core.train.progress import Progress, Silent
 from tritonrl_core.types import Score, Task
 
@@ -140,7 +148,7 @@ class _Training:
         from tritonrl_core.session import Session
 
         if resume is not None:
-            preset = Preset.from_data(read_run(resume)[0], label=str(resume))
+            preset = own_preset(resume)
         elif preset is None:
             raise UsageError("Neither a preset nor a run to resume was named.", remedy="Name a preset: --preset NAME.")
         if resume is None:
@@ -149,25 +157,21 @@ class _Training:
         check(preset)
         progress = progress if PartialState().is_main_process else Silent()
         session = Session.open(preset)
+        tasks = collect_tasks(session, progress) if resume is None else None
         run = open_run(preset, session, out, resume)
         progress.say(f"run folder: {run.paths.root}")
         if resume is not None:
             for difference in session.lock_differences(read_run(resume)[1]):
                 progress.say(f"not as the run began: {difference}; scores are judged anew")
-        return cls(preset, run, session, resume is not None, progress, open_scorer)
+        training = cls(preset, run, session, resume is not None, progress, open_scorer)
+        if tasks is not None:
+            training.tasks = tasks
+        return training
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """The tasks to train on: the main process's, on every rank. What is left out (unfit, or tested on) is said."""
-        from tritonrl_core.train.ranks import from_main
-
-        kept: list[Task] = []
-        if self._ranks.is_main_process:
-            found = self.session.tasks("train")
-            for line in found.summary:
-                self.progress.say(line)
-            kept = found.kept
-        return from_main(kept)
+        """The tasks to train on."""
+        return collect_tasks(self.session, self.progress)
 
     def cold_start(self) -> None:
         """The SFT stage, unless it is done or the preset leaves it out (`train.sft.max_steps: 0`)."""
