@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tritonrl_core.errors import UsageError
-from tritonrl_core.serve.run import Where, check, open_store
+from tritonrl_core.serve.run import Where, check_sandbox, check_token, listening, open_store
 
 TOKEN = "0123456789abcdef"
 
@@ -21,7 +21,8 @@ TOKEN = "0123456789abcdef"
 )
 def test_it_does_not_listen_to_the_world_unguarded(where: Where, sandbox: str, words: str) -> None:
     with pytest.raises(UsageError) as refusal:
-        check(where, sandbox)
+        check_token(where)
+        check_sandbox(where, sandbox)
     assert words in refusal.value.message
     assert refusal.value.remedy
 
@@ -36,7 +37,8 @@ def test_it_does_not_listen_to_the_world_unguarded(where: Where, sandbox: str, w
     ],
 )
 def test_it_listens_to_this_machine_and_to_the_world_when_guarded(where: Where, sandbox: str) -> None:
-    check(where, sandbox)
+    check_token(where)
+    check_sandbox(where, sandbox)
 
 
 def test_a_store_of_another_verification_is_refused(tmp_path) -> None:
@@ -46,3 +48,27 @@ def test_a_store_of_another_verification_is_refused(tmp_path) -> None:
     open_store(folder, one, {}).close()
     with pytest.raises(UsageError, match="another preset"):
         open_store(folder, other, {})
+
+
+def test_a_folder_of_something_else_is_no_store(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file"):
+        with pytest.raises(UsageError, match="no service has kept verdicts in it"):
+            open_store(place, {"name": "p"}, {})
+
+
+def test_an_address_that_is_taken_or_not_ours_is_said_before_anything_is_opened() -> None:
+    with listening(Where(port=0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port}: Address already in use$") as taken:
+            listening(Where(port=port))
+        assert "--port" in taken.value.remedy
+    listening(Where(port=port)).close()
+    with pytest.raises(UsageError, match=r"cannot listen on no\.such\.host") as unknown:
+        listening(Where("no.such.host"))
+    assert "--host" in unknown.value.remedy
+
+
+def test_an_address_is_written_as_a_client_wants_it() -> None:
+    assert Where("::1", 8686).address == "http://[::1]:8686"
+    assert Where("0.0.0.0", 80).address == "http://0.0.0.0:80"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,27 +49,54 @@ class Where:
         except ValueError:
             return self.host == "localhost"
 
+    @property
+    def address(self) -> str:
+        """As a client on this machine writes it."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
-def check(where: Where, sandbox: str) -> None:
-    """Raise `UsageError` where others can reach the service and it has no token, or runs their code unconfined."""
-    if where.loopback:
-        return
-    if len(where.token) < 16:
+
+def check_token(where: Where) -> None:
+    """Raise `UsageError` where others can reach the service and it has no token."""
+    if not where.loopback and len(where.token) < 16:
         raise UsageError(
             f"{where.host} can be reached from other machines, and there is no token of 16 characters or more",
             remedy="Set TRITONRL_TOKEN (for example: openssl rand -hex 24), or listen on 127.0.0.1.",
         )
-    if sandbox[:1] not in ("A", "B"):
+
+
+def check_sandbox(where: Where, sandbox: str) -> None:
+    """Raise `UsageError` where others can reach the service and it runs their code unconfined."""
+    if not where.loopback and sandbox[:1] not in ("A", "B"):
         raise UsageError(
             f"{where.host} can be reached from other machines, and candidates would run with sandbox {sandbox!r}",
             remedy="Enable the plugin sandbox on a host with tier A or B (`tritonrl doctor`), or listen on 127.0.0.1.",
         )
 
 
+def listening(where: Where) -> socket.socket:
+    """The socket, so that nothing is opened where nobody could ask. Raises `UsageError`."""
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    try:
+        return socket.create_server((where.host, where.port), family=family)
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
+        taken = error.errno == errno.EADDRINUSE
+        raise UsageError(
+            f"cannot listen on {where.host}, port {where.port}: {why}",
+            remedy="Name another port with --port, or end what listens there." if taken
+            else "Name an address of this machine with --host, and a port of 1024 or more with --port.",
+        ) from error  # fmt: skip
+
+
 def open_store(folder: Path, preset: dict[str, Any], lock: dict[str, Any]) -> Run:
     """The folder in which verdicts are kept: a new one, or one that this very verification made."""
     if not folder.exists():
         return Run.create(folder, preset, lock, subfolders=False)
+    if not (folder / "preset.resolved.yaml").is_file():
+        raise UsageError(
+            f"{folder} is there already, and no service has kept verdicts in it",
+            remedy="Name a folder with --store that is not there yet, or one of an earlier service.",
+        )
     if verification_key(*read_run(folder)) != verification_key(preset, lock):
         raise UsageError(
             f"{folder} holds verdicts of another preset, or of other versions",
@@ -94,9 +123,10 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
     from tritonrl_core.serve.desk import Desk
     from tritonrl_core.verifier import Verifier
 
-    with Verifier(preset) as verifier:
+    check_token(where)
+    with listening(where) as listens, Verifier(preset) as verifier:
         bench = dict(verifier.bench.describe())
-        check(where, bench.get("sandbox", "none"))
+        check_sandbox(where, bench.get("sandbox", "none"))
         run = open_store(store, preset.dump(), verifier.session.lock())
         desk = Desk(partial(_judge, verifier), run, capacity=where.capacity, workers=verifier.at_once)
         served = Served(
@@ -104,13 +134,13 @@ def serve(preset: Preset, where: Where, store: Path, on_ready: Callable[[str, di
             preset.verifier.delegation,
         )  # fmt: skip
         config = uvicorn.Config(
-            make_app(served), host=where.host, port=where.port, log_level="warning", access_log=False,
-            timeout_graceful_shutdown=GRACE_S, server_header=False, lifespan="off",
+            make_app(served), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
+            server_header=False, lifespan="off",
         )  # fmt: skip
         server = _server(config, desk)
-        on_ready(f"http://{where.host}:{where.port}", bench)
+        on_ready(where.address, bench)
         try:
-            server.run()
+            server.run([listens])
         finally:
             desk.close()
 
