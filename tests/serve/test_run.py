@@ -10,6 +10,11 @@ from tritonrl_core.serve.run import Where, check_sandbox, check_token, listening
 TOKEN = "0123456789abcdef"
 
 
+def guard(where: Where, sandbox: str) -> None:
+    check_token(where)
+    check_sandbox(where, sandbox)
+
+
 @pytest.mark.parametrize(
     ("where", "sandbox", "words"),
     [
@@ -21,8 +26,7 @@ TOKEN = "0123456789abcdef"
 )
 def test_it_does_not_listen_to_the_world_unguarded(where: Where, sandbox: str, words: str) -> None:
     with pytest.raises(UsageError) as refusal:
-        check_token(where)
-        check_sandbox(where, sandbox)
+        guard(where, sandbox)
     assert words in refusal.value.message
     assert refusal.value.remedy
 
@@ -37,8 +41,7 @@ def test_it_does_not_listen_to_the_world_unguarded(where: Where, sandbox: str, w
     ],
 )
 def test_it_listens_to_this_machine_and_to_the_world_when_guarded(where: Where, sandbox: str) -> None:
-    check_token(where)
-    check_sandbox(where, sandbox)
+    guard(where, sandbox)
 
 
 def test_a_store_of_another_verification_is_refused(tmp_path) -> None:
@@ -60,7 +63,7 @@ def test_a_folder_of_something_else_is_no_store(tmp_path) -> None:
 def test_an_address_that_is_taken_or_not_ours_is_said_before_anything_is_opened() -> None:
     with listening(Where(port=0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port}: Address already in use$") as taken:
+        with pytest.raises(UsageError, match=f"port {port}: Address already in use\n") as taken:
             listening(Where(port=port))
         assert "--port" in taken.value.remedy
     listening(Where(port=port)).close()
