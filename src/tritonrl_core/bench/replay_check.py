@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -20,17 +19,16 @@ from tritonrl_core.bench.cuda_driver import CudaError
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.facts import aten_bytes, has_atomics, share
 from tritonrl_core.bench.flow import right_only_by_launches
-from tritonrl_core.bench.glance import plainly_right, worst_elements
 from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.replay_cases import Answers, Cases, differences, differing, same_bits
+from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
 from tritonrl_core.bench.replay_job import Job
+from tritonrl_core.bench.replay_verdict import Left, closely, plainly
 from tritonrl_core.bench.replayer import Placed, Replay
-from tritonrl_core.bench.tolerance import Comparison, compare, own_error
 from tritonrl_core.bench.walk import given_by, seeded
 from tritonrl_core.errors import InfraError
-from tritonrl_core.types import InputCase, Stage, Status, Task
+from tritonrl_core.types import InputCase, Status, Task
 
 __all__ = ["Bench", "DeviceFaultError", "Job", "fault_boundary", "given_by", "same_bits"]
 
@@ -145,24 +143,6 @@ class Bench:
         outside = placed.arena.disturbed() if guarded else torch.zeros((), dtype=torch.bool, device=self.device)
         answers = self.cases.answers(job.task, job.case, double=job.large is None or job.large.double)
         clock.mark("answers")
-        try:
-            got = [out.to(self.device) for out in got]
-            plainly = _plainly_right(job, placed, got, answers, outside) if GLANCE else None
-            return plainly or self._closely(job, placed, got, answers, bool(outside))
-        finally:
-            answers.wipe()
-            clock.mark("compare")
-
-    def _closely(
-        self, job: Job, placed: Placed, got: list[torch.Tensor], answers: Answers, outside: bool
-    ) -> dict[str, Any]:
-        """The verdict in full, one question after the other. `outside`: whether a guard zone was written to."""
-        if outside:
-            outside_of = "a kernel stored outside its tensors: memory beside them was written to; is a mask missing?"
-            return {**_answer(Comparison(False, None, reason=outside_of)), "status": Status.RUNTIME_ERROR}
-        left = left_behind(job, placed, answers)
-        if not left.ok:
-            return _answer(left)
         others: list[list[torch.Tensor]] = []
 
         def nearby() -> list[list[torch.Tensor]]:
@@ -170,15 +150,12 @@ class Bench:
             return others
 
         try:
-            compared = compare(
-                got, answers.exact, answers.native, job.task, job.case,
-                criterion=job.criterion, precision=job.precision, nearby=nearby,
-                elsewhere=job.large.elsewhere if job.large else (), inputs=list(answers.inputs.values()),
-            )  # fmt: skip
-            own = [own_error(*pair) for pair in zip(answers.exact, answers.native, strict=True)] if job.large else []
-            return {**_answer(compared), "own_error": own, "no_double": answers.no_double}
+            left = Left(job, placed, [out.to(self.device) for out in got], answers, outside)
+            return (plainly(left) if GLANCE else None) or closely(left, nearby)
         finally:
+            answers.wipe()
             wipe([tensor for outputs in others for tensor in outputs])
+            clock.mark("compare")
 
     def resident_intact(self) -> bool:
         """Whether what is mapped while kernels run, and was not given to them, is as it was."""
@@ -228,60 +205,6 @@ class Bench:
         return True
 
 
-def _plainly_right(
-    job: Job, placed: Placed, got: list[torch.Tensor], answers: Answers, outside: torch.Tensor
-) -> dict[str, Any] | None:
-    """What `Bench._closely` would find where all is plainly right, waiting for the device once; None where it is not,
-    or where that takes a closer look."""
-    if job.criterion != "default" or job.large or any(name in answers.after for name in answers.inputs):
-        return None
-    numbers = worst_elements(got, answers.exact, answers.native, job.task.tolerance, job.precision)
-    flags = [outside, *differences(list(_now_and_before(job, placed, answers).values()))]
-    if numbers is None or any(flag is True for flag in flags):
-        return None
-    asked = torch.stack([flag for flag in flags if isinstance(flag, torch.Tensor)])
-    *found, disturbed = torch.cat([numbers, asked.any().double().reshape(1)]).tolist()
-    compared = None if disturbed else plainly_right(found, answers.native)
-    return compared and {**_answer(compared), "own_error": [], "no_double": answers.no_double}
-
-
-def _now_and_before(
-    job: Job, placed: Placed, answers: Answers
-) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Inputs and parameters after the run and before, by name, but for inputs that the reference changes."""
-    inputs = zip(job.plan.inputs, answers.inputs.items(), strict=True)
-    now = {name: placed.tensor(ref) for ref, (name, _) in inputs if name not in answers.after}
-    now |= {f"parameter {name}": placed.tensor(ref) for name, ref in job.plan.parameters.items()}
-    before = {**answers.inputs, **{f"parameter {name}": value for name, value in answers.state.items()}}
-    return {name: (value, before[name].to(value.dtype)) for name, value in now.items()}
-
-
-def left_behind(job: Job, placed: Placed, answers: Answers) -> Comparison:
-    """Whether inputs and parameters are as the run must leave them: as they were, but for what the reference changes.
-
-    An input that the reference changes must be changed likewise. A parameter that it changes may be left alone.
-    """
-    pairs = _now_and_before(job, placed, answers)
-    now = {name: value for name, (value, _) in pairs.items()}
-    changed = [name for name, differs in zip(pairs, differing(list(pairs.values())), strict=True) if differs]
-    wrong = [name for name in changed if name not in answers.after]
-    if wrong:
-        names = ", ".join(wrong).replace("input ", "its input ", 1)
-        return Comparison(False, None, reason=f"changed {names}, which the reference leaves alone")
-    for name in changed:
-        compared = _compare_left([now[name]], [answers.after[name].to(now[name].dtype)], job.precision)
-        if not compared.ok:
-            return replace(compared, reason=f"{name}, which it changes: {compared.reason}")
-    numbers = [number for number, name in enumerate(answers.inputs) if name in answers.after]
-    after = [answers.after[name] for name in answers.inputs if name in answers.after]
-    compared = _compare_left([placed.tensor(job.plan.inputs[number]) for number in numbers], after, job.precision)
-    return compared if compared.ok else replace(compared, reason=f"the input it changes: {compared.reason}")
-
-
-def _compare_left(got: list[torch.Tensor], expected: list[torch.Tensor], precision: str) -> Comparison:
-    return compare(got, expected, expected, precision=precision)
-
-
 class fault_boundary:  # noqa: N801 - a context that reads as a phrase
     """Turns errors of the device into `DeviceFaultError`. Memory that runs out passes through."""
 
@@ -323,13 +246,6 @@ class Clock:
         now = time.perf_counter()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
         self._last = now
-
-
-def _answer(compared: Comparison) -> dict[str, Any]:
-    status = Status.PASSED if compared.ok else Status.WRONG
-    worst = None if compared.worst is None else asdict(compared.worst)
-    found = {"status": status, "stage": Stage.FULL, "reason": compared.reason, "error": compared.error, "worst": worst}
-    return {**found, "mismatch": dict(compared.facts)}
 
 
 def facts(replay: Replay) -> Mapping[str, Any]:
