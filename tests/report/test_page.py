@@ -20,7 +20,7 @@ from tritonrl_core.report.candidates import pack_candidates
 from tritonrl_core.report.load import load_run
 from tritonrl_core.report.page import digest, page, write_report
 from tritonrl_core.report.series import MOST_POINTS, held_out_series, step_series
-from tritonrl_core.report.summary import best_by_task, funnel, kind_of_reason
+from tritonrl_core.report.summary import best_by_task, funnel, kind_of_reason, said
 from tritonrl_core.types import Status
 
 COUNT = 600
@@ -157,6 +157,17 @@ def test_reasons_of_one_kind_are_one(kit: Any) -> None:
     assert kinds == {"output[…] is …, expected … ± …"}
     nan = replace(score, verdict=replace(score.verdict, reason="output[7] is nan, expected 1 ± 2"))
     assert kind_of_reason(nan) == "output[…] is nan, expected … ± …"
+
+
+def test_a_reason_is_shown_in_its_own_words_where_they_are_short(kit: Any) -> None:
+    score = kit.score(Random(1), 0, 0.0)
+
+    def shown(text: str) -> str:
+        return said(replace(score, verdict=replace(score.verdict, reason=text)))
+
+    assert shown("input case C=4: output[1, 2] is 0.5, expected 1 ± 0.1") == "output[1, 2] is 0.5, expected 1 ± 0.1"
+    assert shown("line 10: there is no triton.language.tanh") == "there is no triton.language.tanh"
+    assert len(shown("line 3: " + "words 5 " * 40)) <= 110
 
 
 def test_a_folder_without_a_run_is_refused(kit: Any, tmp_path: Path) -> None:

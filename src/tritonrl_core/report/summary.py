@@ -26,8 +26,11 @@ STAGE_NAMES: Mapping[Stage, str] = {
 }
 
 MOST_REASONS = 14
+MOST_SAID = 110
+"""Characters of a reason that is shown in one line."""
 
 _CASE = re.compile(r"^input case [^:]*: ")
+_LINE = re.compile(r"^line \d+: ")
 _NUMBER = re.compile(r"(?<![A-Za-z_0-9])[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?)\b", re.IGNORECASE)
 _INDEX = re.compile(r"\[[-\d, …#]*\]")
 _COMPILER = re.compile(r"CompilationError: at \d+:\d+:.*", re.DOTALL)
@@ -121,18 +124,30 @@ def kind_of_reason(score: Score) -> str:
     text = _COMPILER.sub(lambda found: "CompilationError: " + _last_line(found.group()), text)
     text = " ".join(text.split())
     text = _INDEX.sub("[…]", _NUMBER.sub("…", text))
-    return text if len(text) <= 110 else text[:109] + "…"
+    return text if len(text) <= MOST_SAID else text[: MOST_SAID - 1] + "…"
+
+
+def said(score: Score) -> str:
+    """The reason in one short line, numbers and all; where a compiler speaks at length, its kind."""
+    text = _LINE.sub("", " ".join(_CASE.sub("", score.verdict.reason).split()))
+    return text if len(text) <= MOST_SAID else kind_of_reason(score).removeprefix("line …: ")
 
 
 def reasons(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The most frequent kinds of reasons, each with its status and a candidate that shows it."""
+    """The most frequent kinds of reasons, each with its status, and the last candidate that shows it in its words."""
     kinds: dict[tuple[str, str], list[int]] = {}
     for place, score in enumerate(scores):
         if score.verdict.reason:
             kinds.setdefault((score.verdict.status.value, kind_of_reason(score)), []).append(place)
     most = sorted(kinds.items(), key=lambda item: -len(item[1]))[:MOST_REASONS]
     return [
-        {"status": status, "reason": kind, "count": len(places), "example": places[-1]}
+        {
+            "status": status,
+            "reason": kind,
+            "count": len(places),
+            "example": places[-1],
+            "said": said(scores[places[-1]]),
+        }
         for (status, kind), places in most
     ]
 
@@ -207,9 +222,7 @@ def time_spent(run: RunData) -> dict[str, Any]:
     whole = sum(float(row["step_time"]) for row in rl)
     wall["optimiser and the rest"] = max(whole - sum(wall.values()), 0.0) if rl else 0.0
     evals = [row for row in run.metrics if row.get("stage") == "eval"]
-    wall["evaluation"] = sum(
-        float(row.get(f"{kind}/seconds", 0.0)) for row in evals for kind in ("sampled", "greedy")
-    )
+    wall["evaluation"] = sum(float(row.get(f"{kind}/seconds", 0.0)) for row in evals for kind in ("sampled", "greedy"))
     stages: Counter[str] = Counter()
     for score in run.scores:
         if not score.cached:

@@ -42,10 +42,11 @@ function sheetHead(number) {
 
 function candidateBody(number, c) {
   const status = rows.statuses[rows.status[number]];
-  const line = /^line (\d+):/.exec(c.reason);
+  const line = /(?:^|, at )line (\d+)\b/.exec(c.reason);
   return [
     el("p.where", [`level ${rows.level[number]}`, c.family, rows.step[number] >= 0 ? (digest.kind === "training" ? "step " + (rows.step[number] + 1) : "sample " + rows.step[number]) : "", rows.plugins[rows.plugin[number]] ? `decided by ${rows.plugins[rows.plugin[number]]} at ${rows.stages[rows.stage[number]]}` : "", rows.cached[number] ? "the same code was judged before" : duration(c.seconds)].filter(Boolean).join(" · "),
       " · ", filterLink({task: c.task}, "all of this task")),
+    el("p.meaning", el("b", statusName(status)), ": ", MEANING[status], "."),
     c.reason ? el("pre.reason-box." + statusClass(status), c.reason) : null,
     el("div.facts-row", c.timing ? speedCard(c.timing) : null, c.worst ? worstCard(c) : null, casesCard(c)),
     c.plan.trim() ? el("div", el("h4", "Plan"), el("p.plan", c.plan.trim())) : null,

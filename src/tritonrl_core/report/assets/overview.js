@@ -86,10 +86,10 @@ function strip(counts) {
   const known = STATUSES.filter((name) => counts[name]);
   const total = known.reduce((sum, name) => sum + counts[name], 0);
   return el("div.strip", el("div.strip-bar", known.map((name) => filterLink({status: name}, "", {
-    class: "part", title: `${statusName(name)}: ${counts[name]}`, "aria-label": `${statusName(name)}: ${counts[name]}`,
+    class: "part", title: `${statusName(name)}: ${counts[name]}; ${MEANING[name]}`, "aria-label": `${statusName(name)}: ${counts[name]}`,
     style: {"flex-grow": counts[name], background: `var(${colourOf(name)})`}}))),
   el("div.legend", known.map((name) => filterLink({status: name}, [el("i", {style: {background: `var(${colourOf(name)})`}}),
-    statusName(name), el("b", whole(counts[name])), el("small", percent(counts[name] / total))]))));
+    statusName(name), el("b", whole(counts[name])), el("small", percent(counts[name] / total))], {title: MEANING[name]}))));
 }
 
 function learning() {
@@ -145,14 +145,14 @@ function rejected() {
       el("div.funnel-bar", {style: {width: Math.max(100 * row.entered / top, 0.5) + "%"}},
         el("i", {style: {"flex-grow": row.entered - gone, background: row.stage === "passed" ? "var(--s-passed)" : "var(--through)"}}),
         stopped.map(([status, n]) => filterLink({status, stage: row.stage}, "", {title: `${statusName(status)}: ${n}`, "aria-label": `${statusName(status)}: ${n}`, style: {"flex-grow": n, background: `var(${colourOf(status)})`}}))),
-      el("div.funnel-text", el("span", el("b", whole(row.entered)), row.stage === "passed" ? " right" : " in"), row.stage === "passed" ? null : el("span", el("b", whole(gone)), " stopped"),
+      el("div.funnel-text", el("span", el("b", whole(row.entered)), row.stage === "passed" ? " right" : " in"), row.stage === "passed" ? el("span") : el("span", el("b", whole(gone)), " stopped"),
         el("span.dim", row.seconds_each === null ? "" : duration(row.seconds_each) + " each")));
   });
   const most = digest.reasons.length ? digest.reasons[0].count : 1;
   return section("rejected", "What it rejected, and why",
     card("The funnel", el("small.dim", "different kernels; the cost of one that ends there"), el("div.funnel", rows)),
-    digest.reasons.length ? card("Reasons", el("small.dim", "numbers left out; click for the kernels"), el("div.reasons", digest.reasons.map((row) => filterLink({reason: row.reason, status: row.status},
-      [el("span.reason-count", whole(row.count)), el("span.reason-bar", el("i", {style: {width: 100 * row.count / most + "%", background: `var(${colourOf(row.status)})`}})), el("span.reason-text", row.reason)], {class: "reason"})))) : null);
+    digest.reasons.length ? card("Reasons", el("small.dim", "the last of each kind; click for all of it"), el("div.reasons", digest.reasons.map((row) => filterLink({reason: row.reason, status: row.status},
+      [el("span.reason-count", whole(row.count)), el("span.reason-bar", el("i", {style: {width: 100 * row.count / most + "%", background: `var(${colourOf(row.status)})`}})), el("span.reason-text", row.said)], {class: "reason", title: row.reason})))) : null);
 }
 
 function tasks() {
@@ -216,9 +216,9 @@ function setup() {
   const all = el("details.card", {ontoggle: drawMetrics}, el("summary", "Every figure that was logged"), el("div.metrics"));
   return section("setup", "How it was made",
     Object.keys(digest.metrics).length ? all : null,
-    el("div.grid", card("Plugins", el("small.dim", "later ones are asked first"), el("div.scroll", el("table", el("tbody", plugins)))),
-      card("On", null, el("table", el("tbody", [["speed", digest.made.device && `${digest.made.clock === "estimated" ? "estimated for" : "measured on"} ${digest.made.device.replace(" (not present)", "")}`], ["sandbox", digest.made.sandbox], ...Object.entries(digest.made.versions), ["page", `${digest.made.by}, ${digest.made.on}`]].filter(([, v]) => v).map(([k, v]) => el("tr", el("td.name", k), el("td.dim", v))))),
-        el("p.note", "Versions are of the machine that made this page."), el("pre.commands", commands.join("\n")))),
+    el("div.grid", card("Plugins", el("small.dim", "later ones are asked first"), el("table.plugins", el("tbody", plugins))),
+      card("On", null, el("table", el("tbody", [["speed", digest.made.device && `${digest.made.clock === "estimated" ? "estimated for" : "measured on"} ${digest.made.device.replace(" (not present)", "")}`], ["sandbox", digest.made.sandbox], ["this page", `${digest.made.by}, ${digest.made.on}; here with ${Object.entries(digest.made.versions).filter(([name]) => name !== "tritonrl-core").map((pair) => pair.join(" ")).join(", ")}`]].filter(([, v]) => v).map(([k, v]) => el("tr", el("td.name", k), el("td.dim", v))))),
+        el("pre.commands", commands.join("\n")))),
     el("details.card", el("summary", "The preset, resolved"), codeBlock(digest.yaml, YAML)));
 }
 

@@ -41,7 +41,7 @@ function el(what, ...rest) {
   return node;
 }
 
-const percent = (x, digits = 0) => x === null || x === undefined ? "–" : (100 * x).toFixed(digits) + " %";
+const percent = (x, digits = 0) => x === null || x === undefined ? "–" : !digits && x > 0 && x < 0.005 ? "<1 %" : (100 * x).toFixed(digits) + " %";
 const times = (x) => x === null || x === undefined ? "–" : (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2)) + "×";
 const whole = (x) => Number(x).toLocaleString("en-US").replace(/,/g, "\u202f");
 
@@ -63,4 +63,17 @@ function figure(x) {
 
 const statusClass = (name) => "s-" + name.toLowerCase().replace("_", "-");
 const statusName = (name) => name.toLowerCase().replace("_", " ");
-const badge = (name) => el("span.badge." + statusClass(name), statusName(name));
+const badge = (name) => el("span.badge." + statusClass(name), {title: MEANING[name]}, statusName(name));
+
+// What a status says, for a reader who meets it here first.
+const MEANING = {
+  PASSED: "right on every input that was tried",
+  WRONG: "it ran, and its output differs from the reference by more than is allowed",
+  RUNTIME_ERROR: "it ran into an error, or reached outside its tensors",
+  TIMEOUT: "it did not end in time",
+  BUILD_ERROR: "it does not compile",
+  REJECTED: "it breaks a rule of the task, or holds no kernel",
+  CHEATED: "its result is not its kernels' own work on these inputs",
+  UNSUPPORTED: "not found wrong, but beyond what the verifier can judge",
+  INFRA: "a fault of ours; it counts neither way",
+};
