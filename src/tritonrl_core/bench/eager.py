@@ -57,7 +57,7 @@ class EagerWork(DispatchMode):
         moves_nothing = func.is_view or all(_place(tensor) in known for tensor in outputs)
         name = func._schema.name.rpartition("::")[2]
         if not (moves_nothing and not func._schema.is_mutable) and name not in ALLOCATES:
-            call = Call(name.rstrip("_"), args, inputs, outputs, _flops(func, args, kwargs or {}, result))
+            call = Call(name.rstrip("_"), args, inputs, outputs, flops_of(func, args, kwargs or {}, result))
             new = {_place(tensor): _bytes(tensor) for tensor in (*inputs, *outputs)}
             fresh = sum(size for place, size in new.items() if place not in self._moved)
             self._moved |= new.keys()
@@ -257,7 +257,8 @@ def _log2(count: int) -> int:
     return max(count - 1, 0).bit_length()
 
 
-def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> dict[str, float]:
+def flops_of(func: Any, args: Any, kwargs: Any, result: Any) -> dict[str, float]:
+    """Operations of a product by kind, from the shapes of what goes in and comes out; {} for all other operators."""
     count = flop_registry.get(func._overloadpacket)
     tensors = _tensors([result])
     if count is None or not tensors:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tritonrl_core.bench import cpu_replay, estimate, facts
 from tritonrl_core.bench.ahead import Habit
+from tritonrl_core.bench.aten_work import aten_work
 from tritonrl_core.bench.cpu_replay import Job, Outcome
 from tritonrl_core.bench.flow import right_only_by_launches
 from tritonrl_core.bench.forkserver import ForkServer
@@ -146,6 +147,7 @@ class LocalProgram:
             raise InfraError(f"only a program that passes can be timed; this one is {result.status}: {result.reason}")
         prepared = self._resources.references.prepare(self._task, case)
         work = self._work(plan.ready, result.facts["launches"])
+        work = [*self._aten_work(plan.ready), *work]
         return estimate.estimate(work, prepared.eager_work, _moved(prepared), self._resources.gpu, self._task.family)
 
     def plan(self, case: InputCase) -> Mapping[str, Any]:
@@ -301,7 +303,7 @@ class LocalProgram:
         """What the machine counted, and what follows from it."""
         work = self._work(ready, outcome.launches)
         gpu, total = self._resources.gpu, sum(item.bytes for item in work)
-        time_us = estimate.microseconds(work, gpu)
+        time_us = estimate.microseconds([*self._aten_work(ready), *work], gpu)
         floor = estimate.roofline_us(_moved(prepared), gpu)
         return {
             "unique_bytes": sum(item.unique_bytes for item in work),
@@ -313,6 +315,10 @@ class LocalProgram:
             "roofline_fraction": round(min(1.0, floor / time_us), 3) if time_us else 0.0,
             "launches": [dict(launch) for launch in outcome.launches],
         }
+
+    def _aten_work(self, ready: Ready) -> list[estimate.Work]:
+        """What PyTorch does for the candidate between its launches."""
+        return aten_work(ready.plan, prologue=not self._task.policy.packed_weights)
 
     def _work(self, ready: Ready, launches: Sequence[Mapping[str, Any]]) -> list[estimate.Work]:
         gpu = self._resources.gpu
