@@ -69,11 +69,21 @@ async def test_a_bad_request_is_one_problem_and_judges_nothing(client, judge, bo
     assert not judge.judged
 
 
-async def test_what_is_no_json_is_a_problem_too(client) -> None:
-    for body in (b"\xff{", b"{", b"[1, 2]", b"null"):
-        answer = await client().post("/v1/score", content=body, headers={"Content-Type": "application/json"})
-        assert answer.status_code in (400, 422)
-        assert set(answer.json()) == {"code", "message", "remedy"}
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b"\xff{", "application/json", "parsing the body"),
+        (b'{"items": [', "application/json", "no JSON: Expecting value at character 11"),
+        (b"[1, 2]", "application/json", "valid dictionary"),
+        (b"null", "application/json", "the body: "),
+        (b"{}", "application/x-www-form-urlencoded", "not said to be JSON"),
+    ],
+)
+async def test_what_is_no_json_is_a_problem_too(client, body, kind, words) -> None:
+    answer = await client().post("/v1/score", content=body, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 422)
+    assert set(answer.json()) == {"code", "message", "remedy"}
+    assert words in answer.json()["message"]
 
 
 async def test_a_path_that_is_not_there_is_a_problem_too(client) -> None:
@@ -110,8 +120,10 @@ async def test_an_ending_service_takes_nothing(client, open_desk) -> None:
 async def test_without_the_token_there_is_nothing_to_see_but_health(client) -> None:
     http = client(token="a secret of some length")
     for path in ("/v1/tasks", f"/v1/tasks/{TASK.id}", "/metrics"):
-        assert (await http.get(path)).status_code == 401
-        assert (await http.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
+        none = await http.get(path)
+        assert (none.status_code, none.headers["WWW-Authenticate"]) == (401, "Bearer")
+        wrong = await http.get(path, headers={"Authorization": "Bearer wrong"})
+        assert (wrong.status_code, wrong.json()["message"]) == (401, "this is not the service's token")
         good = await http.get(path, headers={"Authorization": "Bearer a secret of some length"})
         assert good.status_code == 200
     assert (await http.post("/v1/score", json=items("a"))).status_code == 401

@@ -71,7 +71,8 @@ def make_app(served: Served) -> FastAPI:
     def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         shown = given.credentials if given else ""
         if served.token and not hmac.compare_digest(shown.encode(), served.token.encode()):
-            raise ProblemError(401, "unauthorized", "a token is needed", "Send `Authorization: Bearer TOKEN`.")
+            what = "this is not the service's token" if shown else "a token is needed"
+            raise ProblemError(401, "unauthorized", what, "Send `Authorization: Bearer TOKEN` (TRITONRL_TOKEN there).")
 
     app = FastAPI(title="tritonrl verifier", version=__version__, redoc_url=None)
     app.add_middleware(BoundedBody, most=MOST_BYTES)
@@ -198,15 +199,20 @@ def _metrics(served: Served) -> str:
 async def _answer_problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
     headers = {} if error.retry_s is None else {"Retry-After": str(max(1, round(error.retry_s)))}
+    headers |= {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     return JSONResponse(error.problem.model_dump(), error.status, headers)
 
 
-async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    problem = Problem(code="invalid", message=f"{where}: {first['msg']}", remedy="See /openapi.json.")
-    return JSONResponse(problem.model_dump(), 422)
+    message, remedy = f"{where}: {first['msg']}", "See /openapi.json."
+    if first["type"] == "json_invalid":
+        message = f"the body is no JSON: {first['ctx']['error']} at character {where}"
+    elif where == "the body" and "json" not in request.headers.get("content-type", ""):
+        message, remedy = "the body is not said to be JSON", "Send `Content-Type: application/json`."
+    return JSONResponse(Problem(code="invalid", message=message, remedy=remedy).model_dump(), 422)
 
 
 async def _answer_http(_: Request, error: Exception) -> JSONResponse:
