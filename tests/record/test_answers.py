@@ -108,3 +108,21 @@ def test_values_are_cut_as_they_were_sent() -> None:
     assert cut.has_lengths
     assert cut.holds(4.5)
     assert not cut.holds(4.25)
+
+
+def test_more_launches_for_other_lengths_may_not_bring_an_answer_along() -> None:
+    short = plan(1)
+    long = replace(plan(1), steps=tuple(step for count in range(300) for step in plan(count).steps))
+    assert "298 numbers" in computed_in_python(long, plan(1000), BOTH, lengths=True)
+    assert computed_in_python(replace(long, steps=long.steps[:200]), short, BOTH, lengths=True) == ""
+    floats = replace(short, steps=plan(7.3125).steps + short.steps)
+    assert "goes into kernel k" in computed_in_python(floats, short, BOTH, lengths=True)
+    assert computed_in_python(replace(short, steps=plan(1.5).steps + short.steps), short, BOTH, lengths=True) == ""
+
+
+def test_a_kernel_for_some_lengths_alone_holds_no_table() -> None:
+    table = ", ".join(f"{number / 7:.6e}" for number in range(1, 40))
+    more = replace(plan(1), kernels=(*plan(1).kernels, replace(KERNEL, ttir=f"arith.constant dense<[{table}]> : x")))
+    few = replace(plan(1), kernels=(*plan(1).kernels, replace(KERNEL, ttir="arith.constant 5.000000e-01 : f32")))
+    assert "numbers of their own" in computed_in_python(more, plan(1), BOTH, lengths=True)
+    assert computed_in_python(few, plan(1), BOTH, lengths=True) == ""

@@ -29,6 +29,9 @@ _LITERAL = re.compile(r"\b0x[0-9A-Fa-f]+\b|(?<![\w.%#])-?\d+\.\d+(?:e[+-]?\d+)?|
 MOST_LENGTHS = 256
 """Integers of one plan that may follow from integers of the inputs: some for each length that a program may read."""
 
+MOST_LITERALS = 16
+"""Decimals that kernels may hold which are launched for some lengths only."""
+
 _LOCATION = re.compile(r"^#loc.*$|\bloc\((?:[^()]|\([^()]*\))*\)", re.MULTILINE)
 
 
@@ -94,12 +97,16 @@ def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, *, len
     of launches with them.
     """
     mine, theirs = list(_numbers(one)), list(_numbers(other))
-    if [(n.where, type(n.value)) for n in mine] != [(n.where, type(n.value)) for n in theirs]:
-        return "" if lengths else "what it launches depends on the values of its inputs, which Python read"
+    if [(n.where, type(n.value)) for n in mine] == [(n.where, type(n.value)) for n in theirs]:
+        other_values = [n for n, again in zip(mine, theirs, strict=True) if n.value != again.value]
+    elif lengths:
+        # Other lengths are another number of launches: what counts is what the other plan has nowhere.
+        there = {(type(n.value), n.value) for n in theirs}
+        other_values = [n for n in mine if (type(n.value), n.value) not in there]
+    else:
+        return "what it launches depends on the values of its inputs, which Python read"
     sizes: set[int] = set()
-    for number, again in zip(mine, theirs, strict=True):
-        if number.value == again.value:
-            continue
+    for number in other_values:
         if isinstance(number.value, int) and lengths:
             sizes.add(number.value)
         elif not values.holds(number.value):
@@ -109,7 +116,18 @@ def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, *, len
     for kernel, counterpart in zip(one.kernels, other.kernels, strict=False):
         if _written_into(kernel, counterpart, values, lengths=lengths):
             return f"line {kernel.line}: the text of kernel {kernel.name} depends on the inputs' values, by Python"
-    return ""
+    return _in_more_kernels(one, other, values)
+
+
+def _in_more_kernels(one: LaunchPlan, other: LaunchPlan, values: Given) -> str:
+    """Whether kernels that the other plan has no counterpart of are full of numbers that it has nowhere."""
+    known = {text for kernel in other.kernels for text in _LITERAL.findall(kernel.ttir)}
+    more = one.kernels[len(other.kernels) :]
+    found = {text for kernel in more for text in _LITERAL.findall(kernel.ttir) if "." in text or text.startswith("0x")}
+    new = [text for text in found - known if not values.holds_written(text)]
+    if len(new) <= MOST_LITERALS:
+        return ""
+    return f"line {more[0].line}: kernels that only these lengths lead to hold {len(new)} numbers of their own"
 
 
 def _written_into(kernel: Kernel, other: Kernel, values: Given, *, lengths: bool) -> bool:
