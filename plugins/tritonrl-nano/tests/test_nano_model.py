@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tritonrl_nano
+from tritonrl_nano.recipe.__main__ import main
 from tritonrl_nano.recipe.build import TOKENIZER_EXAMPLES, Recipe, build
 from tritonrl_nano.recipe.corpus import examples, texts
 from tritonrl_nano.recipe.mistakes import HABITS
@@ -101,3 +102,10 @@ def test_the_recipe_builds_a_model_that_loads(tmp_path: Path) -> None:
     assert model.config.vocab_size <= 1024
     assert made["parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert json.loads((tmp_path / "recipe.json").read_text()) == made
+
+
+def test_a_model_that_is_not_there_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--model", str(tmp_path / "nowhere")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "nowhere: cannot load this model" in told.err

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tritonrl_nano.recipe.build import Recipe, build
 from tritonrl_nano.recipe.evaluate import evaluate
@@ -16,18 +17,27 @@ from tritonrl_nano.recipe.suite import write_suite
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its result goes to stdout as JSON, all else to stderr."""
+    from tritonrl_core.errors import TritonRLError
+
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if options.command == "build":
-        recipe = Recipe(examples=options.examples, steps=options.steps, rates=json.loads(options.rates))
-        result = build(options.out, recipe, options.processes)
-    elif options.command == "suite":
-        result = write_suite(options.out)
-    else:
-        result = evaluate(options.model, options.preset, options.tasks, options.samples, options.seed)
+    try:
+        result = _run(options)
+    except TritonRLError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
     return 0
+
+
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    if options.command == "build":
+        recipe = Recipe(examples=options.examples, steps=options.steps, rates=json.loads(options.rates))
+        return build(options.out, recipe, options.processes)
+    if options.command == "suite":
+        return dict(write_suite(options.out))
+    return evaluate(options.model, options.preset, options.tasks, options.samples, options.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
