@@ -95,12 +95,12 @@ def check_service(preset: Preset) -> None:
 
 def own_preset(run: Path) -> Preset:
     """The preset that a training run began with. Raises `UsageError` where the folder is another kind's, or none's."""
-    data, paths = read_run(run)[0], RunPaths(run)
-    if not paths.checkpoints("").is_dir():
-        if (run / EVAL_FILE).exists():
-            remedy = f"It is an evaluation's: go on with it by `tritonrl eval --resume {run}`."
-        else:
-            remedy = "It has no checkpoints/: start a new run."
+    data, remedy = read_run(run)[0], ""
+    if (run / EVAL_FILE).exists():
+        remedy = f"It is an evaluation's: go on with it by `tritonrl eval --resume {run}`."
+    elif not RunPaths(run).checkpoints("").is_dir():
+        remedy = "It has no checkpoints/: start a new run."
+    if remedy:
         raise UsageError(f"{run} is no training run's folder", remedy=remedy)
     return Preset.from_data(data, label=str(run))
 
