@@ -5,7 +5,6 @@ For the trusted parent. No Python of the candidate's runs in the child either; o
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
@@ -23,16 +22,12 @@ from tritonrl_core.bench.memory import POISONS, Arena
 from tritonrl_core.bench.mismatch import shape_facts
 from tritonrl_core.bench.plan import LaunchPlan, TensorRef
 from tritonrl_core.bench.record_request import split_parts
-from tritonrl_core.bench.references import Prepared, named_inputs, raw_bytes
+from tritonrl_core.bench.references import Prepared, named_inputs, raw_bytes, same_bits
 from tritonrl_core.bench.tolerance import Comparison, compare, mismatch
 from tritonrl_core.bench.walk import MaterialsDifferError, fill, given_by
 from tritonrl_core.bench.yardstick import measured
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Limits, SandboxResult, Status, Task
-
-SMALL_BYTES = 1 << 20
-"""Tensors up to this are compared as bytes: PyTorch gives up the interpreter's lock at each of the seven operations
-that it takes, and waits for it anew, which costs far more where many threads judge at once."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +186,7 @@ def _compared(job: Job, arena: Arena) -> Comparison:
     if not arena.guards_hold():
         return Comparison(False, None, reason="memory beside its tensors was written to")
     now, before = _tensors(job, arena)
-    changed = [name for name in now if not _same(now[name], before[name])]
+    changed = [name for name in now if not same_bits(now[name], before[name])]
     after = job.prepared.after if changed else {}
     wrong = [name for name in changed if name not in after]
     if wrong:
@@ -236,16 +231,3 @@ def _left_behind(job: Job, now: Mapping[str, torch.Tensor], changed: Sequence[st
                 what = "the input it changes" if name.startswith("input") else f"{name}, which it changes"
                 return replace(compared, reason=f"{what}: {compared.reason}")
     return Comparison(True, 0.0)
-
-
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Bit for bit, so that NaN equals itself."""
-    if one.is_contiguous() and other.is_contiguous() and one.nbytes == other.nbytes <= SMALL_BYTES:
-        return _content(one) == _content(other)
-    mine, theirs = (raw_bytes(tensor) for tensor in (one, other))
-    return bool(torch.equal(mine, theirs))
-
-
-def _content(tensor: torch.Tensor) -> bytes:
-    """A contiguous tensor's bytes, copied with the interpreter's lock held (see `SMALL_BYTES`)."""
-    return ctypes.string_at(tensor.data_ptr(), tensor.nbytes) if tensor.nbytes else b""
