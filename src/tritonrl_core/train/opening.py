@@ -77,7 +77,7 @@ def open_verifier(preset: Preset, session: Session, known: Sequence[Score]) -> V
 
 
 def check_service(preset: Preset) -> None:
-    """Raise `UsageError` where there is no service at `verifier.url`, or its client cannot be loaded."""
+    """Raise `UsageError` where there is no service at `verifier.url`, it refuses us, or its client is not installed."""
     if find_spec("httpx") is None:
         raise UsageError("verifier.url needs httpx", remedy="pip install 'tritonrl-core[serve]'")
     from tritonrl_core.serve.client import RemoteVerifier
@@ -85,6 +85,7 @@ def check_service(preset: Preset) -> None:
     with RemoteVerifier(preset.verifier.url or "") as service:
         try:
             found = service.health()
+            service.tasks(level=1)  # whether the token is the right one
         except InfraError as error:
             raise UsageError(f"verifier.url: {error.message}", remedy=error.remedy) from error
     if found.get("preset") != preset.name:
