@@ -16,17 +16,17 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from statistics import median
 from typing import Any
 
 import torch
 
 from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
 from tritonrl_core.bench.device_memory import POISONS, wipe
-from tritonrl_core.bench.gpu_state import alone_on, gpu_state, others_on
+from tritonrl_core.bench.gpu_state import alone_on
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
 from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.replay_check import Bench, Clock, Job, fault_boundary, same_bits
+from tritonrl_core.bench.replay_race import in_turn, wall_us
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
 from tritonrl_core.bench.stopwatch import (
@@ -35,7 +35,6 @@ from tritonrl_core.bench.stopwatch import (
     DeviceClock,
     Lane,
     Track,
-    doubt,
     race,
 )
 from tritonrl_core.bench.walk import given_by, seeded
@@ -50,9 +49,6 @@ OTHER_SEED = 0x5EED
 DRIFT_RUNS = 12
 """Runs of a baseline whose times are known from before, to see whether they still hold."""
 
-WALL_RUNS, WALL_S = 15, 0.3
-"""How often the reference is run by the host's clock, and after how many seconds in all no more."""
-
 LONG_S = 0.05
 """A reference that takes longer is timed at one place in memory, where the case is large."""
 
@@ -63,9 +59,6 @@ work differ by up to half a microsecond throughout."""
 SHORT_RUN_US, TRIED = 20.0, 3
 """A run that takes longer is captured once though it moves little; how long is tried so many times, and the least
 counts."""
-
-ATTEMPTS, PAUSE_S = 3, 0.05
-"""How often a measurement that was disturbed is tried, and how long it waits for the disturbance to pass."""
 
 MOST_MEMORY = 0.8
 """Share of the free memory that captures at several places may take."""
@@ -132,7 +125,7 @@ class _Heat:
         wall = None
         if "eager" in measured:
             with self.bench.alone():
-                wall = _wall_us(runners[0])
+                wall = wall_us(runners[0])
         self.facts |= {
             "eager_wall_us": wall, "trials": candidate.count, "warmup": candidate.warmup,
             "captures": len(places) if self.graphs else 0, "graphs": len(mine) if self.graphs else 0,
@@ -242,35 +235,15 @@ class _Heat:
     # -- the clock -----------------------------------------------------------------------------------------------------
 
     def _race(self, mine: list[Lane], baselines: Mapping[str, list[Lane]]) -> dict[str, Track]:
-        """Samples of all contestants, taken with the GPU to ourselves as far as we can see to it."""
-        trials, held, waited = self.protocol.trials, 0.0, 0.0
+        """Samples of all contestants."""
+        trials = self.protocol.trials
         entrants = [Contestant("candidate", mine, trials)]
         for name, lanes in baselines.items():
             entrants.append(Contestant(name, lanes, min(trials, DRIFT_RUNS) if name in self.known else trials))
-        for attempt in range(ATTEMPTS):
-            time.sleep(attempt * PAUSE_S)
-            # Asked outside: the driver takes its time to answer, and nobody else can use the GPU meanwhile.
-            others, asked = others_on(self.gpu_name), time.perf_counter()
-            with self.bench.alone(), alone_on(self.gpu_name, max(10.0, 10 * self.protocol.budget_s)):
-                entered = time.perf_counter()
-                tracks = race(entrants, self.protocol, self.clock)
-                found = doubt(tracks, self.clock, self.protocol.trim, others=others)
-                held += time.perf_counter() - entered
-            waited += entered - asked
-            if not found.reason or not self.graphs:
-                break
-        state = gpu_state(self.gpu_name)
-        self.facts |= {"foreign": found.foreign, "attempts": attempt + 1, **state,
-                       "seconds": round(held, 4), "waited_s": round(waited, 4)}  # fmt: skip
-        if not state:
-            self.notes.append("clocks and throttling are not known: NVML does not answer")
-        elif state.get("slowed_by"):
-            self.notes.append(f"the GPU's clocks were held down: {', '.join(state['slowed_by'])}")
-        if found.reason and self.graphs:
-            raise InfraError(
-                f"could not measure: {found.reason}", remedy="Give the verifier a GPU of its own while it times."
-            )
-        return tracks
+        taken = in_turn(self.bench.alone, self.gpu_name, entrants, self.protocol, self.clock)
+        self.facts |= taken.facts
+        self.notes += taken.notes
+        return taken.tracks
 
     def _measured(self, tracks: Mapping[str, Track], baselines: Mapping[str, list[Lane]]) -> dict[str, Samples]:
         """Samples of the baselines that were measured now; a known one that has drifted is measured again."""
@@ -339,18 +312,3 @@ def _bytes(refs: Any) -> int:
 
 def _rounded(lanes: Samples) -> Samples:
     return [[round(us, 3) for us in lane] for lane in lanes]
-
-
-def _wall_us(runner: Runner) -> float:
-    """Median time of the reference run eagerly, from call to end, by the host's clock: what a caller waits."""
-    runner()
-    torch.cuda.synchronize()
-    times = []
-    for _ in range(WALL_RUNS):
-        began = time.perf_counter()
-        runner()
-        torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
-        if sum(times) > WALL_S:
-            break
-    return round(median(times) * 1e6, 3)

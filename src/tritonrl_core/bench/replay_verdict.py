@@ -56,7 +56,9 @@ def plainly(left: Left) -> dict[str, Any] | None:
     asked = torch.stack([flag for flag in flags if isinstance(flag, torch.Tensor)])
     *found, disturbed = torch.cat([numbers, asked.any().double().reshape(1)]).tolist()
     compared = None if disturbed else plainly_right(found, answers.native)
-    return compared and {**fields(compared), "own_error": [], "no_double": answers.no_double}
+    if compared is None:
+        return None
+    return {**fields(compared), "own_error": [], "no_double": answers.no_double}
 
 
 def closely(left: Left, nearby: Nearby) -> dict[str, Any]:
