@@ -151,3 +151,9 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\.")
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("transformers.trainer").addFilter(_is_not_about_a_shared_weight)
+
+
+def _is_not_about_a_shared_weight(entry: logging.LogRecord) -> bool:
+    """False where a checkpoint is said to lack the output layer alone: that is the embedding, and lies there once."""
+    return "missing keys in the checkpoint model loaded: ['lm_head.weight']" not in entry.getMessage()
