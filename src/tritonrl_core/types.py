@@ -85,9 +85,10 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Content hash of everything a verdict can depend on (not the prompt, split, origin or grade)."""
+        """Content hash of everything a verdict can depend on (not the prompt, split, origin or grade). Which values are
+        tried, and whether an estimate may be rewarded, follows from the family, where there is one."""
         judged = [self.source, self.mode, sorted((k, list(v)) for k, v in self.vary.items()), self.dtypes,
-                  self.mutated_buffers, asdict(self.policy), self.tolerance]
+                  self.mutated_buffers, asdict(self.policy), self.tolerance, *filter(None, [self.family])]
         return content_key(*judged)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.cuda_driver import CudaError
-from tritonrl_core.bench.flow import access
+from tritonrl_core.bench.flow import access, is_certain
 from tritonrl_core.bench.plan import LaunchPlan, Step, Tune
 from tritonrl_core.bench.reference import Materials, map_tensors
 from tritonrl_core.bench.references import named_inputs
@@ -157,7 +157,7 @@ class Clean:
 
     def __init__(self, placed: Placed, *, keep_prologue: bool) -> None:
         plan, arena = placed.plan, placed.arena
-        written = _written(plan, plan.steps)
+        written = _written(plan, plan.steps) if is_certain(plan) else frozenset(range(len(plan.buffers)))
         kept = _written(plan, plan.prologue) if keep_prologue else frozenset()
         own = [number for number, slot in enumerate(arena.slots) if slot is not None and slot.nbytes]
         fresh = [number for number in own if plan.buffers[number].role in ("alloc", "aten") and number not in kept]

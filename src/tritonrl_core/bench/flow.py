@@ -202,6 +202,11 @@ def blind_access(plan: LaunchPlan) -> str:
     return ""
 
 
+def is_certain(plan: LaunchPlan) -> bool:
+    """Whether it is known of all kernels what they touch; else they may touch everything."""
+    return all(flow_of(kernel).certain for kernel in plan.kernels)
+
+
 def right_only_by_launches(plan: LaunchPlan) -> bool:
     """Whether some output lies in memory that nothing but launches writes: without them it is poison, and not right."""
     calls = [step for step in every_step(plan, prologue=True) if isinstance(step, AtenCall)]

@@ -16,7 +16,7 @@ from tritonrl_core.bench import cuda_driver
 from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.cuda_driver import LoadedKernel, PreparedLaunch
 from tritonrl_core.bench.device_memory import Arena, strided
-from tritonrl_core.bench.flow import access
+from tritonrl_core.bench.flow import access, is_certain
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, TensorRef, Tune, plain_steps, tensors_in
 from tritonrl_core.bench.replay_launch import arguments
 from tritonrl_core.bench.walk import Given, Walk, fill
@@ -105,6 +105,8 @@ class Replay:
 
 def _kept_in_arena(plan: LaunchPlan, *, reads: bool) -> list[bool]:
     """Which buffers get guarded memory of ours: all but ATen results that no kernel writes into, or `reads` either."""
+    if not is_certain(plan):
+        return [True] * len(plan.buffers)
     written: set[int] = set()
     for step in [*plan.prologue, *plan.steps]:
         parts = [part for variant in step.variants for part in variant] if isinstance(step, Tune) else [step]
