@@ -31,7 +31,7 @@ def objection(code):
 
 
 REFUSED = {
-    "nothing": ("  \n", "has no code"),
+    "nothing": ("  \n", "there is no code"),
     "prose": ("Here is the kernel you asked for.", "not valid Python: invalid syntax (line 1): Here is"),
     "a missing bracket": (HEAD + "def f(:\n    pass\n", "not valid Python: invalid syntax (line 3): def f(:"),
     "an unfinished block": (HEAD + "class ModelNew(nn.Module):\n", "not valid Python: expected an indented block"),

@@ -236,6 +236,16 @@ def test_an_exception_is_never_a_decline():
         session_with(level("one", 1), plugin("bad", sample_level=fails)).sample_level(STATS, 0, Random(0))
 
 
+def test_a_failing_hook_is_told_with_its_line():
+    def fails(self, stats):
+        raise RuntimeError("no")
+
+    line = fails.__code__.co_firstlineno + 1
+    with pytest.raises(HookFailure) as caught:
+        session_with(plugin("bad", sample_level=fails)).sample_level(STATS, 0, Random(0))
+    assert caught.value.message.endswith(f"sample_level() raised RuntimeError: no (test_rules.py, line {line})")
+
+
 def test_an_exception_while_tasks_are_drawn_is_blamed_too():
     def some(self, split):
         yield sample_task(id="first")

@@ -44,4 +44,5 @@ def check_preset(name: Name, overrides: Overrides = None) -> None:
     preset = load_preset(name, overrides or [])
     Session.open(preset)
     check_trainer_options(preset)
-    stdout().print(f"[green]ok[/] {preset.name}: {len(preset.plugins)} plugins", highlight=False)
+    enabled = ", ".join(name for name, _ in preset.plugins) or "none"
+    stdout().print(f"[green]ok[/] {preset.name}, plugins: {enabled}", highlight=False)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from tritonrl_core.errors import HookFailure, InfraError, TaskError, UsageError
@@ -133,7 +135,20 @@ def blame(owner: Owner, hook: str, error: BaseException) -> BaseException:
         return error
     if isinstance(error, TaskError) and RULES[hook].verifying:
         return error
-    return owner.failure(hook, f"raised {shown(error)}", error.remedy if isinstance(error, UsageError) else "")
+    return owner.failure(
+        hook, f"raised {shown(error)}{_line(owner, error)}", error.remedy if isinstance(error, UsageError) else ""
+    )
+
+
+def _line(owner: Owner, error: BaseException) -> str:
+    """Where in the plugin's own package it was raised, as ` (plugin.py, line 12)`; "" where that is not known."""
+    module = type(owner.plugin).__module__.partition(".")[0]
+    lines = [
+        f" ({Path(frame.f_code.co_filename).name}, line {number})"
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == module
+    ]
+    return lines[-1] if lines else ""
 
 
 def with_source(owner: Owner, answer: Any) -> Any:
