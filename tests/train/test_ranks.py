@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -71,8 +70,7 @@ def run_ranks(how: str, device: str, script: str, arguments: Sequence[object], w
     Ranks(how, device, script, arguments, world).finish()
 
 
-@dataclass(frozen=True)
-class Alone:
+class Alone(NamedTuple):
     """What one process makes of all completions, while the ranks make the same."""
 
     device: str

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import Run, read_metrics, read_run, read_scores
+from tritonrl_core.runs import Run, read_run
+from tritonrl_core.train.before_and_after import BeforeAndAfter
 from tritonrl_core.train.faults import FaultLimit
 from tritonrl_core.train.opening import (
     check,
@@ -27,12 +28,13 @@ from tritonrl_core.train.opening import (
     with_model,
 )
 from tritonrl_core.train.progress import Progress, Silent
+from tritonrl_core.train.stages import Stages
 from tritonrl_core.types import Score, Task
 
 if TYPE_CHECKING:
     from tritonrl_core.session import Session
     from tritonrl_core.train.evaluation import HeldOut
-    from tritonrl_core.train.grpo import Scorer
+    from tritonrl_core.train.grpo import KernelGRPOTrainer, Scorer
     from tritonrl_core.train.model import Policy
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ def train(
         if stage in ("sft", "all"):
             training.cold_start()
         if stage in ("rl", "all"):
-            training.reinforce(training.evaluates() if evaluate is None else evaluate)
+            training.reinforce(training.held_out.wanted() if evaluate is None else evaluate)
     finally:
         training.close()
     return RunSummary(
@@ -100,8 +102,8 @@ def train(
         sft_steps=training.steps["sft"],
         rl_steps=training.steps["rl"],
         seconds=time.perf_counter() - began,
-        before=training.held_out.get("before"),
-        after=training.held_out.get("after"),
+        before=training.held_out.found.get("before"),
+        after=training.held_out.found.get("after"),
     )
 
 
@@ -122,10 +124,10 @@ class _Training:
         self.preset = preset
         self.run = run
         self.session = session
-        self.resumed = resumed
         self.progress = progress
+        self.stages = Stages(preset, run, progress, resumed)
         self.steps = {"sft": 0, "rl": 0}
-        self.held_out: dict[str, HeldOut] = {}
+        self.held_out = BeforeAndAfter(preset, run, self._verifier, progress, resumed=resumed)
         self.model_folder = Path()
         self._open_scorer = open_scorer
         self._scorer: Scorer | None = None
@@ -183,43 +185,57 @@ class _Training:
             self.progress.say("sft: left out by the preset (train.sft.max_steps: 0).")
             self.model_folder = Path(self._source())
             return
-        if self._final("sft").is_dir():
-            self.model_folder = self._final("sft")
+        self.model_folder = self.stages.final("sft")
+        if self.model_folder.is_dir():
             return
-        policy = self._policy(self._source())
+        policy = self.stages.load(self._source())
         rows = sft_rows(policy, self.tasks, golden_solutions(), self.preset.verifier.delegation)
         config = sft_config(self.preset, self.run.paths.checkpoints("sft"))
-        checkpoint = self._take_up("sft")
+        checkpoint = self.stages.take_up("sft")
         trainer = train_sft(policy, rows, config, self._callbacks("sft", dict), checkpoint, lora_config(self.preset))
-        self._finish("sft", policy, trainer)
+        self.stages.finish("sft", policy, trainer)
 
     def reinforce(self, evaluate: bool) -> None:
         """The GRPO stage, from the cold start's model where there is one."""
+        from tritonrl_core.train.metrics import saved_state
+
+        self.model_folder = self.stages.final("rl")
+        if self.model_folder.is_dir():
+            self._report_complete(evaluate)
+            return
+        self._verifier()  # its workers get warm while the model is loaded
+        warm = self.stages.final("sft")
+        policy = self.stages.load(warm if warm.is_dir() else self._source())
+        if evaluate:
+            self.held_out.measure("before", lambda: policy, 0)
+        checkpoint = self.stages.take_up("rl")
+        trainer = self._grpo_trainer(policy)
+        if evaluate and self.preset.eval.every:
+            self._evaluate_on_the_way(trainer, policy)
+        if checkpoint is not None:
+            trainer.load_saved_state(saved_state(checkpoint))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self.steps["rl"] = trainer.state.global_step
+        trained = self.stages.finish("rl", policy, trainer)
+        if evaluate:
+            self.held_out.measure("after", lambda: trained, self.steps["rl"])
+
+    def _grpo_trainer(self, policy: Policy) -> KernelGRPOTrainer:
+        """TRL's trainer with everything of this run's in it."""
         from transformers import PrinterCallback
 
         from tritonrl_core.train.config import grpo_config, lora_config
         from tritonrl_core.train.data import TaskStream
         from tritonrl_core.train.grpo import KernelGRPOTrainer
-        from tritonrl_core.train.metrics import EvaluateEvery, saved_state
 
-        if self._final("rl").is_dir():
-            self._report_complete(evaluate)
-            return
-        self._verifier()  # its workers get warm while the model is loaded
-        policy = self._policy(self._final("sft") if self._final("sft").is_dir() else self._source())
-        if evaluate:
-            self._evaluate("before", policy, 0)
-        checkpoint = self._take_up("rl")
+        def prompt(task: Task) -> Any:
+            return policy.prompt(task, self.preset.verifier.delegation)
+
         trainer = KernelGRPOTrainer(
             model=policy.model,
             tokenizer=policy.tokenizer,
             args=grpo_config(self.preset, self.run.paths.checkpoints("rl")),
-            stream=TaskStream(
-                self.tasks,
-                self.session,
-                lambda task: policy.prompt(task, self.preset.verifier.delegation),
-                self.preset.seed,
-            ),
+            stream=TaskStream(self.tasks, self.session, prompt, self.preset.seed),
             scorer=self._verifier(),
             hooks=self.session,
             on_score=self._keep,
@@ -228,20 +244,17 @@ class _Training:
         trainer.remove_callback(PrinterCallback)
         for callback in self._callbacks("rl", trainer.state_to_save):
             trainer.add_callback(callback)
-        if evaluate and self.preset.eval.every:
+        return trainer
 
-            def evaluate_now(step: int) -> None:
-                model = trainer.accelerator.unwrap_model(trainer.model)
-                self._evaluate(f"step {step}", replace(policy, model=model), step)
+    def _evaluate_on_the_way(self, trainer: KernelGRPOTrainer, policy: Policy) -> None:
+        """Measure the held-out suite every so many steps (`eval.every`)."""
+        from tritonrl_core.train.metrics import EvaluateEvery
 
-            trainer.add_callback(EvaluateEvery(self.preset.eval.every, evaluate_now))
-        if checkpoint is not None:
-            trainer.load_saved_state(saved_state(checkpoint))
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        self.steps["rl"] = trainer.state.global_step
-        trained = self._finish("rl", policy, trainer)
-        if evaluate:
-            self._evaluate("after", trained, self.steps["rl"])
+        def now(step: int) -> None:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            self.held_out.measure(f"step {step}", lambda: replace(policy, model=model), step)
+
+        trainer.add_callback(EvaluateEvery(self.preset.eval.every, now))
 
     def close(self) -> None:
         close = getattr(self._scorer, "close", None)
@@ -254,82 +267,23 @@ class _Training:
 
         return str(resolve_model(self.preset.train.model))
 
-    def _policy(self, source: str | Path) -> Policy:
-        from tritonrl_core.train.model import load_policy
-
-        return load_policy(source, **self.preset.train.grpo.get("model_init_kwargs", {}))
-
     def _verifier(self) -> Scorer:
         if self._scorer is None:
             self._scorer = self._open_scorer(self.preset, self.session, self.run.known_scores())
         return self._scorer
 
-    def _evaluate(self, when: str, policy: Policy, step: int) -> None:
-        """Measure the held-out suite after `step` optimiser steps, unless this run has done so before it was killed.
-
-        Each rank takes its share of the tasks.
-        """
-        import torch
-
-        from tritonrl_core.train.board import write_held_out
-        from tritonrl_core.train.evaluation import evaluate_held_out
-        from tritonrl_core.train.ranks import whole
-
-        held_out = self._evaluated().get(when)
-        if held_out is None:
-            policy.to_device()
-            with torch.random.fork_rng(), whole(policy.model):
-                held_out = evaluate_held_out(policy, self.preset, self._verifier(), self.progress, f"held out, {when}")
-            if self._ranks.is_main_process:
-                self.run.append_metrics("eval", step, {"when": when, **held_out.figures()})
-                write_held_out(self.run.paths.tensorboard / "held_out", step, held_out.figures())
-        self.held_out[when] = held_out
-        self._ranks.wait_for_everyone()
-
-    def evaluates(self) -> bool:
-        """Whether to evaluate where nobody said: yes, unless this run is resumed and has judged completions without."""
-        root = self.run.paths.root
-        begun = self.resumed and next(iter(read_scores(root, superseded=True)), None) is not None
-        return not begun or any(row["stage"] == "eval" for row in read_metrics(root))
-
-    def _evaluated(self) -> dict[str, HeldOut]:
-        """What a resumed run has measured already, by when."""
-        from tritonrl_core.train.evaluation import HeldOut
-
-        if not self.resumed:
-            return {}
-        rows = (row for row in read_metrics(self.run.paths.root) if row["stage"] == "eval")
-        found = {row["when"]: HeldOut.from_figures(row) for row in rows}
-        return {when: held_out for when, held_out in found.items() if held_out is not None}
-
     def _report_complete(self, evaluate: bool) -> None:
         """A run that was resumed and has nothing left to train; its last evaluation may still be due."""
         self.progress.say(f"{self.run.paths.root}: this run is complete.")
-        self.model_folder = self._final("rl")
-        if not evaluate:
-            return
-        self.held_out = self._evaluated()
-        if "after" not in self.held_out:
-            self._evaluate("after", self._policy(self.model_folder), int(self.preset.train.grpo["max_steps"]))
+        if evaluate:
+            self.held_out.found.update(self.held_out.known())
+            steps = int(self.preset.train.grpo["max_steps"])
+            self.held_out.measure("after", lambda: self.stages.load(self.model_folder), steps)
 
     def _keep(self, score: Score) -> None:
         self.run.append_score(score)
         self.progress.judged(score)
         self._faults(score)
-
-    def _take_up(self, stage: str) -> Path | None:
-        """The checkpoint to go on from, after saying on disk that what came behind it does not count."""
-        from tritonrl_core.train.metrics import latest_checkpoint
-
-        if not self.resumed:
-            return None
-        found = latest_checkpoint(self.run.paths.checkpoints(stage))
-        if self._ranks.is_main_process:
-            self.run.supersede(stage, found[1] if found else 0)
-            if stage == "rl":
-                self.run.supersede("eval", found[1] if found else 0)
-        self.progress.say(f"{stage}: going on from step {found[1]}." if found else f"{stage}: starting over.")
-        return found[0] if found else None
 
     def _callbacks(self, stage: str, state_to_save: Any) -> Sequence[Any]:
         from tritonrl_core.train.board import Board
@@ -339,22 +293,3 @@ class _Training:
         if not self._ranks.is_main_process:
             return (mark,)
         return (RunCallback(self.run, stage, self.progress), Board(self.run.paths.tensorboard / stage), mark)
-
-    def _final(self, stage: str) -> Path:
-        return self.run.paths.checkpoints(stage) / "final"
-
-    def _finish(self, stage: str, policy: Policy, trainer: Any) -> Policy:
-        """Save the stage's model so that it is there whole or not at all; what was trained, as it is to be sampled."""
-        from tritonrl_core.train.config import lora_config
-        from tritonrl_core.train.ranks import is_sharded, trained_policy
-
-        self.model_folder = self._final(stage)
-        options = self.preset.train.grpo.get("model_init_kwargs", {})
-        trained = trained_policy(trainer, policy, lora_config(self.preset), **options)
-        if trained is not None and self._ranks.is_main_process:
-            half = self.model_folder.with_name("final.tmp")
-            trained.model.save_pretrained(half)
-            trained.tokenizer.save_pretrained(half)
-            half.replace(self.model_folder)
-        self._ranks.wait_for_everyone()
-        return self._policy(self.model_folder) if is_sharded(trainer.model) else policy
