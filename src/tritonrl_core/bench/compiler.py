@@ -27,6 +27,7 @@ from triton._C.libtriton import ir
 from triton.backends.compiler import Language
 from triton.compiler.compiler import make_backend
 
+from tritonrl_core.bench import libdevice
 from tritonrl_core.bench.compile_request import (
     BuildFailure,
     Built,
@@ -74,10 +75,13 @@ def warm() -> None:
     """Compile one kernel, so that a forked child finds the compiler loaded."""
     gpu = gpu_for("sm_90")
     target = gpu_target(gpu)
-    text = _parsed(_WARM_TTIR, loaded_context(target.backend, make_backend(target))).str_nodebug()
+    backend = make_backend(target)
+    text = _parsed(_WARM_TTIR, loaded_context(target.backend, backend)).str_nodebug()
     built = json.loads(_answer(compile_data([Kernel("warm", "warm", text, {}, ())], gpu)))
     if "failure" in built[0]:
         raise InfraError(f"the compiler does not work here: {built[0]['failure']}")
+    backend = make_backend(gpu_target(gpu))
+    libdevice.load(backend, dict(backend.parse_options({}).extern_libs)["libdevice"])
 
 
 def run(request: int) -> bytes:
@@ -138,7 +142,7 @@ def _stages(ttir: str, options: Mapping[str, Any], gpu: GpuProperties, whole: bo
     knobs.compilation.disable_line_info = True
     if gpu.backend == "cuda":
         knobs.nvidia.dump_ptxas_log = True
-    with contextlib.nullcontext() if whole else stops_at_llvm(backend):
+    with libdevice.links_excerpts(backend) if whole else stops_at_llvm(backend):
         for name, stage in stages.items():
             try:
                 module = module if name == "ttir" else stage(module, metadata)

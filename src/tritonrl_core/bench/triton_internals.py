@@ -17,7 +17,7 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -293,23 +293,27 @@ def loaded_context(name: str, backend: Any) -> Any:
 
 
 @contextmanager
-def stops_at_llvm(backend: Any) -> Iterator[None]:
-    """Within, the stage that hands a kernel to LLVM ends in `LoweredError` instead. Most of a compilation's time is
-    LLVM's and the assembler's; what MLIR knows by then (shared memory, scratch memory) are attributes of the module.
-    """
+def with_llvm(backend: Any, **functions: Any) -> Iterator[None]:
+    """Within, a backend's stages find other functions under these names of Triton's `llvm`."""
     place = sys.modules[type(backend).__module__]
     own = place.llvm
-
-    def stop(*_: Any) -> Any:
-        raise LoweredError
-
     names = (name for name in dir(own) if not name.startswith("__"))
-    stand_in = SimpleNamespace(**{**{name: getattr(own, name) for name in names}, "to_module": stop})
-    place.llvm = stand_in  # type: ignore[attr-defined]
+    place.llvm = SimpleNamespace(**{**{name: getattr(own, name) for name in names}, **functions})  # type: ignore[attr-defined]
     try:
         yield
     finally:
         place.llvm = own  # type: ignore[attr-defined]
+
+
+def stops_at_llvm(backend: Any) -> AbstractContextManager[None]:
+    """Within, the stage that hands a kernel to LLVM ends in `LoweredError` instead. Most of a compilation's time is
+    LLVM's and the assembler's; what MLIR knows by then (shared memory, scratch memory) are attributes of the module.
+    """
+
+    def stop(*_: Any) -> Any:
+        raise LoweredError
+
+    return with_llvm(backend, to_module=stop)
 
 
 def lowered_figures(module: Any) -> dict[str, int]:
