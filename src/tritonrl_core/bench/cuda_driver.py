@@ -17,7 +17,6 @@ _MAX_DYNAMIC_SHARED, _LOCAL_BYTES, _REGISTERS, _NON_PORTABLE_CLUSTER = 8, 3, 4, 
 OUT_OF_MEMORY = 2
 _COOPERATIVE, _CLUSTER, _CLUSTER_POLICY, _PROGRAMMATIC = 2, 4, 5, 6
 _SPREAD = 1
-_BLOCKING_SYNC = 4
 
 SCALARS: dict[str, type[ctypes._SimpleCData[Any]]] = {
     "i1": ctypes.c_int8, "i8": ctypes.c_int8, "i16": ctypes.c_int16, "i32": ctypes.c_int32, "i64": ctypes.c_int64,
@@ -64,16 +63,6 @@ def _name(code: int) -> str:
 def _check(code: int, doing: str) -> None:
     if code:
         raise CudaError(code, doing)
-
-
-def sleep_while_waiting(device: int = 0) -> None:
-    """From now on this process sleeps while it waits for the device, where else it would keep a core busy. To be called
-    before torch makes the device's context. Raises `CudaError`."""
-    number = ctypes.c_int()
-    doing = "choosing how to wait for the device"
-    _check(_cuda().cuInit(0), doing)
-    _check(_cuda().cuDeviceGet(ctypes.byref(number), device), doing)
-    _check(_cuda().cuDevicePrimaryCtxSetFlags_v2(number, _BLOCKING_SYNC), doing)
 
 
 @dataclass

@@ -16,21 +16,15 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-from tritonrl_core.bench import cuda_driver, wire
+from tritonrl_core.bench import wire
 from tritonrl_core.bench.gpu_state import driver_version
 from tritonrl_core.bench.gpu_traffic import Traffic
 from tritonrl_core.bench.replay_job import Message, read
 from tritonrl_core.errors import InfraError, TaskError
-
-SLEEPS = False
-"""Whether a worker sleeps while it waits for the device, instead of keeping a core busy; but not while it times."""
-
-PRIORITY = 0
-"""How much less (below 0) a worker yields to others that want a core; where the system does not allow it, it does
-without."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,11 +32,6 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     control = socket.socket(fileno=int(arguments[1]))
     traffic = Traffic(list(map(int, arguments[2:])), lambda waits: wire.send(control, {"waiting": waits}))
-    if PRIORITY:
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    if SLEEPS and arguments[0] != "cpu":
-        cuda_driver.sleep_while_waiting()
     import torch
 
     from tritonrl_core.bench.replay_check import Bench
@@ -63,16 +52,7 @@ def main(arguments: list[str]) -> int:
         began = time.perf_counter()
         data = wire.content(fds[0])
         os.close(fds[0])
-        message = read(data)
-        # A large case takes most of the device's memory: nobody else works beside it, and none of it is kept.
-        with traffic.shared(), traffic.alone() if message.large else nullcontext():
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(device)
-            answer = _do(bench, message)
-            if device.type == "cuda" and "candidate_us" in answer:
-                answer["facts"]["bytes_at_most"] = torch.cuda.max_memory_allocated(device)
-            if message.large and "fault" not in answer:
-                bench.cases.clear()
+        answer = _done(bench, traffic, read(data))
         answer["worker_seconds"] = time.perf_counter() - began
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])
@@ -97,22 +77,48 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _do(bench: Any, message: Message) -> dict[str, Any]:
-    """One job. The boundary around it: what goes wrong is named, with whose fault it is."""
+def _done(bench: Any, traffic: Traffic, message: Message) -> dict[str, Any]:
+    """One job: read without the GPU, then done beside others, or by itself where it is large."""
+    import torch
+
+    steps: list[Callable[[], dict[str, Any]]] = []
+    unread = _guarded(lambda: steps.append(_work(bench, message)))
+    if unread is not None:
+        return unread
+    # A large case takes most of the device's memory: nobody else works beside it, and none of it is kept.
+    with traffic.shared(), traffic.alone() if message.large else nullcontext():
+        if bench.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(bench.device)
+        answer = _guarded(steps[0]) or {}
+        if bench.device.type == "cuda" and "candidate_us" in answer:
+            answer["facts"]["bytes_at_most"] = torch.cuda.max_memory_allocated(bench.device)
+        if message.large and "fault" not in answer:
+            bench.cases.clear()
+    return answer
+
+
+def _work(bench: Any, message: Message) -> Callable[[], dict[str, Any]]:
+    """What a job asks for, read as far as that needs no GPU. Raises `InfraError`."""
+    from tritonrl_core.bench.replay_time import measure
+
+    if message.header["do"] == "values":
+        return lambda: {"values": base64.b64encode(bench.values(message.task, message.case)).decode()}
+    loaded = bench.known(message.header["key"])
+    job = message.job() if loaded is None else message.job_with(loaded.plan, loaded.built)
+    if message.header["do"] == "time":
+        return lambda: measure(bench, job, message.protocol, message.header["known"])
+    return lambda: dict(bench.check(job))
+
+
+def _guarded(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The boundary around a job: what goes wrong is named, with whose fault it is."""
     import torch
 
     from tritonrl_core.bench.replay_check import DeviceFaultError
-    from tritonrl_core.bench.replay_time import measure
     from tritonrl_core.bench.walk import CallError, MaterialsDifferError
 
     try:
-        if message.header["do"] == "values":
-            return {"values": base64.b64encode(bench.values(message.task, message.case)).decode()}
-        loaded = bench.known(message.header["key"])
-        job = message.job() if loaded is None else message.job_with(loaded.plan, loaded.built)
-        if message.header["do"] == "time":
-            return measure(bench, job, message.protocol, message.header["known"])
-        return dict(bench.check(job))
+        return work()
     except DeviceFaultError as error:
         return {"fault": str(error)}
     except CallError as error:

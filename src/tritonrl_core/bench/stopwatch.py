@@ -111,7 +111,6 @@ class DeviceClock:
     def __init__(self, flush: Callable[[], Any]) -> None:
         self.flush = flush
         self._events: list[Any] = []
-        self._done: Any = None
 
     def laps(self, lanes: Sequence[Lane]) -> list[Lap]:
         """Time the lanes one after the other. A graph's events hold one run: before its next one they are read."""
@@ -133,7 +132,7 @@ class DeviceClock:
                 self.flush()
         stream = torch.cuda.current_stream()
         marks = [self._enqueue(number, lane, stream) for number, lane in enumerate(lanes)]
-        self._wait(stream)
+        torch.cuda.synchronize()
         found: list[Lap] = []
         last = None
         for start, begin, end in marks:
@@ -142,25 +141,15 @@ class DeviceClock:
             last = end
         return found
 
-    def _wait(self, stream: Any) -> None:
-        """Wait for all of it without sleeping, whatever the process does elsewhere: others wait for us."""
-        self._done = self._done or self._event()
-        self._done.record(stream)
-        while not self._done.query():
-            pass
-
-    def _event(self) -> Any:
-        import torch
-
-        return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
     def _enqueue(self, number: int, lane: Lane, stream: Any) -> tuple[Any, Any, Any]:
         """Events at the start of the preparation (None: the end of the turn before), and around the run."""
+        import torch
+
         if lane.timed is not None:
             lane.timed.launch()
             return lane.timed.start, lane.timed.begin, lane.timed.end
         while len(self._events) < 2 * number + 2:
-            self._events.append(self._event())
+            self._events.append(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
         begin, end = self._events[2 * number : 2 * number + 2]
         lane.prepare()
         begin.record(stream)
