@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-import tritonrl_core.types
+import tritonrl_core.errors
 
 from tritonrl_plugin_sandbox import SandboxPlugin, host_report, prepare
 from tritonrl_plugin_sandbox.host import Host, missing
@@ -149,7 +149,7 @@ def test_no_profile_can_read_the_known_solutions(alone):
 from tritonrl_plugin_sandbox import profiles
 answer({name: profiles.file_rules(name) for name in profiles.CONFINED})
 """)
-    core = Path(tritonrl_core.types.__file__).resolve().parent
+    core = Path(tritonrl_core.errors.__file__).resolve().parent
     for name, rights in rules.items():
         reading = [Path(path) for path, mask in rights.items() if mask & 4]
         for secret in (core / "tasks" / "golden", core / "tasks" / "suite", core / "presets"):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tritonrl_core.types
+import tritonrl_core.errors
 
 from tritonrl_plugin_sandbox import landlock
 from tritonrl_plugin_sandbox.linux import (
@@ -174,7 +174,7 @@ def _package(name: str) -> list[str]:
 
 
 def _core() -> Path:
-    return Path(os.path.realpath(tritonrl_core.types.__file__)).parent
+    return Path(os.path.realpath(tritonrl_core.errors.__file__)).parent
 
 
 def _answers() -> frozenset[Path]:

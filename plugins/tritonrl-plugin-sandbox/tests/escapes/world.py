@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tritonrl_core.types
+import tritonrl_core.errors
 from attack import libc
 
 from tritonrl_plugin_sandbox.scratch import empty
@@ -58,7 +58,7 @@ class World:
             "neighbour": str(self.folder / "neighbour" / "scratch" / "source"), "scores": str(self.folder / "scores"),
             "open_folder": str(self.open), "mount_point": str(self.folder / "mount"),
             "software": str(self.folder / "software"), "software_victim": str(self.folder / "software" / "module.py"),
-            "home": os.environ.get("HOME", "/"), "core": str(Path(tritonrl_core.types.__file__).parent),
+            "home": os.environ.get("HOME", "/"), "core": str(Path(tritonrl_core.errors.__file__).parent),
             "shm_file": f"/dev/shm/{self.tag}-secret", "tag": self.tag, "marker": MARKER,
             "tcp": self.tcp.getsockname()[1], "tcp6": self.tcp6.getsockname()[1] if self.tcp6 else 9,
             "udp": self.udp.getsockname()[1], "unix": str(self.folder / "unix"),
