@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 import triton.language as tl
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from tritonrl_core.bench import warm_candidates
 from tritonrl_core.bench.device_stand_in import DeviceStandIn, fake_cuda
 from tritonrl_core.bench.dispatch import Recorder
 from tritonrl_core.bench.explain import explain
@@ -80,14 +82,21 @@ def _judged_inside(error: BaseException) -> Judged | None:
 
 
 def warm() -> None:
-    """Import, patch and record once, so that a forked child finds everything ready. For a process that only records."""
+    """Import, patch and record, so that a forked child finds everything ready. For a process that only records."""
     # Inductor, which fake tensors import, would start a pool of compilers and with it a thread: this process forks.
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-    scale = Arguments((), (TensorSpec((8, 16), (16, 1), 0, "float32", 512),))
-    request = RecordRequest(_WARM_CODE, scale, {}, gpu_for("sm_90"))
-    answer = read_recording(encode(_record(request)))
-    if isinstance(answer, RecordFailure):
-        raise InfraError(f"the recorder does not work here: {answer.reason}")
+    given, other = Arguments((), (_floats(8, 16),)), Arguments((), (_floats(5, 16),))
+    for code, shapes in warm_candidates.CANDIDATES:
+        state = {name: _floats(*shape) for name, shape in shapes.items()}
+        request = RecordRequest(code, given, state, gpu_for("sm_90"), other=other)
+        answer = read_recording(record(request))
+        if isinstance(answer, RecordFailure):
+            raise InfraError(f"the recorder does not work here: {answer.reason}")
+
+
+def _floats(*shape: int) -> TensorSpec:
+    strides = tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    return TensorSpec(shape, strides, 0, "float32", 4 * prod(shape))
 
 
 def run(job: int, other: int | None = None) -> bytes:
@@ -176,30 +185,3 @@ def _without(builtins: Sequence[str]) -> Iterator[None]:
     finally:
         for (place, name), own in zip(places, before, strict=True):
             setattr(place, name, own)
-
-
-_WARM_CODE = """
-import torch
-import torch.nn as nn
-import triton
-import triton.language as tl
-
-
-@triton.jit
-def warm_kernel(x_ptr, o_ptr, n, eps, BLOCK: tl.constexpr):
-    row = tl.program_id(0)
-    cols = tl.arange(0, BLOCK)
-    x = tl.load(x_ptr + row * n + cols, mask=cols < n, other=0.0)
-    x = x - tl.max(x, axis=0)
-    y = tl.exp(x) / (tl.sum(tl.exp(x), axis=0) + eps)
-    w = tl.dot(y[:, None] + tl.zeros((BLOCK, 16), tl.float32), tl.zeros((16, 16), tl.float32))
-    tl.store(o_ptr + row * n + cols, y + tl.sum(w, axis=1), mask=cols < n)
-
-
-class ModelNew(nn.Module):
-    def forward(self, x):
-        out = torch.empty_like(x.contiguous())
-        rows, cols = x.shape
-        warm_kernel[(rows,)](x, out, cols, 1e-5, BLOCK=triton.next_power_of_2(cols), num_warps=4)
-        return out.view(rows, cols).to(torch.float32)
-"""
