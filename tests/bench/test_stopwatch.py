@@ -41,6 +41,12 @@ def test_published_runs_what_it_says():
     assert len(track.samples) == 100
 
 
+def test_one_that_is_only_looked_at_again_is_warmed_up_less():
+    tracks = race([contestant("c", 100, 0.01), contestant("known", 100, 0.01, trials=12)], PUBLISHED, DrawnClock())
+    assert (tracks["c"].count, tracks["c"].warmup) == (100, 20)
+    assert (tracks["known"].count, tracks["known"].warmup) == (12, 3)
+
+
 def test_adaptive_stops_when_the_interval_is_narrow_and_not_before():
     quiet = race([contestant("c", 100, 0.001)], ADAPTIVE, DrawnClock())["c"]
     noisy = race([contestant("c", 100, 0.02)], ADAPTIVE, DrawnClock())["c"]

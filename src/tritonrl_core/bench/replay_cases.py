@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,8 @@ class Cases:
 
     def __init__(self, device: torch.device, *, most_case: int = MOST_CASE, most_kept: int = MOST_KEPT) -> None:
         self.device = device
+        self.give_way: Callable[[], object] = lambda: None
+        """Called between the parts of working a case out: whoever waits to have the GPU alone goes first."""
         self._most_case, self._most_kept = most_case, most_kept
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self._shelf = Shelf("tritonrl-case")
@@ -110,7 +112,9 @@ class Cases:
             self._remember(key, _after(materials))
             wipe(given.inputs)
             return None
+        self.give_way()
         answers = _answers(materials, None)
+        self.give_way()
         tensors = [*answers.exact, *answers.native, *answers.inputs.values(), *answers.state.values()]
         if _nbytes([*tensors, *answers.after.values()]) > self._most_case:
             self._remember(key, answers.after)

@@ -30,6 +30,7 @@ from tritonrl_core.bench.replay_race import in_turn, wall_us
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
 from tritonrl_core.bench.stopwatch import (
+    LONG_US,
     ROUNDS,
     Contestant,
     DeviceClock,
@@ -59,6 +60,10 @@ work differ by up to half a microsecond throughout."""
 SHORT_RUN_US, TRIED = 20.0, 3
 """A run that takes longer is captured once though it moves little; how long is tried so many times, and the least
 counts."""
+
+LEAST_GRAPHS = 3
+"""Graphs of work of up to `stopwatch.LONG_US`, over all places: as many runs can be enqueued before the host waits for
+one, while nobody else can use the GPU."""
 
 MOST_MEMORY = 0.8
 """Share of the free memory that captures at several places may take."""
@@ -210,17 +215,20 @@ class _Heat:
             except Exception as error:  # noqa: BLE001 - a compiler's failures are of every kind, and none is the candidate's
                 self.notes.append(f"no compiled baseline: {type(error).__name__}: {str(error).strip()[:160]}")
                 return []
-        return [lane for work in works for lane in self._lanes(f"the baseline `{name}`", self.flush, work)]
+        seldom = name in self.known
+        return [lane for work in works for lane in self._lanes(f"the baseline `{name}`", self.flush, work, seldom)]
 
-    def _lanes(self, who: str, prepare: Callable[[], Any], work: Callable[[], Any]) -> list[Lane]:
-        """The work as captured graphs; as it is where the protocol wants it so, or where it cannot be captured."""
+    def _lanes(
+        self, who: str, prepare: Callable[[], Any], work: Callable[[], Any], seldom: bool = False
+    ) -> list[Lane]:
+        """The work as captured graphs; as it is where the protocol wants it so, or where it cannot be captured.
+        `seldom`: few runs of it are taken."""
         if not self.graphs:
             work()
             return [Lane(work, prepare)]
-        most = self.protocol.trials // (ROUNDS * self.protocol.captures)
-        copies = max(1, min(COPIES, most)) if (self.facts["floor_us"] or SHORT_US) < SHORT_US else 1
+        wanted = self._copies(0.0, seldom)
         lanes: list[Lane] = []
-        while len(lanes) < copies:
+        while len(lanes) < wanted:
             made = captured(prepare, work, again=bool(lanes))
             if not isinstance(made, Lane):
                 note = f"{who} was timed uncaptured: {made}"
@@ -228,9 +236,16 @@ class _Heat:
                     self.notes.append(note)
                 return [Lane(work, prepare)]
             lanes.append(made)
-            if copies > 1 and len(lanes) == 1 and _least_us(made) > SHORT_RUN_US:
-                break
+            if wanted > 1 and len(lanes) == 1:
+                wanted = self._copies(_least_us(made), seldom)
         return lanes
+
+    def _copies(self, took_us: float, seldom: bool) -> int:
+        """How often work is captured at each place, if a run takes so long."""
+        short = (self.facts["floor_us"] or SHORT_US) < SHORT_US and took_us <= SHORT_RUN_US
+        least = -(-LEAST_GRAPHS // self.protocol.captures) if took_us <= LONG_US and not seldom else 1
+        most = self.protocol.trials // (ROUNDS * self.protocol.captures)
+        return max(1, min(COPIES if short else least, most))
 
     # -- the clock -----------------------------------------------------------------------------------------------------
 

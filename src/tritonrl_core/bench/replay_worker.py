@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     bench = Bench(device)
     bench.alone = traffic.alone
     if device.type == "cuda":
-        bench.give_way = lambda: traffic.give_way(torch.cuda.synchronize)
+        bench.give_way = bench.cases.give_way = lambda: traffic.give_way(torch.cuda.synchronize)
     wire.send(control, {"ready": True, "name": _name(device), "driver": driver_version()})
     while True:
         try:
