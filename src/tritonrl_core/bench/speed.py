@@ -11,6 +11,7 @@ a speedup has three parts, added in squares:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import exp, log, sqrt
 from statistics import fmean, stdev, variance
 from typing import Any
@@ -87,8 +88,7 @@ def went_wrong(status: Status, reason: str, protocol: TimingProtocol, device: st
 def interval(candidate: Lanes, baseline: Lanes, trim: float) -> tuple[float, float, float]:
     """Speedup (ratio of trimmed means) and the ends of its 95 % interval."""
     mine, theirs = _pooled(candidate, trim), _pooled(baseline, trim)
-    random = np.random.default_rng(0)
-    logs = np.log(_resampled(baseline, trim, random)) - np.log(_resampled(candidate, trim, random))
+    logs = _resampled_logs(baseline, trim, seed=0) - _resampled_logs(candidate, trim, seed=1)
     low, high = np.quantile(logs, [0.025, 0.975])
     middle = log(theirs / mine)
     beyond = _beyond(candidate, trim) + _beyond(baseline, trim)
@@ -138,7 +138,8 @@ def _flat(lanes: Lanes) -> tuple[float, ...]:
 def _centred(lanes: Lanes) -> list[float]:
     """All samples with the lanes' own levels taken out."""
     level = fmean(_flat(lanes))
-    return [us - fmean(lane) + level for lane in lanes if lane for us in lane]
+    shifts = [(lane, level - fmean(lane)) for lane in lanes if lane]
+    return [us + shift for lane, shift in shifts for us in lane]
 
 
 def _few(lanes: Lanes) -> float:
@@ -147,12 +148,19 @@ def _few(lanes: Lanes) -> float:
     return sqrt(count / max(count - places, 1))
 
 
-def _resampled(lanes: Lanes, trim: float, random: np.random.Generator) -> Any:
-    """Trimmed means of `RESAMPLES` samples drawn anew within each lane."""
+def _resampled_logs(lanes: Lanes, trim: float, seed: int) -> Any:
+    return _logs_of(tuple(map(tuple, lanes)), trim, seed)
+
+
+@lru_cache(maxsize=256)
+def _logs_of(lanes: tuple[tuple[float, ...], ...], trim: float, seed: int) -> Any:
+    """Logarithms of the trimmed means of `RESAMPLES` samples drawn anew within each lane; kept, because many candidates
+    are held against the same samples of one baseline."""
+    random = np.random.default_rng(seed)
     drawn = [random.choice(np.asarray(lane), size=(RESAMPLES, len(lane))) for lane in lanes if len(lane)]
     ordered = np.sort(np.concatenate(drawn, axis=1), axis=1)
     cut = int(ordered.shape[1] * trim)
-    return ordered[:, cut : ordered.shape[1] - cut].mean(axis=1)
+    return np.log(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
 
 
 def _beyond(lanes: Lanes, trim: float) -> float:
