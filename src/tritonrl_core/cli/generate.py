@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def generate_tasks(
     preset: Annotated[str, typer.Option(help="The preset whose plugins generate.")] = "fusion_data_only",
     count: Annotated[int | None, typer.Option(min=1, help="How many.", show_default="the preset's")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another one gives other tasks.", show_default="the preset's")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another one, other tasks.", show_default="the preset's")] = None,
     split: Annotated[str, typer.Option(help="train or held_out.")] = "train",
     size: Annotated[str | None, typer.Option(help="small or full.", show_default="the preset's")] = None,
     overrides: Overrides = None,
