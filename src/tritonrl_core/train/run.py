@@ -94,6 +94,9 @@ def train(
             training.cold_start()
         if stage in ("rl", "all"):
             training.reinforce(training.held_out.wanted() if evaluate is None else evaluate)
+    except KeyboardInterrupt:
+        training.progress.say(f"interrupted; go on with: tritonrl train --resume {training.run.paths.root}")
+        raise
     finally:
         training.close()
     return RunSummary(
