@@ -35,7 +35,7 @@ def one_rank(options: argparse.Namespace) -> None:
     from tritonrl_core.train.run import train
     from tritonrl_core.verifier import Verifier
 
-    faulthandler.dump_traceback_later(options.limit_s, exit=True)  # where it hangs, if it does
+    faulthandler.dump_traceback_later(options.limit_s, exit=True)  # where it hangs, if it does and nobody ends it
 
     def open_scorer(preset: Preset, session: Any, known: Sequence[Any]) -> StandIn:
         return StandIn(Verifier(preset, session, known=known))
@@ -70,16 +70,15 @@ def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, 
     began = time.monotonic()
     started = command(options.launch, ranks, program) if ranks > 1 else [sys.executable, *program]
     with folder.with_suffix(".log").open("w+") as said:
-        done = subprocess.run(started, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(started, env=environment, stdout=said, stderr=said)
+        code = watched(process, folder, began + options.limit_s)
         said.seek(0)
         words = said.read()
-    rows = list(read_metrics(folder))
-    for row in rows:
-        sys.stderr.write(json.dumps({key: row.get(key) for key in ("step", *SHOWN)}) + "\n")
+    rows = metrics(folder)
     told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "run_s": round(time.monotonic() - began, 1)}
-    if done.returncode or len(rows) < 2:
+    if code or len(rows) < 2:
         sys.stderr.write(words[-8000:])
-        told |= {"failed": done.returncode}
+        told |= {"failed": code}
     if len(rows) < 2:
         return {**told, "steps_done": len(rows)}
     figures = split(rows[1:])  # of a run that failed those that it had finished
@@ -91,6 +90,36 @@ def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, 
         **figures,
         "completions_per_s": round(completions / figures["step_s"], 2),
     }
+
+
+def watched(process: subprocess.Popen[bytes], folder: Path, deadline: float) -> int:
+    """How it ended. Its steps are shown as they come; at the deadline it is ended with all that it started."""
+    shown = 0
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            end(process)
+        time.sleep(0.5)
+        rows = metrics(folder)
+        for row in rows[shown:]:
+            told = {key: row.get(key) for key in ("step", *SHOWN)} | {"at": time.strftime("%X")}
+            sys.stderr.write(json.dumps(told) + "\n")
+            sys.stderr.flush()
+        shown = len(rows)
+    return int(process.returncode)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """A launcher ends its ranks, which are in sessions of their own, if it is asked and not killed."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return list(read_metrics(folder)) if folder.exists() else []
 
 
 def main() -> None:
@@ -106,7 +135,7 @@ def main() -> None:
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
     parser.add_argument("--model", type=Path, help="where the random model is, or is to be put")
     parser.add_argument(
-        "--limit-s", type=float, default=600.0, help="seconds after which a rank gives up and says where"
+        "--limit-s", type=float, default=600.0, help="seconds after which a run is ended, with what it has"
     )
     parser.add_argument("--table", type=Path, nargs="+", help="measure nothing: the table of what was printed")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)

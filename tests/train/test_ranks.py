@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -49,7 +48,6 @@ class Ranks:
             env={**os.environ, **hidden, "OMP_NUM_THREADS": "1"},
             stdout=self._said,
             stderr=self._said,
-            start_new_session=True,
         )
 
     def finish(self) -> None:
@@ -57,8 +55,8 @@ class Ranks:
         try:
             code = self._process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            code = self._process.wait()
+            self._process.terminate()  # a launcher ends its ranks then
+            code = self._process.wait(10)
         self._said.seek(0)
         words = self._said.read()
         sys.stdout.write(words)

@@ -23,7 +23,7 @@ SETTINGS = [
 
 
 class Watch(Silent):
-    """Notes which processes have work on which GPU whenever a verdict comes."""
+    """Notes, whenever a verdict comes, which processes of ours have work on which GPU; others may be there too."""
 
     def __init__(self) -> None:
         self.on: dict[str, set[int]] = {}
@@ -32,11 +32,12 @@ class Watch(Silent):
         query = ["nvidia-smi", "--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader"]
         for line in subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines():
             gpu, pid = line.split(", ")
-            self.on.setdefault(gpu, set()).add(int(pid))
+            if started_by(int(pid), os.getpid()):
+                self.on.setdefault(gpu, set()).add(int(pid))
 
 
 def started_by(pid: int, ancestor: int) -> bool:
-    """Whether a process descends from another; others may be on these GPUs too."""
+    """Whether a process is another, or descends from it."""
     while pid > 1 and pid != ancestor:
         try:
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -59,9 +60,7 @@ def test_training_and_verification_keep_to_their_own_gpus(tmp_path: Path) -> Non
     assert torch.cuda.memory_reserved(1) == 0
     if not watch.on:
         pytest.skip("this driver does not say which process is on which GPU")
-    uuids = [f"GPU-{torch.cuda.get_device_properties(index).uuid}" for index in (0, 1)]
-    assert os.getpid() in watch.on[uuids[0]]
-    assert os.getpid() not in watch.on[uuids[1]]
-    judges = {pid for pid in watch.on[uuids[1]] if started_by(pid, os.getpid())}
+    trains, judges = (watch.on[f"GPU-{torch.cuda.get_device_properties(index).uuid}"] for index in (0, 1))
+    assert trains == {os.getpid()}
     assert judges
-    assert not judges & watch.on[uuids[0]]
+    assert os.getpid() not in judges
