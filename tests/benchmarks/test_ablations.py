@@ -59,3 +59,14 @@ def test_a_cell_that_is_there_is_not_run_again(tmp_path: Path) -> None:
         ("uniform_0.1", 0), ("split_0.1", 1), ("uniform_0.1", 1),
     ]  # fmt: skip
     assert list(ablations.read_cells(tmp_path)["split_0.1"]) == [0]
+
+
+@pytest.mark.parametrize(("device", "suffix"), [("cuda", ""), ("cpu", "-estimated")])
+def test_measured_and_estimated_cells_have_tables_of_their_own(device: str, suffix: str) -> None:
+    machine = {"date": "", "gpu": "", "driver": "", "cores": 4, "python": "", "torch": "", "triton": ""}
+    about = {"device": device, "machine": machine, "correct": [0.5], "verification_s": [1.0, 2.0]}
+    cells = {name: {0: {**about, **arm(0.5, 1.5, seeds=1)[0]}} for name in ("split_0.1", "uniform_0.1")}
+    arms, pairs = ablations.tables(cells)
+    assert (arms.name, pairs.name) == (f"ablation-arms{suffix}", f"ablation-pairs{suffix}")
+    assert [row[0] for row in arms.rows] == ["split_0.1", "uniform_0.1"]
+    assert any("estimates" in note for note in pairs.notes) is (device == "cpu")
