@@ -71,9 +71,9 @@ def test_descriptors_reach_the_child_and_no_others_do(server):
 def test_the_environment_has_no_secret(server, monkeypatch):
     names = eval(call(server, "environment").payload)
     assert not set(names) - {
-        "PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "HOME",
-        "TRITON_HOME", "CUDA_VISIBLE_DEVICES", "GLIBC_TUNABLES", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS", "TRITON_LIBCUDA_PATH",
+        "PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX", "HOME", "TRITON_HOME", "CUDA_VISIBLE_DEVICES", "GLIBC_TUNABLES", "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TRITON_LIBCUDA_PATH",
     }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, TypeVar
 
-from tritonrl_core.bench import wire
+from tritonrl_core.bench import bytecode, wire
 from tritonrl_core.errors import InfraError, SandboxError
 from tritonrl_core.types import Limits, SandboxResult
 
@@ -261,7 +261,7 @@ def _environment(kind: WorkerKind) -> dict[str, str]:
         **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         **threads,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **bytecode.environment(),
         "CUDA_VISIBLE_DEVICES": "",
         "HOME": "/nonexistent",
         "TRITON_HOME": "/nonexistent",

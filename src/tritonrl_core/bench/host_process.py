@@ -23,6 +23,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tritonrl_core.bench import bytecode
 from tritonrl_core.errors import PlaceLost, TritonRLError
 from tritonrl_core.types import BenchHost, BenchSpec
 
@@ -87,7 +88,8 @@ class _Process:
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tritonrl_core.session.host", str(theirs.fileno())],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, **bytecode.environment(),
+                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors, pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )  # fmt: skip

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tritonrl_core.bench import gpu_traffic, wire
+from tritonrl_core.bench import bytecode, gpu_traffic, wire
 from tritonrl_core.bench.replay_turns import Turns
 from tritonrl_core.errors import InfraError
 
@@ -272,6 +272,7 @@ def _environment(gpu: int) -> dict[str, str]:
     name = visible[gpu] if gpu < len(visible) and visible[gpu] else str(gpu)
     return {
         **os.environ,
+        **bytecode.environment(),
         "CUDA_VISIBLE_DEVICES": name,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as `nvidia-smi` counts, from which the number is
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),

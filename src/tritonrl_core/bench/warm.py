@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +52,7 @@ def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sand
     parent = os.getppid()
     os.nice(NICE)
     entry.warm()
+    sys.dont_write_bytecode = True  # of what is imported from here on, which is a candidate's doing
     gc.collect()
     gc.freeze()
     threads = thread_count()

@@ -14,10 +14,12 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the `tritonrl` command. Errors of ours, and of files and folders, become one message and an exit code."""
+    from tritonrl_core.bench import bytecode
     from tritonrl_core.cli.app import app
     from tritonrl_core.cli.output import complain
 
     _print_what_the_terminal_cannot()
+    bytecode.keep()
     try:
         app(prog_name="tritonrl")
     except TritonRLError as error:
