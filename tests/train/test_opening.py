@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar, NoReturn
 
 import pytest
 
@@ -10,6 +11,7 @@ from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import load_preset
 from tritonrl_core.runs import EVAL_FILE, Run
 from tritonrl_core.train.opening import own_preset
+from tritonrl_core.train.progress import Silent
 from tritonrl_core.train.run import train
 
 PRESET = load_preset("baseline", ["verifier.device=cpu"])
@@ -38,3 +40,20 @@ def test_a_run_that_has_no_tasks_leaves_no_folder(tmp_path: Path, override: str,
     with pytest.raises(UsageError, match=said):
         train(preset, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    class Heard(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.lines.append(text)
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    preset = load_preset("baseline", ["verifier.device=cpu"])
+    with pytest.raises(KeyboardInterrupt):
+        train(preset, out=tmp_path / "run", progress=Heard(), open_scorer=interrupted)
+    assert Heard.lines[-1] == f"interrupted; go on with: tritonrl train --resume {tmp_path / 'run'}"
+    assert own_preset(tmp_path / "run").dump() == preset.dump()
