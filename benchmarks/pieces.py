@@ -128,7 +128,8 @@ def correctness() -> Sequence[Piece]:
 
 def training() -> Sequence[Piece]:
     """The commands, training with faults, what is learned and which part of the method does it."""
-    nano, ablations = "benchmarks/nano_gain.py", f"benchmarks/ablations.py --out {KEPT}/ablations"
+    nano, ablations = "benchmarks/nano_gain.py", "benchmarks/ablations.py"  # whose cells are kept in the repository
+    estimated = f"{ablations} --device cpu --cores 2 --out benchmarks/ablations/estimated"
     faults = f"benchmarks/fault_training.py --out {KEPT}/faults"
     seeds = ",".join(f"published:{seed}" for seed in range(3))
     arms = ",".join(f"{arm}:{seed}" for seed in range(2) for arm in ("fixed", "half", "published", "even_odds"))
@@ -154,6 +155,9 @@ def training() -> Sequence[Piece]:
                              ("extensions", "no_fusion,no_multi_input,no_curriculum,no_sandbox,no_timing,no_funnel"))),
         Piece("ablations, table", f"{ablations} table", ("ablation-arms", "ablation-pairs"), 1, gpus=0, cores=1,
               after=("ablations, credit", "ablations, extensions")),
+        Piece("ablations, no GPU", f"{estimated} run --limit-s 540", (), 9.5, gpus=0),
+        Piece("ablations, no GPU, table", f"{estimated} table", ("ablation-arms-estimated", "ablation-pairs-estimated"),
+              1, gpus=0, cores=1, after=("ablations, no GPU",)),
         Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4", ("scaling-train",), 9, gpus=4,
               cores=64, alone=True),
     )  # fmt: skip
