@@ -41,7 +41,7 @@ class Timed:
 
 def captured(before: Callable[[], Any], work: Callable[[], Any], *, again: bool = False) -> Lane | str:
     """A lane of captured work, with what comes before it; or why the work can't be captured. `again`: the same work was
-    captured before, so it is warm and waits for nothing."""
+    captured before, and this has run: it is warm and waits for nothing."""
     if not again:
         work()
         why = _waits(work)

@@ -95,6 +95,7 @@ class _Heat:
     ) -> None:
         self.bench, self.job, self.protocol, self.replay, self.known = bench, job, protocol, replay, known
         self.notes: list[str] = []
+        self.uncaptured: set[str] = set()
         self.facts: dict[str, Any] = {}
         self.graphs = protocol.method != "simple"
         self.gpu = torch.cuda.get_device_properties(bench.device)
@@ -113,7 +114,7 @@ class _Heat:
         self.facts["floor_us"] = self._floor_us()
         mark("place")
         with fault_boundary(), seeded(self.job.case.seed):
-            mine = [lane for placed in places for lane in self._candidate(placed)]
+            mine = [lane for placed in places for lane in self._candidate(placed, again=placed is not places[0])]
         mark("capture")
         baselines = {name: lanes for name in self._asked() if (lanes := self._baseline(name, runners))}
         for runner in runners:
@@ -177,7 +178,7 @@ class _Heat:
         self.bench.cases.clear()
         return places, [Runner(reference, number) for number in range(count)]
 
-    def _candidate(self, placed: Placed) -> list[Lane]:
+    def _candidate(self, placed: Placed, *, again: bool) -> list[Lane]:
         packed = self.job.task.policy.packed_weights
         clean = Clean(placed, keep_prologue=packed)
         placed.run()
@@ -187,7 +188,7 @@ class _Heat:
             clean()
             self.flush()
 
-        return self._lanes("the candidate", prepare, lambda: placed.run(prologue=not packed))
+        return self._lanes("the candidate", prepare, lambda: placed.run(prologue=not packed), again=again)
 
     def _is_long(self, reference: Materials) -> bool:
         """Whether a run takes so long that where its memory lies does not matter; tried where the case is large."""
@@ -215,25 +216,30 @@ class _Heat:
             except Exception as error:  # noqa: BLE001 - a compiler's failures are of every kind, and none is the candidate's
                 self.notes.append(f"no compiled baseline: {type(error).__name__}: {str(error).strip()[:160]}")
                 return []
-        seldom = name in self.known
-        return [lane for work in works for lane in self._lanes(f"the baseline `{name}`", self.flush, work, seldom)]
+        who, seldom, lanes = f"the baseline `{name}`", name in self.known, list[Lane]()
+        for number, work in enumerate(works):
+            if number:
+                work()  # what the reference changes is known when each has run (`Runner.settle`)
+            lanes += self._lanes(who, self.flush, work, again=number > 0, seldom=seldom)
+        return lanes
 
     def _lanes(
-        self, who: str, prepare: Callable[[], Any], work: Callable[[], Any], seldom: bool = False
+        self, who: str, prepare: Callable[[], Any], work: Callable[[], Any], *, again: bool, seldom: bool = False
     ) -> list[Lane]:
         """The work as captured graphs; as it is where the protocol wants it so, or where it cannot be captured.
-        `seldom`: few runs of it are taken."""
-        if not self.graphs:
+
+        `again`: the same was captured at another place, and has run here. `seldom`: few runs of it are taken.
+        """
+        if not self.graphs or who in self.uncaptured:
             work()
             return [Lane(work, prepare)]
         wanted = self._copies(0.0, seldom)
         lanes: list[Lane] = []
         while len(lanes) < wanted:
-            made = captured(prepare, work, again=bool(lanes))
+            made = captured(prepare, work, again=again or bool(lanes))
             if not isinstance(made, Lane):
-                note = f"{who} was timed uncaptured: {made}"
-                if note not in self.notes:
-                    self.notes.append(note)
+                self.uncaptured.add(who)
+                self.notes.append(f"{who} was timed uncaptured: {made}")
                 return [Lane(work, prepare)]
             lanes.append(made)
             if wanted > 1 and len(lanes) == 1:
