@@ -5,7 +5,8 @@
 Each run is `tritonrl train` in a process of its own, without a GPU, on two cores of its own, of those that this process
 may use (as many runs at a time as there are pairs). An arm is the curriculum: `published` (as shipped), `fixed` (the
 plugin left out: the preset's mix), `half` (the same with both levels alike) or `even_odds`. One JSON line a run goes to
-stdout as it ends, and to DIR/results.jsonl; the table of all of them goes to the page by benchmarks/tables.py.
+stdout as it ends, and to DIR/results.jsonl. A run that ended is not run again; the table is of all that lie there, and
+goes to the page by benchmarks/tables.py.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from queue import Queue
+from statistics import fmean
 from typing import Any
 
-from tables import Table, save
+from tables import Machine, Table, save, this_machine
 
 from tritonrl_core.runs import read_metrics
 
@@ -40,7 +43,8 @@ def run(arm: str, seed: int, free: Queue[list[int]], out: Path, given: argparse.
     """One training run on two cores of its own, and what came of it; `ended` is false where it ran out of time."""
     place = free.get()
     try:
-        return {"preset": given.preset, "arm": arm, "seed": seed, **trained(arm, seed, place, out, given)}
+        made = trained(arm, seed, place, out, given)
+        return {"preset": given.preset, "arm": arm, "seed": seed, **made, "machine": asdict(this_machine())}
     finally:
         free.put(place)
 
@@ -82,6 +86,13 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
+def ended(out: Path, preset: str) -> list[dict[str, Any]]:
+    """What is known of the runs in a folder that came to their end."""
+    path = out / "results.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return [row for row in rows if row["preset"] == preset and row["ended"]]
+
+
 def some_cores(cores: Sequence[int], each: int) -> list[list[int]]:
     """The cores in parts of `each`; what is left over belongs to none."""
     return [list(cores[first : first + each]) for first in range(0, len(cores) - each + 1, each)]
@@ -107,7 +118,30 @@ def table_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Tabl
         f"Each run had {CORES} cores to itself and no GPU",
     ]
     name = "nano-gain" if preset == "all_extensions" else f"nano-{preset}"
-    return Table(name, columns, rows, command, notes)
+    return Table(name, columns, rows, command, notes, Machine(**found[0]["machine"]))
+
+
+def means_of(preset: str, found: Sequence[dict[str, Any]], command: str) -> Table:
+    """One row a curriculum: means over its seeds, with the lowest and the highest of them."""
+    rows = []
+    for arm in sorted({one["arm"] for one in found}):
+        mine = [one for one in found if one["arm"] == arm]
+        after = [100 * one["held_out"]["after"]["sampled/correct"] for one in mine]
+        gains = [now - 100 * one["held_out"]["before"]["sampled/correct"] for now, one in zip(after, mine, strict=True)]
+        rates = [60 * gain / one["train_s"] for gain, one in zip(gains, mine, strict=True)]
+        greedy = [100 * one["held_out"]["after"]["greedy/correct"] for one in mine]
+        levels = [
+            [100 * one["held_out"]["after"][f"sampled/correct_level_{level}"] for one in mine] for level in (1, 2)
+        ]
+        rows.append([arm, len(mine), *map(_range, (after, *levels, greedy, gains, rates))])
+    columns = ["curriculum", "seeds", "after, T = 1, %", "level 1, %", "level 2, %", "greedy, %", "gain, points",
+               "points a minute of training"]  # fmt: skip
+    notes = ["Means over seeds; in brackets the lowest and the highest"]
+    return Table(f"nano-{preset}-means", columns, rows, command, notes, Machine(**found[0]["machine"]))
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{fmean(values):.1f} ({min(values):.1f}–{max(values):.1f})"
 
 
 def _level(before: dict[str, float], after: dict[str, float], level: int) -> str:
@@ -132,27 +166,33 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="as of `tritonrl train`")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    known = {(row["arm"], row["seed"]) for row in ended(options.out, options.preset)}
     wanted = [(arm, int(seed)) for arm, seed in (entry.split(":") for entry in options.runs.split(","))]
+    run_all([one for one in wanted if one not in known], options, parser)
+    if found := ended(options.out, options.preset):
+        command = f"python benchmarks/nano_gain.py --preset {options.preset} --runs {options.runs}"
+        command += f" --pairs {options.pairs}" if options.pairs else ""
+        command += "".join(f" --set {change}" for change in options.set)
+        save(table_of(options.preset, found, command))
+        save(means_of(options.preset, found, command))
+
+
+def run_all(wanted: Sequence[tuple[str, int]], options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """The runs, as many side by side as there are pairs of cores, told as they end."""
     cores = [core for core in sorted(os.sched_getaffinity(0)) if core >= options.first_core]
     places = some_cores(cores[:: options.every], CORES)
-    pairs = min(options.pairs or len(wanted), len(places))
-    if not pairs:
+    if wanted and not places:
         parser.error(f"a run takes {CORES} cores, and there are fewer")
     free: Queue[list[int]] = Queue()
-    for place in places[:pairs]:
+    for place in places[: options.pairs or len(wanted)]:
         free.put(place)
-    with ThreadPoolExecutor(free.qsize()) as pool, (options.out / "results.jsonl").open("a") as results:
+    with ThreadPoolExecutor(max(free.qsize(), 1)) as pool, (options.out / "results.jsonl").open("a") as results:
         running = [pool.submit(run, arm, seed, free, options.out, options) for arm, seed in wanted]
-        found = []
         for future in as_completed(running):
-            found.append(future.result())
-            line = json.dumps(found[-1])
+            line = json.dumps(future.result())
             for file in (results, sys.stdout):
                 file.write(line + "\n")
                 file.flush()
-    command = f"python benchmarks/nano_gain.py --preset {options.preset} --runs {options.runs} --pairs {pairs}"
-    command += "".join(f" --set {change}" for change in options.set)
-    save(table_of(options.preset, found, command))
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def training() -> Sequence[Piece]:
     estimated = f"{ablations} --device cpu --cores 2 --out benchmarks/ablations/estimated"
     faults = f"benchmarks/fault_training.py --out {KEPT}/faults"
     seeds = ",".join(f"published:{seed}" for seed in range(3))
-    arms = ",".join(f"{arm}:{seed}" for seed in range(2) for arm in ("fixed", "half", "published", "even_odds"))
+    arms = ",".join(f"{arm}:{seed}" for seed in range(4) for arm in ("fixed", "published", "even_odds"))
     stretches = tuple(f"faults, stretch {number + 1} of 3" for number in range(3))
     return (
         Piece("front door", f"benchmarks/front_door.py --out {KEPT}/front-door --steps {{30}} --minutes 8",
@@ -146,8 +146,8 @@ def training() -> Sequence[Piece]:
                 after=stretches[:number]) for number, name in enumerate(stretches)),
         Piece("nano", f"{nano} --runs {seeds} --every 2 --limit-s 560 --out {KEPT}/nano", ("nano-gain",), 9.9, gpus=0,
               cores=12),
-        Piece("nano, curricula", f"{nano} --preset curriculum_only --runs {arms} --limit-s 560 --out {KEPT}/curricula",
-              ("nano-curriculum_only",), 9.9, gpus=0),
+        Piece("nano, curricula", f"{nano} --preset curriculum_only --runs {arms} --limit-s 560 --out {KEPT}/curricula "
+              "--set train.grpo.max_steps=24", ("nano-curriculum_only", "nano-curriculum_only-means"), 9.9, gpus=0),
         Piece("step split", "benchmarks/step_split.py --tokens 512 --steps {3} --save", ("step-split",), 6, cores=8,
               alone=True),
         *(Piece(f"ablations, {what}", f"{ablations} run --arms {arms} --limit-s 540", (), 9.5)
