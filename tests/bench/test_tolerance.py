@@ -384,3 +384,10 @@ def test_integers_that_are_no_indices_must_be_equal() -> None:
     x[:, 0] = 1.0
     x[:, 1] = -1.0
     assert not compare([count + 1], [count], [count], inputs=[x]).ok
+
+
+def test_of_equal_values_an_order_may_name_either_first_but_none_twice():
+    x = torch.tensor([[2.0, 1.0, 2.0, 0.0]])
+    order, other, twice = torch.tensor([[0, 2, 1]]), torch.tensor([[2, 0, 1]]), torch.tensor([[2, 2, 1]])
+    assert judge(other, order, order, inputs=[x]).ok
+    assert not judge(twice, order, order, inputs=[x]).ok

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from tritonrl_core.bench.flow import Reach, blind_access, reach, right_only_by_launches, unearned_output
+import pytest
+
+from tritonrl_core.bench.flow import Reach, reach, right_only_by_launches, stray_access, unearned_output
 from tritonrl_core.bench.plan import AtenCall, LaunchPlan, Tune
 from tritonrl_core.bench.record_request import TensorSpec
 
@@ -50,10 +52,10 @@ def test_a_result_that_is_copied_out_is_still_computed(recorded):
     assert unearned_output(plan) == ""
 
 
-BLIND = """
+ADDRESSES = """
 @triton.jit
 def note(x_ptr, book_ptr):
-    tl.store(book_ptr, x_ptr.to(tl.int64))
+    FIRST
 @triton.jit
 def relu(x_ptr, y_ptr, book_ptr, n, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -68,14 +70,33 @@ class ModelNew(nn.Module):
 """
 
 
-def test_an_address_out_of_memory_is_blind(recorded):
-    plan = recorded(BLIND.replace("WHERE", "tl.load(book_ptr).to(tl.pointer_type(tl.float32))"), X)
-    assert "relu reaches memory by an address" in blind_access(plan)
+def addresses(first: str = "tl.store(book_ptr, 1)", where: str = "x_ptr") -> str:
+    return ADDRESSES.replace("FIRST", first).replace("WHERE", where)
 
 
-def test_an_address_of_an_argument_is_not_blind_whatever_was_done_with_it(recorded):
-    plan = recorded(BLIND.replace("WHERE", "(x_ptr.to(tl.int64) + 0).to(tl.pointer_type(tl.float32))"), X)
-    assert blind_access(plan) == ""
+def test_an_address_out_of_memory_is_refused(recorded):
+    plan = recorded(addresses(where="tl.load(book_ptr).to(tl.pointer_type(tl.float32))"), X)
+    assert "relu reaches memory by an address" in stray_access(plan)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "tl.store(book_ptr, x_ptr.to(tl.int64))",
+        "tl.store(book_ptr, 1, mask=x_ptr.to(tl.int64) % 1024 == 0)",
+        "tl.store(book_ptr.to(tl.pointer_type(tl.pointer_type(tl.float32)), bitcast=True), x_ptr)",
+        "tl.store(book_ptr, tl.inline_asm_elementwise('mov.b64 $0, $1;', '=l,l', [x_ptr], tl.int64, False, 1))",
+    ],
+)
+def test_no_data_is_made_of_an_address(recorded, first):
+    plan = recorded(addresses(first), X)
+    assert isinstance(plan, LaunchPlan), plan
+    assert "note makes data of an address" in stray_access(plan)
+
+
+@pytest.mark.parametrize("where", ["x_ptr", "(x_ptr + n - n)", "tl.where(i < 5, x_ptr, y_ptr)"])
+def test_what_is_reached_by_an_argument_is_plain(recorded, where):
+    assert stray_access(recorded(addresses(where=where), X)) == ""
 
 
 def test_what_only_one_of_two_alternatives_computes_is_not_certain(recorded):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tritonrl_core.bench.plan import AtenCall, Descriptor, Kernel, Launch, LaunchPlan, TensorRef, Tune, tensors_in
+from tritonrl_core.bench.plan import AtenCall, Descriptor, Kernel, Launch, LaunchPlan, TensorRef, every_step, tensors_in
 from tritonrl_core.bench.record_request import RecordRequest, TensorSpec, specs_in
 
 _LITERAL = re.compile(r"\b0x[0-9A-Fa-f]+\b|(?<![\w.%#])-?\d+\.\d+(?:e[+-]?\d+)?|(?<![\w.%#])-?\d+(?![\w.])")
@@ -154,7 +154,9 @@ class _Number:
 
 
 def _numbers(plan: LaunchPlan) -> Iterator[_Number]:
-    for launch in _launches(plan):
+    for launch in every_step(plan, prologue=True):
+        if not isinstance(launch, Launch):
+            continue
         kernel = plan.kernels[launch.kernel]
         where = f"kernel {kernel.name}"
         scalars = [arg for arg in launch.args if isinstance(arg, int | float)]
@@ -162,20 +164,14 @@ def _numbers(plan: LaunchPlan) -> Iterator[_Number]:
         places += [size for arg in launch.args if isinstance(arg, Descriptor) for size in (*arg.shape, *arg.strides)]
         for value in (*launch.grid, *scalars, *places, *_plain(kernel.constants)):
             yield _Number(value, where, launch.line)
-    for call in plan.aten_calls(prologue=True):
-        for value in _plain((call.args, call.kwargs)):
-            yield _Number(value, call.name, call.line)
+    for call in every_step(plan, prologue=True):
+        if isinstance(call, AtenCall):
+            for value in _plain((call.args, call.kwargs)):
+                yield _Number(value, call.name, call.line)
     for output in plan.outputs:
         parts = (output.offset, *output.shape, *output.stride) if isinstance(output, TensorRef) else (output,)
         for value in parts:
             yield _Number(value, "the output", 0)
-
-
-def _launches(plan: LaunchPlan) -> Iterator[Launch]:
-    for step in (*plan.prologue, *plan.steps):
-        parts: Sequence[AtenCall | Launch]
-        parts = [part for variant in step.variants for part in variant] if isinstance(step, Tune) else [step]
-        yield from (part for part in parts if isinstance(part, Launch))
 
 
 def _plain(value: Any) -> Iterator[int | float]:

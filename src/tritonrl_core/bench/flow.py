@@ -191,14 +191,15 @@ def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
     return ""
 
 
-def blind_access(plan: LaunchPlan) -> str:
-    """A kernel that reaches memory by an address which none of its arguments gave it, in words; "" where none does.
+def stray_access(plan: LaunchPlan) -> str:
+    """A kernel that deals with addresses in a way that nobody can follow, in words; "" where none does.
 
     Nobody could say what it touches: such memory would be neither guarded nor put back between timed runs.
     """
     for kernel in plan.kernels:
-        if flow_of(kernel).blind:
-            return f"line {kernel.line}: kernel {kernel.name} reaches memory by an address that it read or made up"
+        stray = flow_of(kernel).stray
+        if stray:
+            return f"line {kernel.line}: kernel {kernel.name} {stray}"
     return ""
 
 

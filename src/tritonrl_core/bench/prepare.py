@@ -17,7 +17,7 @@ from tritonrl_core.bench import aten_ops, aten_watch
 from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
-from tritonrl_core.bench.flow import UNTOUCHED, blind_access, unearned_output
+from tritonrl_core.bench.flow import UNTOUCHED, stray_access, unearned_output
 from tritonrl_core.bench.modes import DispatchMode
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune, every_step
 from tritonrl_core.bench.plan_check import PlanLimits
@@ -218,9 +218,9 @@ class Preparation:
         objection = aten_watch.objection(lines, task.policy.delegation or self._spec.delegation)
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
-        blind = blind_access(plan)
-        if blind:
-            return Stop(Status.UNSUPPORTED, Stage.RECORD, blind)
+        stray = stray_access(plan)
+        if stray:
+            return Stop(Status.UNSUPPORTED, Stage.RECORD, stray)
         unearned = unearned_output(plan, computes=not self._only_moves(task))
         if not unearned:
             return None

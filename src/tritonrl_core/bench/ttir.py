@@ -72,12 +72,12 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class KernelFlow:
     """Numbers are those of the kernel's launch parameters. `certain` is False where the text was not understood.
-    `blind`: an access whose address comes from none of them."""
+    `stray` says how it deals with addresses in a way that nobody can follow; "" where it does not."""
 
     reads: frozenset[int]
     writes: Mapping[int, Written]
     certain: bool = True
-    blind: bool = False
+    stray: str = ""
 
     @property
     def computes(self) -> bool:
@@ -133,7 +133,7 @@ def _kernel_flow(ttir: str, entry: str, types: tuple[str, ...]) -> KernelFlow:
         before = writes.get(owners[target], Written())
         copied, computed = (frozenset(owners[i] for i in part) for part in (written.copied, written.computed))
         writes[owners[target]] = Written(before.copied | copied, before.computed | computed)
-    return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain, summary.blind)
+    return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain, summary.stray)
 
 
 def _width(kind: str) -> int:
@@ -326,7 +326,7 @@ class _Summary:
     reads: set[int]
     writes: dict[int, Written]
     certain: bool = True
-    blind: bool = False
+    stray: str = ""
 
 
 class _Sets:
@@ -341,6 +341,9 @@ class _Sets:
 
     def compute(self, to: int, source: int) -> bool:
         return self._join(to, self.origin[source], 0, self.data(source))
+
+    def depend(self, to: int, source: int) -> bool:
+        return self._join(to, 0, 0, self.data(source))
 
     def load(self, to: int, pointer: int) -> bool:
         return self._join(to, 0, self.origin[pointer], self.data(pointer))
@@ -384,8 +387,8 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
             changed |= sets.move(to, source)
         for operation in function.operations:
             changed |= _transfer(operation, sets, constants, summary, functions, callers | {function.name})
-    accesses = (one for one in function.operations if one.name in _ACCESSES and one.operands)
-    summary.blind |= any(not sets.origin[access.operands[0]] for access in accesses)
+    strays = (_stray(operation, sets) for operation in function.operations if operation.operands)
+    summary.stray = summary.stray or next(filter(None, strays), "")
     function.summary = summary
     return summary
 
@@ -436,6 +439,21 @@ def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float]
         summary.certain = False
         _touch_all(operation, sets, summary)
     return _some([sets.compute(result, operand) for result in results for operand in operands])
+
+
+def _stray(operation: _Operation, sets: _Sets) -> str:
+    """How an operation deals with addresses in a way that nobody can follow; to be asked when the sets are known.
+
+    An access by an address of no argument, or an address that becomes data: out of memory, or out of a count of rounds,
+    it would come back as a plain number.
+    """
+    name, (first, *others) = operation.name, operation.operands
+    if name in _ACCESSES and not sets.origin[first]:
+        return "reaches memory by an address that it read or made up"
+    told = others if name in _STORES | _ATOMICS else operation.operands if name in _COMPUTING else []
+    if name == "tt.ptr_to_int" or (name != "tt.call" and any(sets.origin[value] for value in told)):
+        return "makes data of an address"
+    return ""
 
 
 def _touch_all(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
@@ -489,12 +507,16 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
           callers: frozenset[str]) -> bool:  # fmt: skip
     match = _CALLEE.match(operation.text)
     callee = functions.get(match[1]) if match else None
-    changed = _some([sets.compute(result, operand) for result in operation.results for operand in operation.operands])
+    points = "!tt.ptr" in operation.text.rpartition("->")[2]
+    changed = _some([
+        sets.compute(result, operand) if points else sets.depend(result, operand)
+        for result in operation.results for operand in operation.operands
+    ])  # fmt: skip
     if callee is None or callee.name in callers or len(callee.arguments) > len(operation.operands):
         summary.certain = False
         return _touch_all(operation, sets, summary) or changed
     inner = callee.summary or _summarise(callee, functions, callers)
-    summary.blind |= inner.blind
+    summary.stray = summary.stray or inner.stray
     for number in inner.reads:
         summary.reads.update(_bits(sets.origin[operation.operands[number]]))
         changed |= _some([sets.load(result, operation.operands[number]) for result in operation.results])

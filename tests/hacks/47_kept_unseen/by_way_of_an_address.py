@@ -1,6 +1,6 @@
 # task: row_sum
 # expect: UNSUPPORTED
-# because: an address that it read
+# because: of an address
 # One kernel writes an address down, the next one takes it from there: by its text it touches nothing but its notebook.
 # What PyTorch makes lies in memory of PyTorch's; a sum that is kept behind it is there in the next timed run.
 import torch
