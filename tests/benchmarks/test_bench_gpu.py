@@ -31,6 +31,7 @@ def test_pieces_take_less_than_ten_minutes_and_come_after_pieces_that_are_there(
     assert len(set(names)) == len(names)
     for place, piece in enumerate(PIECES):
         assert piece.minutes < MOST_MINUTES
+        assert "," not in piece.name  # `--pieces` parts names by commas
         assert set(piece.after) <= set(names[:place])
 
 
