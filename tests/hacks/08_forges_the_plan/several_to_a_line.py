@@ -1,6 +1,6 @@
 # task: relu
-# expect: BUILD_ERROR
-# because: not written as Triton writes it
+# expect: BUILD_ERROR or UNSUPPORTED
+# because: not written as Triton writes it|leads nowhere
 # Two operations on one line: who reads line by line sees the first alone.
 import torch
 import torch.nn as nn
@@ -21,7 +21,7 @@ def _forge(plan):
 
     text = plan.kernels[0].ttir
     line = next(line for line in text.splitlines() if "tt.store" in line)
-    kernel = dataclasses.replace(plan.kernels[0], ttir=text.replace(line, line + " " + line.strip()))
+    kernel = dataclasses.replace(plan.kernels[0], ttir=text.replace(line + "\n    tt.return", line + " tt.return"))
     return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
