@@ -77,10 +77,11 @@ bench-gpu:
 	$(PY) benchmarks/bench_gpu.py --pieces "$(PIECES)" --minutes $(MINUTES) --lanes $(LANES)
 
 # The confusion matrix of docs/integrity.md: an hour or two on 2 cores; what stands in ROWS is not judged again. Cheats once,
-# honest kernels with fresh inputs 20 times under all extensions and twice under each preset beside.
+# honest kernels with fresh inputs 20 times under all extensions and twice under each preset beside. In pieces: EACH=5 ends
+# each of the three after so many minutes; the next `make` goes on.
 ROWS ?= integrity.jsonl
 BESIDE := baseline,multi_input_only,sandbox_only,staged_eval_only,calibrated_timing_only,fusion_data_only,curriculum_only
-MATRIX = benchmarks/integrity.py run --device $(1) --rows $(ROWS)
+MATRIX = benchmarks/integrity.py run --device $(1) --rows $(ROWS) $(if $(EACH),--minutes $(EACH))
 
 define matrix
 	$(2) $(MATRIX) --presets all_extensions,$(BESIDE) --only cheats
