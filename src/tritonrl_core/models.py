@@ -21,11 +21,6 @@ CONFIG = "config.json"
 """A folder with this file in it is a model that `transformers` can load."""
 
 
-def installed_models() -> dict[str, str]:
-    """Names of bundled models, and the distribution of each."""
-    return {entry.name: entry.dist.name if entry.dist else entry.module for entry in entry_points(group=GROUP)}
-
-
 def resolve_model(name: str) -> Path | str:
     """The folder of a bundled model or of a local one; any other name is taken for one on the model hub.
 

@@ -85,13 +85,6 @@ def speed_reward(speedup: float, settings: SpeedReward) -> float:
     raise ValueError(f"unknown kind of speed reward: {settings.kind!r}")
 
 
-def total_reward(parts: RewardParts, alpha: float) -> float | None:
-    """Correctness + alpha * speed: the one figure to show for a completion. None for INFRA."""
-    if parts.correctness is None:
-        return None
-    return parts.correctness + alpha * (parts.speed or 0.0)
-
-
 @dataclass(frozen=True, slots=True)
 class CreditRules:
     """Departures from TritonRL, all off by default.

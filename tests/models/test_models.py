@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tritonrl_core.errors import ModelError
-from tritonrl_core.models import installed_models, resolve_model
+from tritonrl_core.models import resolve_model
 
 
 def install(folder, distribution, package, *, config=True):
@@ -17,10 +17,6 @@ def install(folder, distribution, package, *, config=True):
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[tritonrl.models]\n{package} = {package}\n")
-
-
-def test_nano_is_bundled_by_its_distribution():
-    assert installed_models()["nano"] == "tritonrl-nano"
 
 
 def test_a_bundled_model_is_its_packages_folder(tmp_path, monkeypatch):

@@ -17,7 +17,6 @@ from tritonrl_core.reward import (
     normalised,
     reward_parts,
     speed_reward,
-    total_reward,
 )
 from tritonrl_core.types import Candidate, Credit, RewardParts, Score, Stage, Status, Timing, Verdict
 
@@ -72,7 +71,6 @@ def test_everything_else_earns_zero_and_never_none(status: Status) -> None:
 
 def test_infra_is_left_out() -> None:
     assert reward_parts(Verdict(Status.INFRA, Stage.FULL), None, Settings()) == RewardParts(None, None)
-    assert total_reward(RewardParts(None, None), 0.1) is None
 
 
 def test_validity_gates_both_parts() -> None:
@@ -100,10 +98,6 @@ def test_kinds_of_speed_reward() -> None:
     assert speed_reward(float("nan"), Speed()) == 0.0
     with pytest.raises(ValueError, match="cubic"):
         speed_reward(1.0, Speed("cubic"))
-
-
-def test_total_reward() -> None:
-    assert total_reward(RewardParts(1.0, 2.0), 0.1) == pytest.approx(1.2)
 
 
 def test_credit_is_the_published_formula() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import comb, exp, isfinite, log
+from math import comb, isfinite, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,11 +224,6 @@ def is_correct(score: Score) -> bool:
 def is_fast(score: Score, p: float) -> bool:
     """Correct and, for p above 0, timed at `p` times the baseline's speed or more."""
     return is_correct(score) and (p <= 0 or (score.timing is not None and score.timing.speedup >= p))
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of ratios; nan of none."""
-    return exp(sum(map(log, values)) / len(values)) if values else float("nan")
 
 
 def _timed(score: Score) -> bool:

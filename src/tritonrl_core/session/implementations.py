@@ -18,7 +18,6 @@ from tritonrl_core.errors import PluginError, did_you_mean
 from tritonrl_core.hookspecs import PROJECT, RULES, Kind
 from tritonrl_core.plugin import Plugin
 
-_MARK = f"{PROJECT}_impl"
 _READER = pluggy.PluginManager(PROJECT)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tritonrl_core.bench.reference import Materials, Reference, map_tensors, where
+from tritonrl_core.bench.reference import Materials, Reference, map_tensors
 from tritonrl_core.bench.tolerance import compare
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.cases import make_cases
@@ -56,17 +56,6 @@ def split_by_fitness(tasks: Sequence[Task], device: str = "cpu") -> tuple[list[T
     memo = default_memo()
     reasons = [(task, examine(task, device, memo).reason) for task in tasks]
     return [task for task, reason in reasons if not reason], [(task, reason) for task, reason in reasons if reason]
-
-
-def require_fit(task: Task, device: str = "cpu") -> Examination:
-    """The task's examination. Raises `TaskError` with the reason where it is unfit."""
-    found = examine(task, device)
-    if not found.fit:
-        raise TaskError(
-            f"{where(task)}: not fit to judge with: {found.reason}",
-            remedy="Change the reference so that its output depends on all that it is given, and on nothing else.",
-        )
-    return found
 
 
 def default_memo() -> Memo:

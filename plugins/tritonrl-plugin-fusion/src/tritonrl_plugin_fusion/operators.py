@@ -228,8 +228,3 @@ OPERATORS: dict[str, Operator] = {
 }
 
 POOLS = ("max_pool", "avg_pool")
-WHOLE_ROWS = frozenset(
-    name for name, operator in OPERATORS.items()
-    if "{axis}" in operator.triton or operator.side in ("labels",)
-)
-"""Operators that need a whole row at once."""
