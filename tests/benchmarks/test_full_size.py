@@ -40,5 +40,6 @@ def test_the_table_names_what_is_slow_and_what_was_refused():
     assert made.rows[-1][:3] == ["**all**", 3, 2]
     assert made.rows[-1][4:9] == [10, 9.5, 9.5, "l1_tanh", 512 / 2**20]
     assert made.rows[-1][9] == 30
+    assert made.notes[0].startswith("3 of ")
     assert any("l1_tanh 9.5 s" in note for note in made.notes)
     assert any("l1_elu: WRONG" in note for note in made.notes)
