@@ -185,19 +185,28 @@ class Preparation:
         self._binaries.close()
 
     def _with_values(self, task: Task, candidate: Candidate, case: InputCase) -> Recording:
-        """Record on the case's own values, and on others to see that nothing in the plan was computed from them."""
-        values = self._values(task, case)
-        recording = self._recordings.record(task, candidate, case, values=values)
-        if not isinstance(recording.plan, LaunchPlan):
-            return recording
+        """Record on the case's own values, and on others to see that nothing in the plan was computed from them.
+
+        Which of the two comes first is drawn: a candidate that could leave itself a note would have to know on which
+        values it will be judged.
+        """
         other = replace(case, seed=case.seed + 1)
-        request, others = self._recordings.request(task, candidate, case), self._values(task, other)
+        values, others = self._values(task, case), self._values(task, other)
+        pairs = [(case, values), (other, others)]
+        made: dict[int, Recording] = {}
+        for asked, known in pairs if self._draw.random() < 0.5 else reversed(pairs):
+            made[asked.seed] = self._recordings.record(task, candidate, asked, values=known)
+            if not isinstance(made[asked.seed].plan, LaunchPlan):
+                return made[asked.seed]
+        recording, again = made[case.seed], made[other.seed].plan
+        request = self._recordings.request(task, candidate, case)
         read = given(request, values)
-        runs = [(others, read.has_lengths)]
+        runs = [(again, read.has_lengths)]
         if read.has_lengths:
-            runs.append((with_other_values(request, values, others), False))
-        for others, lengths in runs:
-            again = self._recordings.record(task, candidate, other, values=others).plan
+            mixed = with_other_values(request, values, others)
+            runs.append((self._recordings.record(task, candidate, other, values=mixed).plan, False))
+        assert isinstance(recording.plan, LaunchPlan)
+        for again, lengths in runs:
             if not isinstance(again, LaunchPlan):
                 return replace(recording, plan=again)
             reason = "data written in Python depends on the values of the inputs"
