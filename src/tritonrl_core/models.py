@@ -15,6 +15,9 @@ from importlib_metadata import EntryPoint, entry_points
 from tritonrl_core.errors import ModelError, did_you_mean
 
 GROUP = "tritonrl.models"
+NANO = "nano"
+"""The project's own model, which the core depends on: a name that is never asked for at the hub."""
+
 FOLDER = "model"
 SUITE = "suite"
 CONFIG = "config.json"
@@ -36,6 +39,8 @@ def resolve_model(name: str) -> Path | str:
     if _looks_like_path(name):
         what = "is a file, not a model's folder" if path.is_file() else "does not exist"
         raise ModelError(f"model {name}: {what}", remedy="Give the folder that `save_pretrained` wrote.")
+    if name == NANO:
+        raise ModelError(f"model {name!r}: its distribution is not installed", remedy=f"pip install tritonrl-{NANO}")
     hint = did_you_mean(name, bundled)
     if "/" not in name and hint.startswith("Did"):
         raise ModelError(f"there is no model {name!r} here", remedy=f"{hint} A model on the hub is owner/name.")

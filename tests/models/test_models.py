@@ -53,6 +53,13 @@ def test_a_path_that_is_not_there_is_refused(name):
     assert caught.value.remedy
 
 
+def test_the_projects_own_model_is_not_asked_for_at_the_hub(monkeypatch):
+    monkeypatch.setattr("tritonrl_core.models.entry_points", lambda **_: [])
+    with pytest.raises(ModelError, match="not installed") as caught:
+        resolve_model("nano")
+    assert caught.value.remedy == "pip install tritonrl-nano"
+
+
 def test_a_file_is_no_model():
     with pytest.raises(ModelError, match="is a file"):
         resolve_model(str(Path(__file__)))

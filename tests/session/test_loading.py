@@ -58,6 +58,13 @@ def test_one_of_ours_that_is_not_installed_gives_the_pip_line(name, monkeypatch)
     assert error.remedy == f"pip install tritonrl-plugin-{name.replace('_', '-')}" == pip_hint(name)
 
 
+def test_several_that_are_not_installed_are_one_pip_line(monkeypatch):
+    monkeypatch.setattr("tritonrl_core.session.discovery.entry_points", lambda **_: [])
+    error = failure(load_preset("easy_combo"))
+    assert "easy_combo.yaml:6: plugins multi_input, curriculum, funnel are not installed" in error.message
+    assert error.remedy == f"pip install {' '.join(missing_plugins(load_preset('easy_combo')))}"
+
+
 def test_missing_plugins_are_named_by_distribution(monkeypatch):
     assert missing_plugins(load_preset("easy_combo")) == []
     monkeypatch.setattr("tritonrl_core.session.discovery.entry_points", lambda **_: [])

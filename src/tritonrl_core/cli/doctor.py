@@ -10,7 +10,7 @@ import typer
 
 from tritonrl_core.cli.output import stdout, table
 
-PACKAGES = ("tritonrl-core", "torch", "triton", "transformers", "trl", "peft", "vllm")
+PACKAGES = ("tritonrl-core", "tritonrl-nano", "torch", "triton", "transformers", "trl", "peft", "vllm")
 
 
 def doctor() -> None:

@@ -14,10 +14,13 @@ from tritonrl_core.preset.messages import Path, describe_errors
 from tritonrl_core.session.benches import Benches
 from tritonrl_core.session.discovery import (
     BASE,
+    SHIPPED,
     InstalledPlugin,
     boundary,
     check_plugin_class,
+    distribution_name,
     find_plugin,
+    installed_plugins,
     load_plugin,
     shown,
 )
@@ -45,6 +48,18 @@ def find(
         raise PluginError(f"{place}: plugin {name!r} was not given, and this session discovers nothing", remedy=known)
     item = find_plugin(name, place)
     return item, load_plugin(item)
+
+
+def check_installed(preset: Preset, by_hand: Sequence[type[Plugin]] = ()) -> None:
+    """Raise `PluginError` where several of the project's own plugins are missing: one command installs them all."""
+    there = {*installed_plugins(), *(plugin.name for plugin in by_hand)}
+    absent = [name for name, _ in preset.plugins if name in SHIPPED and name not in there]
+    if len(absent) > 1:
+        place = preset.where("plugins", absent[0]) or f"preset {preset.name}"
+        raise PluginError(
+            f"{place}: plugins {', '.join(absent)} are not installed",
+            remedy=f"pip install {' '.join(map(distribution_name, absent))}",
+        )
 
 
 def start(item: InstalledPlugin, plugin: type[Plugin], options: Mapping[str, object], preset: Preset) -> Owner:

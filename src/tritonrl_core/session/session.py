@@ -20,7 +20,7 @@ from tritonrl_core.errors import PluginError, TritonRLError
 from tritonrl_core.hookspecs import HOOK_API, PROJECT, RULES
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset, load_preset
-from tritonrl_core.session.assembly import check_owners, find, room_of, start
+from tritonrl_core.session.assembly import check_installed, check_owners, find, room_of, start
 from tritonrl_core.session.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
 from tritonrl_core.session.explanation import Explanation, HookExplanation, Problem, Who, idle_plugins
 from tritonrl_core.session.guard import Owner, blame, guarded, guarded_wrapper
@@ -82,6 +82,8 @@ class Session:
         `plugins` are classes given by hand, for tests and notebooks; with `discover=False` nothing else is looked for.
         Raises `PluginError` or `PresetError` where one is missing, does not load or breaks a rule.
         """
+        if discover:
+            check_installed(preset, plugins)
         owners = [start(BASE_PLUGIN, load_plugin(BASE_PLUGIN), {}, preset)]
         for name, options in preset.plugins:
             owners.append(start(*find(name, preset, plugins, discover=discover), options, preset))
