@@ -116,9 +116,10 @@ def run(args: argparse.Namespace) -> None:
     until = time.monotonic() + 60 * args.minutes
     names = args.presets.split(",")
     # One verifier for all presets that confine candidates alike: what one has compiled, the next ones need not.
-    for confined in (False, True):
-        alike = [name for name in names if _confines(preset_for(name, args.device, args.workers, 0)) == confined]
-        if alike and time.monotonic() < until:
+    confines = {name: _confines(preset_for(name, args.device, args.workers, 0)) for name in names}
+    for confined in dict.fromkeys(confines.values()):
+        alike = [name for name in names if confines[name] == confined]
+        if time.monotonic() < until:
             with Verifier(preset_for(alike[0], args.device, args.workers, args.first_seed)) as verifier:
                 for name in alike:
                     for seed in range(args.first_seed, args.first_seed + args.runs):
