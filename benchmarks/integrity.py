@@ -3,10 +3,11 @@
     python benchmarks/integrity.py run [--presets all_extensions,baseline] [--device cpu] [--runs 1] [--first-seed 0]
                                        [--only cheats|honest|ours|liger] [--minutes M] --rows FILE
     python benchmarks/integrity.py table --kinds --rows FILE... [--into docs/integrity.md]
+    python benchmarks/integrity.py pack --rows FILE... --into benchmarks/integrity_rows/cpu.jsonl.gz
 
 `run` appends one line of JSON for each verdict to FILE and skips what stands there already, so that it can be done in
-pieces; `table` adds them up. Presets with `multi_input` get other inputs in every run (`multi_input.seed`). The corpus
-is that of `tests/corpus.py`; `Outcome` says what counts as caught.
+pieces; `table` adds them up; `pack` puts the rows of several files into one. Presets with `multi_input` get other
+inputs in every run (`multi_input.seed`). The corpus is that of `tests/corpus.py`; `Outcome` says what counts as caught.
 """
 
 from __future__ import annotations
@@ -205,7 +206,8 @@ def summary(rows: Iterable[Row]) -> Row:
     for row in cheats:
         caught = row["outcome"] in Outcome.ALL_CAUGHT
         worst[_number(row["kind"])][row["id"]] = worst[_number(row["kind"])].get(row["id"], True) and caught
-    by_stage = Counter(r["stage"] for r in cheats if r["outcome"] in (Outcome.CAUGHT, Outcome.STOPPED))
+    last = {row["id"]: row for row in cheats}.values()
+    by_stage = Counter(row["stage"] for row in last if row["outcome"] in (Outcome.CAUGHT, Outcome.STOPPED))
     return {
         "kinds": len(worst), "kinds_caught": sum(all(found.values()) for found in worst.values()),
         "cheats": sum(map(len, worst.values())), "cheats_caught": sum(sum(found.values()) for found in worst.values()),
@@ -239,10 +241,14 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{len(s['through'])} | {len(s['undecided_cheats'])} | {s['honest']} × {s['runs']} | {s['refusals']} of "
         yield f"{s['verdicts']} | {len(s['undecided'])} |\n"
     yield "\n"
-    for name, s in found.items():
-        for what in ("through", "undecided_cheats", "refused", "undecided"):
-            if s[what]:
-                yield f"- `{name}`, {_WORDS[what]}: {', '.join(f'`{one}`' for one in s[what])}.\n"
+    for what in ("through", "undecided_cheats", "refused", "undecided"):
+        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for name, s in found.items():
+            alike[tuple(s[what])].append(name)
+        for ids, named in alike.items():
+            if ids:
+                yield f"- {', '.join(f'`{name}`' for name in named)}: {_WORDS[what]}: "
+                yield f"{', '.join(f'`{one}`' for one in ids)}.\n"
 
 
 _WORDS = {
@@ -275,6 +281,15 @@ def write_table(args: argparse.Namespace) -> None:
         args.into.write_text(f"{before}{begin}\n{text}{end}{after}")
 
 
+def pack(args: argparse.Namespace) -> None:
+    """All rows in one packed file, in order, without folders of the machines that they were made on."""
+    rows = sorted(read_rows(args.rows), key=lambda row: (row["device"], row["preset"], row["seed"], row["id"]))
+    named = ({"machine": args.machine, **row, "reason": PATH.sub("…/", row["reason"])} for row in rows)
+    text = "".join(json.dumps(row) + "\n" for row in named)
+    args.into.parent.mkdir(parents=True, exist_ok=True)
+    args.into.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
 def _section(rows: Sequence[Row], args: argparse.Namespace) -> Iterator[str]:
     """One device: where and when its rows were made, the table, and with `--kinds` every candidate."""
     there = {one.id for one in corpus.everything(rows[0]["device"])}
@@ -299,7 +314,7 @@ def _machine(gpu: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("what", choices=["run", "table", "pack"])
     parser.add_argument("--presets", default=",".join(PRESETS))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--runs", type=int, default=1)
@@ -314,6 +329,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "table":
         write_table(args)
+    elif args.what == "pack":
+        pack(args)
     elif len(args.rows) != 1:
         parser.error("a run has one file of rows")
     else:
