@@ -12,6 +12,7 @@ resumed run appends a marker which says that what came after its checkpoint is s
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -58,6 +59,19 @@ class Journal:
         if repair and path.exists():
             _take_away_torn_line(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def claim(self) -> bool:
+        """Keep other processes from claiming this file as long as it is open here; False where one has.
+
+        The system lets go of it however a process ends. True as well on a disk that knows no locks.
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def append(self, row: Mapping[str, Any]) -> None:
         line = json.dumps(plain(row), separators=(",", ":"), allow_nan=False) + "\n"
@@ -147,13 +161,28 @@ class RunPaths:
 
 
 class Run:
-    """An open run folder. `verification` is the key of everything a verdict depends on beside task and code."""
+    """An open run folder. `verification` is the key of everything a verdict depends on beside task and code.
+
+    One process at a time may go on with a run, and it says `repair`; other ranks of it do not. Raises `UsageError`
+    where another process is at work in the folder.
+    """
 
     def __init__(self, root: Path, verification: str, *, repair: bool = True) -> None:
         self.paths = RunPaths(root)
         self.verification = verification
-        self._scores = Journal(self.paths.scores, repair=repair)
+        self._scores = Journal(self.paths.scores, repair=False)
+        if repair:
+            self._claim()
         self._metrics = Journal(self.paths.metrics, repair=repair)
+
+    def _claim(self) -> None:
+        if not self._scores.claim():
+            self._scores.close()
+            raise UsageError(
+                f"{self.paths.root} is in use: another process is at work in it",
+                remedy="Wait until it has ended, or end it.",
+            )
+        _take_away_torn_line(self.paths.scores)  # nobody is in the middle of one now
 
     @classmethod
     def create(

@@ -198,6 +198,7 @@ def test_known_scores_include_superseded_ones_and_no_infra(tmp_path: Path) -> No
 def test_known_scores_of_another_verification_do_not_count(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.append_score(full_score())
+    run.close()
     other = Run(tmp_path / "run", verification_key({**PRESET, "verifier": {"device": "cuda"}}, LOCK))
     assert other.known_scores() == []
     assert verification_key(PRESET, {"plugins": {"funnel": "0.2"}}) != run.verification
@@ -207,6 +208,15 @@ def test_a_folder_is_not_used_twice(tmp_path: Path) -> None:
     make_run(tmp_path).close()
     with pytest.raises(UsageError, match=r"already holds a run.*\n.*--resume"):
         make_run(tmp_path)
+
+
+def test_a_run_that_is_at_work_is_not_gone_on_with(tmp_path: Path) -> None:
+    first = Run.create(tmp_path / "run", PRESET, LOCK)
+    Run.open(tmp_path / "run", repair=False).close()  # another rank
+    with pytest.raises(UsageError, match="is in use: another process is at work in it"):
+        Run.open(tmp_path / "run")
+    first.close()
+    Run.open(tmp_path / "run").close()
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -96,8 +96,9 @@ async def test_a_body_that_is_too_large_is_refused_announced_or_not(client, judg
         for _ in range(MOST_BYTES // (1 << 20) + 1):
             yield b" " * (1 << 20)
 
+    http = client()
     for body in (b" " * (MOST_BYTES + 1), unannounced()):
-        answer = await client().post("/v1/score", content=body)
+        answer = await http.post("/v1/score", content=body)
         assert answer.status_code == 413
         assert answer.json()["code"] == "too_large"
     assert not judge.judged

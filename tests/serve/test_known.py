@@ -49,6 +49,7 @@ def test_another_process_finds_them_and_goes_on(run) -> None:
     for number in range(5):
         first.add(score(f"x = {number}"))
     first.add(score("broken machine", Status.INFRA))
+    run.close()
     again = Known(Run.open(run.paths.root), kept=2)
     assert len(again) == 5
     assert not again._recent
@@ -59,6 +60,7 @@ def test_another_process_finds_them_and_goes_on(run) -> None:
 
 def test_scores_of_another_verification_are_not_known(run) -> None:
     Known(run).add(score("x"))
+    run.close()
     other = Run(run.paths.root, "another key")
     assert key("x") not in Known(other)
     other.close()
