@@ -44,7 +44,7 @@ function candidateBody(number, c) {
   const status = rows.statuses[rows.status[number]];
   const line = /(?:^|, at )line (\d+)\b/.exec(c.reason);
   return [
-    el("p.where", [`level ${rows.level[number]}`, c.family, rows.step[number] >= 0 ? (digest.kind === "training" ? "step " + (rows.step[number] + 1) : "sample " + rows.step[number]) : "", rows.plugins[rows.plugin[number]] ? `decided by ${rows.plugins[rows.plugin[number]]} at ${rows.stages[rows.stage[number]]}` : "", rows.cached[number] ? "the same code was judged before" : duration(c.seconds)].filter(Boolean).join(" · "),
+    el("p.where", [`level ${rows.level[number]}`, c.family, rows.step[number] >= 0 ? (digest.kind === "training" ? "step " + (rows.step[number] + 1) : "sample " + rows.step[number]) : "", rows.plugins[rows.plugin[number]] ? `decided by ${rows.plugins[rows.plugin[number]]}: ${stageName(rows.stages[rows.stage[number]])}` : "", rows.cached[number] ? "the same code was judged before" : duration(c.seconds)].filter(Boolean).join(" · "),
       " · ", filterLink({task: c.task}, "all of this task")),
     el("p.meaning", el("b", statusName(status)), ": ", MEANING[status], "."),
     c.reason ? el("pre.reason-box." + statusClass(status), c.reason) : null,
@@ -55,6 +55,9 @@ function candidateBody(number, c) {
     el("details", el("summary", "All facts of the verdict"), factsTable(c)),
   ];
 }
+
+// As the funnel calls it; a stage at which nobody was stopped or passed has no row there.
+const stageName = (stage) => (digest.funnel.find((row) => row.stage === stage) || {name: stage}).name;
 
 function fact(label, value, note) {
   return el("div.fact", el("span", label), el("b", value), note ? el("small", note) : null);
