@@ -48,9 +48,23 @@ def test_a_terminal_sees_progress_time_left_rates_and_the_last_verdicts() -> Non
     assert "rl 10/40 in 0:00" in written(progress), "one line stays when the stage is over"
 
 
-def _drawn(progress: LiveProgress) -> str:
+def test_in_a_narrow_terminal_bars_give_way_to_figures() -> None:
+    progress, scores = LiveProgress(console(terminal=True, width=80)), sample_group()
+    with progress:
+        progress.begin("rl", 40)
+        progress.update(at(10))
+        for score in scores * 30:
+            progress.judged(score)
+        head, statuses, *_ = _drawn(progress, 80).splitlines()
+    assert "levels 1: 90% 2: 10% · 1:15 left" in head
+    assert statuses.rstrip().endswith("judged/s")
+    for status in {score.verdict.status for score in scores}:
+        assert f"{status.value} {sum(score.verdict.status is status for score in scores) * 30}" in statuses
+
+
+def _drawn(progress: LiveProgress, width: int = 120) -> str:
     """The view as it stands now, on paper of the same width."""
-    paper = console(terminal=False)
+    paper = console(terminal=False, width=width)
     paper.print(progress._view())
     assert isinstance(paper.file, io.StringIO)
     return paper.file.getvalue()

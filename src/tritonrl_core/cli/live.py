@@ -26,6 +26,8 @@ LAST = 5
 """Verdicts kept in sight."""
 
 BAR_WIDTH = 32
+"""Cells of a bar, at most: in a narrow terminal what stands beside it goes first."""
+
 STATUS_WIDTH = 14
 
 
@@ -108,13 +110,15 @@ class LiveProgress:
         if not self._stage:
             return Group()
         head = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(self._total, 1), completed=self._step, width=BAR_WIDTH)
+        width = self.console.width
+        bar = ProgressBar(total=max(self._total, 1), completed=self._step, width=min(BAR_WIDTH, width // 5))
         head.add_row(Text(self._stage, style="bold"), bar, f"{self._step}/{self._total}", Text(self._line()))
         parts: list[Table | Text] = [head]
         if self._counts:
-            pace = self._counts.total() / max(time.monotonic() - self._began, 1e-9)
-            parts.append(status_bar(self._counts, BAR_WIDTH).append(f"   {pace:.1f} judged/s", style="dim"))
-            parts += [verdict_line(score, self.console.width) for score in self._last]
+            pace = f"   {self._counts.total() / max(time.monotonic() - self._began, 1e-9):.1f} judged/s"
+            room = width - status_bar(self._counts, 0).cell_len - len(pace)
+            parts.append(status_bar(self._counts, max(0, min(BAR_WIDTH, room))).append(pace, style="dim"))
+            parts += [verdict_line(score, width) for score in self._last]
         return Group(*parts)
 
 
