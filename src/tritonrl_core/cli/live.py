@@ -110,9 +110,11 @@ class LiveProgress:
         if not self._stage:
             return Group()
         head = Table.grid(padding=(0, 1))
-        width = self.console.width
-        bar = ProgressBar(total=max(self._total, 1), completed=self._step, width=min(BAR_WIDTH, width // 5))
-        head.add_row(Text(self._stage, style="bold"), bar, f"{self._step}/{self._total}", Text(self._line()))
+        width, steps, line = self.console.width, f"{self._step}/{self._total}", self._line()
+        room = width - len(self._stage) - len(steps) - len(line) - 4  # a space between columns, and one at the end
+        cells = max(1, min(BAR_WIDTH, room))
+        bar = ProgressBar(total=max(self._total, 1), completed=self._step, width=cells)
+        head.add_row(Text(self._stage, style="bold"), bar, steps, Text(line))
         parts: list[Table | Text] = [head]
         if self._counts:
             pace = f"   {self._counts.total() / max(time.monotonic() - self._began, 1e-9):.1f} judged/s"
