@@ -281,7 +281,7 @@ def _step(value: Any) -> Step:
 def _kernel(value: Any) -> Kernel:
     parts = _fields(value, "name function ttir options params constants line", "a kernel")
     name = _text(parts["name"], "a kernel's name", _NAME)
-    ttir = _text(parts["ttir"], "TTIR", longest=4 << 20)
+    ttir = _text(parts["ttir"], "TTIR", longest=1 << 20)
     if f"tt.func public @{name}(" not in ttir:
         raise _RefusedError("a kernel's TTIR does not define it")
     forbidden = ttir_rules.objection(ttir)

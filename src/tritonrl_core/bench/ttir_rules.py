@@ -10,7 +10,10 @@ is what Triton prints, and no more, the compiler sees to. What a kernel's flow i
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 
 _DIALECTS = frozenset(["tt", "arith", "math", "scf", "cf", "ub", "index", "loc", "builtin"])
 _ALSO = frozenset(["ttg.barrier", "gpu.barrier", "llvm.intr.assume", "ttg.convert_layout"])
@@ -46,14 +49,16 @@ _VECTOR = re.compile(r"\{[\w%$,\s]*\}")
 """Several registers as one operand: no statement, because it holds no semicolon."""
 
 
+@lru_cache(maxsize=1024)
 def objection(ttir: str) -> str:
-    """What this text holds that it may not, in words; "" where it keeps the rules."""
-    tokens = list(_tokens(ttir))
-    for place, (kind, text) in enumerate(tokens):
-        before = tokens[place + 1 : place + 3]
-        reason = _objection(kind, text, before)
+    """What this text holds that it may not, in words; "" where it keeps the rules. The same text comes often."""
+    tokens = _tokens(ttir)
+    window = deque(islice(tokens, 3))
+    while window:
+        reason = _objection(*window.popleft(), following=list(window))
         if reason:
             return reason
+        window.extend(islice(tokens, 1))
     return ""
 
 
