@@ -116,12 +116,14 @@ def found_in(paths: Iterable[Path]) -> Iterator[Table]:
 
 
 def keep(tables: Iterable[Table], page: Path = PAGE, folder: Path = KEPT) -> list[str]:
-    """Keep those results that the page has a place for, unless a later one is kept; the names of the others."""
+    """Keep those results that the page has a place for, unless they are empty or a later one is kept; the names of the
+    others."""
     left = []
     for table in tables:
         before = folder / f"{table.name}.json"
         later = before.exists() and load(before).machine.date > table.machine.date
-        if later or not has_place(table.name, page.read_text(encoding="utf-8")):
+        empty = not table.rows and not table.text
+        if empty or later or not has_place(table.name, page.read_text(encoding="utf-8")):
             left.append(table.name)
         else:
             save(table, folder)
@@ -183,7 +185,7 @@ def main() -> None:
         parser.error(f"no such file or folder: {', '.join(missing)}")
     left = keep(found_in(chosen.results))
     if left:
-        print(f"not kept, because {PAGE.name} has no place for them or shows later ones: {', '.join(left)}")
+        print(f"not kept, because empty, or {PAGE.name} has no place for them or shows later ones: {', '.join(left)}")
     homeless = write_all()
     print(f"{len(list(KEPT.glob('*.json'))) - len(homeless)} tables written")
     if homeless:

@@ -81,6 +81,12 @@ def test_an_older_result_does_not_replace_a_later_one(tmp_path):
     assert tables.keep([dataclasses.replace(older, machine=MACHINE)], page, tmp_path) == []
 
 
+def test_an_empty_result_does_not_replace_one_that_has_figures(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    assert tables.keep([dataclasses.replace(TABLE, rows=[])], page, tmp_path) == ["speed"]
+
+
 def test_a_result_that_the_page_has_lost_its_place_for_is_named(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Page\n")
