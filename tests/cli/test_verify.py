@@ -184,6 +184,7 @@ def test_a_reference_that_raises_names_its_file_and_line(folder: Path) -> None:
     assert "line 14" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["multi_input_only", "staged_eval_only"])
 def test_a_reference_that_raises_is_nobody_elses_fault(folder: Path, preset: str) -> None:
     (folder / "raises.py").write_text(REFERENCE.replace("return torch.relu(x + y)", "raise SystemExit(7)"))
