@@ -66,6 +66,14 @@ def test_right_kernels() -> None:
     assert sum(int(row[2]) for row in last) == 0
 
 
+def test_the_rate() -> None:
+    found = {row[0]: row[1] for row in rows_of("throughput")}
+    claim, said = figure("candidates a second")
+    assert float(said) == round(float(found["candidates per s"]), 1)
+    assert f"with {found['cores']} cores" in claim
+    assert found["statuses"] == f"{found['candidates']} PASSED"
+
+
 def test_the_small_model() -> None:
     before, after = (fmean(share(row[column]) for row in rows_of("nano-gain")) for column in (2, 3))
     assert figure("the small model on held-out tasks")[1] == f"{before:.0f} % → {after:.0f} %"
