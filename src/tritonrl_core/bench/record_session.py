@@ -202,13 +202,12 @@ class Session:
         def made(value: Any) -> Any:
             if not isinstance(value, TensorSpec):
                 return value
-            dtype = getattr(torch, value.dtype)
-            flat = torch.empty(value.nbytes // dtype.itemsize, dtype=dtype, device=device)
-            storage = self.trace.storage(flat, "input")
+            tensor = _new_tensor(value, device)
+            storage = self.trace.storage(tensor, "input")
             content = next(contents, None)
             if content is not None:
                 self.trace.shadows.set(storage.number, content)
-            return flat.as_strided(value.shape, value.stride, value.offset)
+            return tensor
 
         return list(tree_map(made, list(values), is_leaf=lambda part: isinstance(part, TensorSpec)))
 
@@ -243,6 +242,16 @@ class Session:
         steady = plans[1]
         assert isinstance(steady, LaunchPlan)
         return steady
+
+
+def _new_tensor(spec: TensorSpec, device: torch.device) -> torch.Tensor:
+    """A tensor in memory of its own, in one call where that has the size of what torch would take for such a tensor."""
+    dtype = getattr(torch, spec.dtype)
+    count = spec.nbytes // dtype.itemsize
+    last = sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
+    if spec.offset == 0 and last == count - 1 and 0 not in spec.shape:
+        return torch.empty_strided(spec.shape, spec.stride, dtype=dtype, device=device)
+    return torch.empty(count, dtype=dtype, device=device).as_strided(spec.shape, spec.stride, spec.offset)
 
 
 def launches(steps: Sequence[Step]) -> Iterator[Any]:
