@@ -195,20 +195,23 @@ class Bed:
     def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
         """The work captured at three places, as often at each as the replay worker would; before each run its output is
         overwritten and the cache flushed."""
-        from tritonrl_core.bench.contestants import captured
-        from tritonrl_core.bench.replay_time import COPIES, SHORT_US
+        from tritonrl_core.bench.contestants import captures
         from tritonrl_core.bench.stopwatch import Lane
 
         lanes = []
-        copies = COPIES if events_inside and work.nbytes / self.bandwidth * 1e6 < SHORT_US else 1
-        for run, out in (place for place in map(work.lane, range(3)) for _ in range(copies)):
+        for number in range(3):
+            run, out = work.lane(number)
+
             def prepare(out: Any = out) -> None:
                 out.fill_(-1.0)
                 self.flush()
+
             if events_inside:
-                lane = captured(prepare, run)
-                assert isinstance(lane, Lane), lane
-                lanes.append(lane)
+                run()
+                floor_us = work.nbytes / self.bandwidth * 1e6
+                made = captures(prepare, run, floor_us, self.protocols["adaptive"], again=number > 0)
+                assert not isinstance(made, str), made
+                lanes += made
             else:
                 lanes.append(Lane(self._captured(run), self._captured(prepare)))
         return lanes

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, _sums
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, _sums, graphs_wanted
 from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.walk import Given
-from tritonrl_core.types import InputCase, Task
+from tritonrl_core.types import InputCase, Task, TimingProtocol
 
 CPU = torch.device("cpu")
 X = TensorRef(0, (4,), (1,), 0, "float32")
@@ -134,3 +134,22 @@ def test_constants_and_scratch_are_put_back_though_no_step_is_said_to_write_ther
     clean()
     assert run.arena.bytes_of(3).tolist() == [1, 2, 3, 4]
     assert run.scratch[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("floor_us", "took_us", "places", "trials", "graphs"),
+    [
+        (2.0, 0.0, 3, 100, 4),  # short, as far as is known
+        (2.0, 12.0, 3, 100, 4),
+        (2.0, 100.0, 3, 100, 1),  # moves little and takes long
+        (30.0, 35.0, 3, 100, 1),
+        (None, 35.0, 3, 100, 1),
+        (30.0, 35.0, 1, 100, 3),  # one place: the host would wait for each run
+        (30.0, 900.0, 1, 100, 1),
+        (2.0, 5.0, 3, 12, 1),  # too few runs for more
+    ],
+)
+def test_work_is_captured_as_often_as_it_takes(floor_us, took_us, places, trials, graphs):
+    protocol = TimingProtocol("adaptive", trials=trials, captures=places)
+    assert graphs_wanted(floor_us, took_us, protocol) == graphs
+    assert graphs_wanted(floor_us, took_us, protocol, seldom=True) <= graphs

@@ -21,10 +21,23 @@ from tritonrl_core.bench.plan import LaunchPlan, Step, Tune
 from tritonrl_core.bench.reference import Materials, map_tensors
 from tritonrl_core.bench.references import named_inputs
 from tritonrl_core.bench.replayer import Placed
-from tritonrl_core.bench.stopwatch import Lane
+from tritonrl_core.bench.stopwatch import LONG_US, ROUNDS, Lane
+from tritonrl_core.types import TimingProtocol
 
 SHIFT = 67 << 9
 """By how many bytes the buffers of one capture lie further on than those of the one before (a multiple of 512)."""
+
+SHORT_US, COPIES = 8.0, 4
+"""Work that moves its tensors in less than `SHORT_US` is captured `COPIES` times at each place: two graphs of the same
+work differ by up to half a microsecond throughout."""
+
+SHORT_RUN_US, TRIED = 20.0, 3
+"""A run that takes longer is captured once though it moves little; how long is tried so many times, and the least
+counts."""
+
+LEAST_GRAPHS = 3
+"""Graphs of work of up to `stopwatch.LONG_US`, over all places: as many runs can be enqueued before the host waits for
+one, while nobody else can use the GPU."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,46 @@ class Timed:
     start: Any
     begin: Any
     end: Any
+
+
+def captures(
+    before: Callable[[], Any], work: Callable[[], Any], floor_us: float | None, protocol: TimingProtocol,
+    *, again: bool = False, seldom: bool = False,
+) -> list[Lane] | str:  # fmt: skip
+    """Lanes of the same work captured as often as it takes at one of the protocol's places; or why it can't be.
+
+    `floor_us` is the least time in which its tensors can be moved. `again` as for `captured`; `seldom`: few runs of it
+    are taken.
+    """
+    lanes: list[Lane] = []
+    wanted = graphs_wanted(floor_us, 0.0, protocol, seldom=seldom)
+    while len(lanes) < wanted:
+        made = captured(before, work, again=again or bool(lanes))
+        if isinstance(made, str):
+            return made
+        lanes.append(made)
+        if len(lanes) == 1 and wanted > 1:
+            wanted = graphs_wanted(floor_us, _least_us(made), protocol, seldom=seldom)
+    return lanes
+
+
+def graphs_wanted(floor_us: float | None, took_us: float, protocol: TimingProtocol, *, seldom: bool = False) -> int:
+    """How often work is captured at each place, if a run of it takes `took_us`."""
+    short = (floor_us or SHORT_US) < SHORT_US and took_us <= SHORT_RUN_US
+    least = -(-LEAST_GRAPHS // protocol.captures) if took_us <= LONG_US and not seldom else 1
+    most = protocol.trials // (ROUNDS * protocol.captures)
+    return max(1, min(COPIES if short else least, most))
+
+
+def _least_us(lane: Lane) -> float:
+    """The least time of a few captured runs in microseconds; 0 where a run has no events of its own."""
+    times = []
+    for _ in range(TRIED if lane.timed is not None else 0):
+        assert lane.timed is not None
+        lane.timed.launch()
+        torch.cuda.synchronize()
+        times.append(float(lane.timed.begin.elapsed_time(lane.timed.end)) * 1e3)
+    return min(times, default=0.0)
 
 
 def captured(before: Callable[[], Any], work: Callable[[], Any], *, again: bool = False) -> Lane | str:

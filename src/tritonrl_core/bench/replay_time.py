@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captured
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captures
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -30,8 +30,6 @@ from tritonrl_core.bench.replay_race import in_turn, wall_us
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
 from tritonrl_core.bench.stopwatch import (
-    LONG_US,
-    ROUNDS,
     Contestant,
     DeviceClock,
     Lane,
@@ -52,18 +50,6 @@ DRIFT_RUNS = 12
 
 LONG_S = 0.05
 """A reference that takes longer is timed at one place in memory, where the case is large."""
-
-SHORT_US, COPIES = 8.0, 4
-"""Work that moves its tensors in less than `SHORT_US` is captured `COPIES` times at each place: two graphs of the same
-work differ by up to half a microsecond throughout."""
-
-SHORT_RUN_US, TRIED = 20.0, 3
-"""A run that takes longer is captured once though it moves little; how long is tried so many times, and the least
-counts."""
-
-LEAST_GRAPHS = 3
-"""Graphs of work of up to `stopwatch.LONG_US`, over all places: as many runs can be enqueued before the host waits for
-one, while nobody else can use the GPU."""
 
 MOST_MEMORY = 0.8
 """Share of the free memory that captures at several places may take."""
@@ -233,25 +219,13 @@ class _Heat:
         if not self.graphs or who in self.uncaptured:
             work()
             return [Lane(work, prepare)]
-        wanted = self._copies(0.0, seldom)
-        lanes: list[Lane] = []
-        while len(lanes) < wanted:
-            made = captured(prepare, work, again=again or bool(lanes))
-            if not isinstance(made, Lane):
-                self.uncaptured.add(who)
-                self.notes.append(f"{who} was timed uncaptured: {made}")
-                return [Lane(work, prepare)]
-            lanes.append(made)
-            if wanted > 1 and len(lanes) == 1:
-                wanted = self._copies(_least_us(made), seldom)
-        return lanes
-
-    def _copies(self, took_us: float, seldom: bool) -> int:
-        """How often work is captured at each place, if a run takes so long."""
-        short = (self.facts["floor_us"] or SHORT_US) < SHORT_US and took_us <= SHORT_RUN_US
-        least = -(-LEAST_GRAPHS // self.protocol.captures) if took_us <= LONG_US and not seldom else 1
-        most = self.protocol.trials // (ROUNDS * self.protocol.captures)
-        return max(1, min(COPIES if short else least, most))
+        floor_us = self.facts["floor_us"]
+        lanes = captures(prepare, work, floor_us, self.protocol, again=again, seldom=seldom)
+        if not isinstance(lanes, str):
+            return lanes
+        self.uncaptured.add(who)
+        self.notes.append(f"{who} was timed uncaptured: {lanes}")
+        return [Lane(work, prepare)]
 
     # -- the clock -----------------------------------------------------------------------------------------------------
 
@@ -314,17 +288,6 @@ class _Heat:
         outputs = {ref.buffer: ref for ref in plan.outputs if isinstance(ref, TensorRef)}
         moved = _bytes(given.values()) + max(0, _bytes(outputs.values()) - self.gpu.L2_cache_size)
         return round(moved / bandwidth * 1e6, 3)
-
-
-def _least_us(lane: Lane) -> float:
-    """The least time of a few captured runs in microseconds; 0 where a run has no events of its own."""
-    times = []
-    for _ in range(TRIED if lane.timed is not None else 0):
-        assert lane.timed is not None
-        lane.timed.launch()
-        torch.cuda.synchronize()
-        times.append(float(lane.timed.begin.elapsed_time(lane.timed.end)) * 1e3)
-    return min(times, default=0.0)
 
 
 def _bytes(refs: Any) -> int:
