@@ -71,6 +71,7 @@ def test_what_is_there_is_not_overwritten(tmp_path):
     assert out.read_text() == "mine\n"
 
 
+@pytest.mark.slow
 def test_interrupted_solutions_stay_and_are_gone_on_with(tmp_path, monkeypatch):
     arguments = ("--count", 3, "--with-solutions", "--set", "plugins.fusion.patterns=[gated_mlp]", "--out")
     whole, out = tmp_path / "whole.jsonl", tmp_path / "sft.jsonl"

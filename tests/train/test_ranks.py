@@ -102,7 +102,7 @@ def expected_credit() -> list[set[float]]:
     return [{round(credit.plan, 5), round(credit.code, 5)} for credit in group_credit(scores, 0.1)]
 
 
-@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("how", ["ddp", pytest.param("fsdp2", marks=pytest.mark.slow)])
 def test_two_ranks_make_the_step_that_one_makes(how: str, alone: Alone, tiny_policy: Path, tmp_path: Path) -> None:
     device = alone.device
     run_ranks(how, device, "rank.py", [device, tiny_policy, tmp_path])
