@@ -229,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: dict[str, Rounds] = {}
     for words, right in ((f"70 % failing, {options.mix}", False), ("all right", True)):
         batches = [a_batch(options, options.seed + number, right) for number in range(options.rounds)]
-        found[words] = in_turn(off, on, batches, session)
+        found[words] = in_turn(off, on, batches, session, learns=True)
         mixed = next(iter(found.values()))
         for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
             save(table)

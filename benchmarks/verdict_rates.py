@@ -82,13 +82,17 @@ class Rounds:
         return values
 
 
-def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None) -> Rounds:
+def in_turn(
+    first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None, *,
+    learns: bool = False,
+) -> Rounds:  # fmt: skip
     """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before. `session` is the
-    first's, where it is none that its preset opens."""
+    first's, where it is none that its preset opens. `learns`: a plugin goes by earlier verdicts, so it sees a batch of
+    the same kind before."""
     found = Rounds()
     with Verifier(first, session) as one, Verifier(second) as two:
         for verifier in (one, two):
-            verifier.verify_batch([(job.task, job.candidate) for job in warm_up(batches[0])])
+            verifier.verify_batch([(job.task, job.candidate) for job in warm_up(batches[0], whole=learns)])
         for number, jobs in enumerate(batches):
             found.batches.append(jobs)
             turns: list[Callable[[], None]] = [
@@ -100,13 +104,13 @@ def in_turn(first: Preset, second: Preset, batches: Sequence[Sequence[Job]], ses
     return found
 
 
-def warm_up(jobs: Sequence[Job]) -> list[Job]:
-    """One right candidate of each task, with kernels of other names: references are prepared once, as in training, and
-    nothing that is measured is compiled before."""
+def warm_up(jobs: Sequence[Job], *, whole: bool = False) -> list[Job]:
+    """One right candidate of each task, and all jobs if `whole`, with kernels of other names: references are prepared
+    once, as in training, and nothing that is measured is compiled before."""
     last = {job.task.id: job for job in jobs if job.kind == "right"}
     return [
         Job(job.kind, job.task, Candidate.from_code(renamed(job.candidate.code, 10**6 + number)))
-        for number, job in enumerate(last.values())
+        for number, job in enumerate([*last.values(), *(jobs if whole else ())])
     ]
 
 
