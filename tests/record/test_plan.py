@@ -25,7 +25,8 @@ from tritonrl_core.bench.plan import (
     plain_steps,
     tensors_in,
 )
-from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.plan_check import PlanLimits, validate
+from tritonrl_core.bench.plan_read import PlanError
 from tritonrl_core.types import Status
 
 X = TensorRef(0, (4, 8), (8, 1), 0, "float32")

@@ -25,7 +25,8 @@ from tritonrl_core.bench.machine.text import UnknownTextError
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.memory import Shared
 from tritonrl_core.bench.plan import Kernel, Launch, LaunchPlan, TensorRef, plain_steps
-from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.plan_check import PlanLimits, validate
+from tritonrl_core.bench.plan_read import PlanError
 from tritonrl_core.bench.record_request import joined_parts
 from tritonrl_core.bench.walk import Walk, seeded
 from tritonrl_core.errors import InfraError

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.plan import LaunchPlan
-from tritonrl_core.bench.plan_check import PlanError, PlanLimits, validate
+from tritonrl_core.bench.plan_check import PlanLimits, validate
+from tritonrl_core.bench.plan_read import PlanError
 from tritonrl_core.bench.report import clean
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import Stage, Status

@@ -32,7 +32,7 @@ from triton.runtime.autotuner import Autotuner
 from triton.runtime.driver import driver
 
 from tritonrl_core.bench.plan import Kernel, Param
-from tritonrl_core.bench.plan_check import OPTIONS
+from tritonrl_core.bench.plan_read import OPTIONS
 from tritonrl_core.bench.targets import GpuProperties
 
 SCRATCH_POINTERS = 2
