@@ -168,7 +168,7 @@ def test_beyond_loopback_it_listens_where_candidates_are_confined_and_clients_kn
                 return
             assert "listening" in said
             stranger = RemoteVerifier(f"http://127.0.0.1:{port}", token="wrong")
-            with stranger, pytest.raises(UsageError, match="a token is needed"):
+            with stranger, pytest.raises(UsageError, match="not the service's token"):
                 stranger.tasks()
             with RemoteVerifier(f"http://127.0.0.1:{port}", token=token) as known:
                 assert known.tasks()
