@@ -86,6 +86,11 @@ class Habit:
         cases = {item.signature: item for item in reversed(self._cases(task, self._request))}
         return list(cases.values()) if cases.pop(case.signature, None) is not None else []
 
+    def others(self, task: Task, case: InputCase) -> list[InputCase]:
+        """The other cases that are asked for where this one is; none where it is not one of those."""
+        cases = [] if self._request is None else self._cases(task, self._request)
+        return [item for item in cases if item != case] if case in cases else []
+
     def _cases(self, task: Task, request: CaseRequest) -> list[InputCase]:
         """Made once for a task: they are asked for by every candidate, and several times."""
         key = (task.key, request)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.cuda_driver import CudaError
+from tritonrl_core.bench.device_memory import bit_sum
 from tritonrl_core.bench.flow import access, is_certain
 from tritonrl_core.bench.plan import LaunchPlan, Step, Tune
 from tritonrl_core.bench.reference import Materials, map_tensors
@@ -279,17 +280,8 @@ class Runner:
 
 def _sums(tensors: Sequence[torch.Tensor]) -> list[int]:
     """A sum over the bits of each tensor; waits for the device once."""
-    sums = [_sum(tensor) for tensor in tensors]
+    sums = [bit_sum(tensor) for tensor in tensors]
     return list(map(int, torch.stack(sums).tolist())) if sums else []
-
-
-def _sum(tensor: torch.Tensor) -> torch.Tensor:
-    raw = tensor.detach().contiguous().flatten().view(torch.uint8)
-    if raw.storage_offset() % 8:
-        return raw.sum()
-    whole = raw.numel() // 8 * 8
-    total = raw[:whole].view(torch.int64).sum()  # eight bytes at a time; it may overflow, alike each time
-    return total + raw[whole:].sum() if whole < raw.numel() else total
 
 
 def _moved(tensor: torch.Tensor) -> torch.Tensor:

@@ -111,3 +111,13 @@ def wipe(tensors: Iterable[torch.Tensor]) -> None:
         done.add(raw.data_ptr())
         whole = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(raw, 0, (raw.nbytes(),), (1,))
         whole.fill_(POISONS[1])
+
+
+def bit_sum(tensor: torch.Tensor) -> torch.Tensor:
+    """A sum over a tensor's bits, still on the device."""
+    raw = tensor.detach().contiguous().flatten().view(torch.uint8)
+    if raw.storage_offset() % 8:
+        return raw.sum()
+    whole = raw.numel() // 8 * 8
+    total = raw[:whole].view(torch.int64).sum()  # eight bytes at a time; it may overflow, alike each time
+    return total + raw[whole:].sum() if whole < raw.numel() else total

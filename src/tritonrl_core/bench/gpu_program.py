@@ -22,10 +22,11 @@ from tritonrl_core.bench.large_cases import LargeCases
 from tritonrl_core.bench.plan import as_data, most_variants
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Stop
 from tritonrl_core.bench.preview import CpuPreviews
-from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, values_job
+from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, together_bytes, values_job
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.signatures import Signatures
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.bench.together import together
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
     BenchSpec,
@@ -133,6 +134,7 @@ class GpuProgram:
         self._alternatives: dict[int, CaseResult | None] = {}
         self._results: dict[str, CaseResult] = {}
         self._large = LargeCases()
+        self._one_by_one = False  # whether cases are checked each by itself from here on
         self._lock = threading.RLock()
 
     def cases(self, request: CaseRequest) -> Sequence[InputCase]:
@@ -141,12 +143,12 @@ class GpuProgram:
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
-        key = content_key(case.name, case.signature, case.distribution, case.seed, criterion)
+        key = _case_key(case, criterion)
         with self._lock:
             if key not in self._results:
                 began = time.perf_counter()
-                result = self._attempt(case, criterion)
-                self._results[key] = replace(result, seconds=time.perf_counter() - began)
+                self._results |= self._with_others(case, criterion) or {key: self._attempt(case, criterion)}
+                self._results[key] = replace(self._results[key], seconds=time.perf_counter() - began)
             return self._results[key]
 
     preview_is_kept = False
@@ -204,6 +206,31 @@ class GpuProgram:
         with self._lock:
             return self._signatures.prepare(case)
 
+    def _with_others(self, case: InputCase, criterion: str) -> dict[str, CaseResult]:
+        """This case and those that will be asked for after it, checked in one job; {} where it is to be checked by
+        itself: nothing has passed yet, or a job for several did not find all of them plainly right."""
+        if criterion != "default" or self._one_by_one or not self._passed():
+            return {}
+        self._prepare(case)
+        others = [one for one in self._habit.others(self.task, case) if _case_key(one) not in self._results]
+        parts = together(case, others, self._signatures.ready)
+        if not parts:
+            return {}
+        sent = [(one, self._sent(ready)) for one, ready in parts]
+        answer = self._ask(together_bytes(self.task, sent, self._spec.precision))
+        if answer.outcome != "ok" or "right" not in answer.data:
+            self._one_by_one = True
+            return {}
+        spent = [answer.data["seconds"], *({} for _ in parts[1:])]  # it cannot be told apart
+        told = zip(answer.data["right"], answer.data["facts"], spent, strict=True)
+        return {
+            _case_key(one): self._result(one, ready, Answer("ok", {**data, "facts": known, "seconds": seconds}))
+            for (one, ready), (data, known, seconds) in zip(parts, told, strict=True)
+        }
+
+    def _passed(self) -> bool:
+        return any(result.status is Status.PASSED for result in self._results.values())
+
     def _attempt(self, case: InputCase, criterion: str) -> CaseResult:
         prepared = self._prepare(case)
         if isinstance(prepared, Stop):
@@ -242,9 +269,18 @@ class GpuProgram:
         with self._lock:
             large = self._large.how(name, prepared.plan)
         job = job_bytes(do, self.task, case, sent, criterion, self._spec.precision, protocol, known, pick, large)
-        # What is timed for one task is timed by one worker: the clocks of two processes differ by some tenths of a µs.
-        # What is checked for one task goes to one worker if that is free: its cases are worked out there already.
-        timed = do == "time"
+        answer = self._ask(job, timed=do == "time")
+        if answer.outcome == "died" or answer.data.get("fault") == "ours":
+            # A worker that dies without a word may be the machine's fault: once more, on the spare.
+            answer = self._pool.run(job, self._spec.timeout_s)
+        with self._lock:
+            self._large.learn(name, answer.data)
+        return answer
+
+    def _ask(self, job: bytes, *, timed: bool = False) -> Answer:
+        """A worker's answer. What is timed for one task is timed by one worker: the clocks of two processes differ by
+        some tenths of a µs. What is checked for one task goes to one worker if that is free: its cases are worked out
+        there already."""
         began = time.perf_counter()
         answer = self._pool.run(
             job, self._spec.timeout_s, near=f"{'time' if timed else 'check'} {self.task.key}", only=timed
@@ -252,11 +288,6 @@ class GpuProgram:
         if "seconds" in answer.data:
             answer.data["seconds"]["waiting"] = time.perf_counter() - began - answer.data["worker_seconds"]
             answer.data["seconds"]["worker"] = answer.data["worker_seconds"]
-        if answer.outcome == "died" or answer.data.get("fault") == "ours":
-            # A worker that dies without a word may be the machine's fault: once more, on the spare.
-            answer = self._pool.run(job, self._spec.timeout_s)
-        with self._lock:
-            self._large.learn(name, answer.data)
         return answer
 
     def _sent(self, prepared: Ready) -> PlanBytes:
@@ -288,3 +319,7 @@ class GpuProgram:
             if not result.facts.get("right_without_launches"):
                 return False
         return True
+
+
+def _case_key(case: InputCase, criterion: str = "default") -> str:
+    return content_key(case.name, case.signature, case.distribution, case.seed, criterion)

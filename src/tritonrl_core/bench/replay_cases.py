@@ -13,6 +13,8 @@ import gc
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ from tritonrl_core.bench.ambient import ieee, own_default_dtype, seeded
 from tritonrl_core.bench.device_memory import wipe
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs, raw_bytes
-from tritonrl_core.bench.shelf import Box, Lies, Shelf
+from tritonrl_core.bench.shelf import ALIGNMENT, Box, Lies, Shelf
 from tritonrl_core.bench.walk import Given, given_by
 from tritonrl_core.types import InputCase, Task, content_key
 
@@ -50,9 +52,13 @@ class Answers:
     after: Mapping[str, Tensor]
     no_double: str = ""
 
+    def tensors(self) -> list[Tensor]:
+        """All of it."""
+        return [*self.exact, *self.native, *self.inputs.values(), *self.state.values(), *self.after.values()]
+
     def wipe(self) -> None:
         """Overwrite all of it."""
-        wipe([*self.exact, *self.native, *self.inputs.values(), *self.state.values(), *self.after.values()])
+        wipe(self.tensors())
 
 
 class Cases:
@@ -65,7 +71,7 @@ class Cases:
         self._most_case, self._most_kept = most_case, most_kept
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self._shelf = Shelf("tritonrl-case")
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._changed: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def materials(self, task: Task, case: InputCase) -> Materials:
@@ -79,7 +85,7 @@ class Cases:
 
     def given(self, task: Task, case: InputCase) -> Given:
         """What goes into a run: on the host where the case is kept, else on the device. Raises `TaskError`."""
-        kept = self._known(task, case)
+        kept = self.kept(task, case)
         return kept.given() if kept else given_by(self.materials(task, case))
 
     def answers(self, task: Task, case: InputCase, *, double: bool = True) -> Answers:
@@ -87,8 +93,21 @@ class Cases:
 
         Without `double` the reference runs in its working dtype only, and `exact` is `native`.
         """
-        kept = self._known(task, case)
-        return kept.answers(self.device) if kept else self._work_out(task, case, double)
+        kept = self.kept(task, case)
+        return kept.answers(*self._sent([(kept, kept.nbytes)])) if kept else self._work_out(task, case, double)
+
+    def given_together(self, kept: Sequence[Kept]) -> list[Given]:
+        """What goes into several runs, on the device, sent there in one piece; nothing else of theirs is."""
+        block, *starts = self._sent([(one, one.given_nbytes) for one in kept])
+        made = [one.given(partial(_part, block, start)) for one, start in zip(kept, starts, strict=True)]
+        wipe([block])
+        return made
+
+    def answers_together(self, kept: Sequence[Kept]) -> list[Answers]:
+        """What several runs must have left, sent in one piece. To be asked for when the last of their kernels has
+        ended."""
+        block, *starts = self._sent([(one, one.nbytes) for one in kept])
+        return [one.answers(block, start) for one, start in zip(kept, starts, strict=True)]
 
     def clear(self) -> None:
         """Give all free memory back to the driver: a pointer into it is a fault from then on."""
@@ -98,8 +117,8 @@ class Cases:
             _clear_workspaces()
             torch.cuda.empty_cache()
 
-    def _known(self, task: Task, case: InputCase) -> _Kept | None:
-        """The case as it is kept, worked out now where it is new; None where it is too large."""
+    def kept(self, task: Task, case: InputCase) -> Kept | None:
+        """The case as it is kept, worked out now where it is new; None where it is too large. Raises `TaskError`."""
         key = content_key(task.key, case.signature, case.distribution, case.seed)
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -120,12 +139,20 @@ class Cases:
             self._remember(key, answers.after)
             answers.wipe()
             return None
-        kept = _Kept(self._shelf, given, answers)
+        kept = Kept(self._shelf, given, answers)
         answers.wipe()
         self._kept[key] = kept
         while sum(item.nbytes for item in self._kept.values()) > self._most_kept and len(self._kept) > 1:
             self._kept.popitem(last=False)[1].remove()
         return kept
+
+    def _sent(self, parts: Sequence[tuple[Kept, int]]) -> tuple[Tensor, *tuple[int, ...]]:
+        """The first so many bytes of some cases, one after the other on the device, and where each begins there."""
+        starts = list(accumulate((-(-nbytes // ALIGNMENT) * ALIGNMENT for _, nbytes in parts), initial=0))
+        block = torch.empty(starts.pop(), dtype=torch.uint8)
+        for (kept, nbytes), start in zip(parts, starts, strict=True):
+            self._shelf.read(kept.place, nbytes, block[start : start + nbytes])
+        return block.to(self.device), *starts
 
     def _remember(self, key: str, after: Mapping[str, Tensor]) -> None:
         """What the reference changes in a case that is not kept."""
@@ -194,8 +221,8 @@ def _differs(one: Tensor, other: Tensor) -> Tensor | bool:
     return words if whole == one.numel() else words | (one[whole:] != other[whole:]).any()
 
 
-class _Kept:
-    """One case on the shelf."""
+class Kept:
+    """One case on the shelf. What goes into a run lies before the answers."""
 
     def __init__(self, shelf: Shelf, given: Given, answers: Answers) -> None:
         """Put a case there. The tensors may be on any device."""
@@ -203,35 +230,36 @@ class _Kept:
         self._inputs = dict(zip(answers.inputs, map(box.add, given.inputs), strict=True))
         self._init_inputs = [box.add(tensor) for tensor in given.init_inputs]
         self._state = {name: box.add(tensor) for name, tensor in given.state.items()}
+        self.given_nbytes = box.nbytes
         self._exact = [box.add(tensor.contiguous()) for tensor in answers.exact]
         self._native = [box.add(tensor.contiguous()) for tensor in answers.native]
         self._after = {name: box.add(tensor.contiguous()) for name, tensor in answers.after.items()}
         self._no_double = answers.no_double
         self.nbytes = box.nbytes
-        self._shelf, self._place = shelf, shelf.put(box)
+        self._shelf, self.place = shelf, shelf.put(box)
 
-    def given(self) -> Given:
-        """What goes into a run, on the host, each storage by itself as the reference made it. The answers stay where
-        they are."""
+    def given(self, part: Callable[[int, int], Tensor] | None = None) -> Given:
+        """What goes into a run, each storage by itself as the reference made it. `part` gives a copy of so many bytes
+        from a byte of the case on; without it they are read to the host. The answers stay where they are."""
+        part = part or (lambda start, nbytes: self._shelf.read(self.place + start, nbytes))
         storages: dict[int, Tensor] = {}
 
         def tensor(lie: Lies) -> Tensor:
             if lie.start not in storages or not lie.nbytes:
-                storages[lie.start] = self._shelf.read(self._place + lie.start, lie.nbytes)
+                storages[lie.start] = part(lie.start, lie.nbytes)
             return lie.tensor(storages[lie.start])
 
         state = {name: tensor(lie) for name, lie in self._state.items()}
         return Given([*map(tensor, self._inputs.values())], [*map(tensor, self._init_inputs)], state)
 
-    def answers(self, device: torch.device) -> Answers:
-        """All that a run is compared with, sent to the device in one piece."""
-        block = self._shelf.read(self._place, self.nbytes).to(device)
+    def answers(self, block: Tensor, start: int) -> Answers:
+        """All that a run is compared with, where the case lies in a block from a byte on."""
 
         def made(lies: Sequence[Lies]) -> list[Tensor]:
-            return [lie.tensor(block, lie.start) for lie in lies]
+            return [lie.tensor(block, start + lie.start) for lie in lies]
 
         def named(lies: Mapping[str, Lies]) -> dict[str, Tensor]:
-            return {name: lie.tensor(block, lie.start) for name, lie in lies.items()}
+            return {name: lie.tensor(block, start + lie.start) for name, lie in lies.items()}
 
         return Answers(
             made(self._exact), made(self._native), named(self._inputs), named(self._state), named(self._after),
@@ -240,7 +268,12 @@ class _Kept:
 
     def remove(self) -> None:
         """Take it off the shelf."""
-        self._shelf.drop(self._place, self.nbytes)
+        self._shelf.drop(self.place, self.nbytes)
+
+
+def _part(block: Tensor, first: int, start: int, nbytes: int) -> Tensor:
+    """A copy of some bytes of the case that begins at byte `first` of a block."""
+    return block[first + start : first + start + nbytes].clone()
 
 
 def _nbytes(tensors: Sequence[Tensor]) -> int:

@@ -23,7 +23,7 @@ from tritonrl_core.bench.plan import tensors_in
 from tritonrl_core.bench.recordings import case_values
 from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
-from tritonrl_core.bench.replay_job import Job
+from tritonrl_core.bench.replay_job import Job, ReadPlan
 from tritonrl_core.bench.replay_verdict import Left, closely, plainly
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.walk import given_by, seeded
@@ -131,9 +131,10 @@ class Bench:
                 self._replays.popitem(last=False)[1].close()
         return known
 
-    def known(self, key: str) -> Replay | None:
-        """What is loaded under this key."""
-        return self._replays.get(key)
+    def known(self, key: str) -> ReadPlan | None:
+        """The plan that is loaded under this key."""
+        found = self._replays.get(key)
+        return None if found is None else (found.plan, found.built)
 
     def judge(
         self, job: Job, placed: Placed, got: list[torch.Tensor], clock: Clock | None = None, *, guarded: bool = True
@@ -159,7 +160,11 @@ class Bench:
 
     def resident_intact(self) -> bool:
         """Whether what is mapped while kernels run, and was not given to them, is as it was."""
-        return not bool((self.flush.view(torch.int64) if self.flush.numel() > 1 else self.flush).any())
+        return not bool(self.disturbed())
+
+    def disturbed(self) -> torch.Tensor:
+        """The opposite, still on the device."""
+        return (self.flush.view(torch.int64) if self.flush.numel() > 1 else self.flush).any()
 
     def _run(self, job: Job, placed: Placed) -> None:
         replay = placed.replay

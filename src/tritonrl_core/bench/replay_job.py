@@ -1,4 +1,4 @@
-"""Jobs for the replay worker as bytes: a header in JSON, then the plan and the binaries, encoded once for all cases.
+"""Jobs for the replay worker as bytes: a header in JSON, then plans and binaries, encoded once for all cases.
 
 Both ends are ours: the parent has checked the plan against the real limits before it writes it here.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ class PlanBytes:
     key: str
     plan: bytes
     built: bytes
+
+
+ReadPlan = tuple[LaunchPlan, Sequence[CompiledKernel | None]]
+"""A plan and its binaries, as a worker reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +74,37 @@ def job_bytes(do: str, task: Task, case: InputCase, plan: PlanBytes, criterion: 
               pick: int = -1, large: Large | None = None) -> bytes:  # fmt: skip
     """A job for the worker: `do` is `check` or `time`; `known` are the samples of baselines measured before."""
     header = {
-        "do": do, "task": asdict(task), "case": asdict(case), "key": plan.key, "criterion": criterion,
-        "precision": precision, "protocol": None if protocol is None else asdict(protocol),
+        "do": do, "criterion": criterion, "protocol": None if protocol is None else asdict(protocol),
         "known": dict(known or {}), "pick": pick, "large": None if large is None else asdict(large),
     }  # fmt: skip
-    return _framed(json.dumps(header).encode(), plan.plan, plan.built)
+    return _message(header, task, [(case, plan)], precision)
+
+
+def together_bytes(task: Task, parts: Sequence[tuple[InputCase, PlanBytes]], precision: str) -> bytes:
+    """A job that checks several cases of one candidate at once (`replay_together`)."""
+    header = {"do": "together", "criterion": "default", "pick": -1, "large": None}
+    return _message(header, task, parts, precision)
 
 
 def values_job(task: Task, case: InputCase) -> bytes:
     """A job that asks for a case's values as this device makes them."""
-    return _framed(json.dumps({"do": "values", "task": asdict(task), "case": asdict(case)}).encode(), b"", b"")
+    return _framed(json.dumps({"do": "values", "task": asdict(task), "cases": [(asdict(case), -1)]}).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A job as it arrived: its header, and the two parts that are read only where they are not known yet."""
+    """A job as it arrived: its header, and its plans, which are read only where they are not known yet."""
 
     header: Mapping[str, Any]
-    plan: bytes
-    built: bytes
+    plans: tuple[PlanBytes, ...]
 
     @property
     def task(self) -> Task:
         return _task(self.header["task"])
 
     @property
-    def case(self) -> InputCase:
-        return InputCase(**self.header["case"])
+    def cases(self) -> list[InputCase]:
+        return [InputCase(**data) for data, _ in self.header["cases"]]
 
     @property
     def large(self) -> Large | None:
@@ -110,37 +118,56 @@ class Message:
         data = self.header["protocol"]
         return TimingProtocol(**{**data, "baselines": tuple(data["baselines"])})
 
-    def job(self) -> Job:
-        """The job with its plan. Raises `InfraError` where something was lost on the way."""
-        plan = validate(self.plan, OUTSIDE)
-        if not isinstance(plan, LaunchPlan):
-            raise InfraError(f"the plan did not survive its way to the worker: {plan.reason}")
-        built = read_built(self.built, len(plan.kernels))
-        if built is None:
-            raise InfraError("the binaries did not survive their way to the worker")
-        kernels = [part if isinstance(part, CompiledKernel) else None for part in built]
-        return self.job_with(plan, kernels)
+    def jobs(self, known: Callable[[str], ReadPlan | None]) -> list[Job]:
+        """One job for each case. `known` gives a plan that was read before, by its key.
 
-    def job_with(self, plan: LaunchPlan, built: Sequence[CompiledKernel | None]) -> Job:
-        """The job with a plan that is known already."""
-        header = self.header
-        how = header["criterion"], header["precision"], header["key"], header["pick"]
-        return Job(self.task, self.case, plan, built, *how, large=self.large)
+        Raises `InfraError` where something was lost on the way.
+        """
+        read = [known(one.key) or _read(one) for one in self.plans]
+        task, header, large = self.task, self.header, self.large
+        how = header["criterion"], header["precision"]
+        return [
+            Job(task, case, *read[number], *how, self.plans[number].key, header["pick"], large=large)
+            for case, (_, number) in zip(self.cases, header["cases"], strict=True)
+        ]
+
+
+def _read(sent: PlanBytes) -> ReadPlan:
+    plan = validate(sent.plan, OUTSIDE)
+    if not isinstance(plan, LaunchPlan):
+        raise InfraError(f"the plan did not survive its way to the worker: {plan.reason}")
+    built = read_built(sent.built, len(plan.kernels))
+    if built is None:
+        raise InfraError("the binaries did not survive their way to the worker")
+    return plan, [part if isinstance(part, CompiledKernel) else None for part in built]
 
 
 def read(data: bytes) -> Message:
     """Take a job apart."""
-    head, plan, built = struct.unpack_from("<QQQ", data)
-    start = struct.calcsize("<QQQ")
-    parts = []
-    for size in (head, plan, built):
+    (count,) = struct.unpack_from("<Q", data)
+    sizes = struct.unpack_from(f"<{count}Q", data, 8)
+    parts, start = [], 8 + 8 * count
+    for size in sizes:
         parts.append(data[start : start + size])
         start += size
-    return Message(json.loads(parts[0]), parts[1], parts[2])
+    header = json.loads(parts[0])
+    plans = zip(header.get("keys", ()), parts[1::2], parts[2::2], strict=True)
+    return Message(header, tuple(PlanBytes(*plan) for plan in plans))
 
 
-def _framed(head: bytes, plan: bytes, built: bytes) -> bytes:
-    return struct.pack("<QQQ", len(head), len(plan), len(built)) + head + plan + built
+def _message(
+    header: Mapping[str, Any], task: Task, parts: Sequence[tuple[InputCase, PlanBytes]], precision: str
+) -> bytes:
+    """Each plan once, however many cases it is for."""
+    plans = {plan.key: plan for _, plan in parts}
+    number = {key: place for place, key in enumerate(plans)}
+    cases = [(asdict(case), number[plan.key]) for case, plan in parts]
+    whole = {**header, "task": asdict(task), "cases": cases, "keys": list(plans), "precision": precision}
+    return _framed(json.dumps(whole).encode(), *(part for plan in plans.values() for part in (plan.plan, plan.built)))
+
+
+def _framed(*parts: bytes) -> bytes:
+    return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 
 def _task(data: Mapping[str, Any]) -> Task:

@@ -46,6 +46,12 @@ class Left:
 def plainly(left: Left) -> dict[str, Any] | None:
     """What `closely` would find where all is plainly right, waiting for the device once; None where it is not, or where
     that takes a closer look."""
+    asked = question(left)
+    return None if asked is None else plain_answer(left.answers, asked.tolist())
+
+
+def question(left: Left) -> torch.Tensor | None:
+    """What tells whether all is plainly right, as numbers that are still on the device; None where nothing does."""
     job, answers = left.job, left.answers
     if job.criterion != "default" or job.large or any(name in answers.after for name in answers.inputs):
         return None
@@ -54,8 +60,13 @@ def plainly(left: Left) -> dict[str, Any] | None:
     if numbers is None or any(flag is True for flag in flags):
         return None
     asked = torch.stack([flag for flag in flags if isinstance(flag, torch.Tensor)])
-    *found, disturbed = torch.cat([numbers, asked.any().double().reshape(1)]).tolist()
-    compared = None if disturbed else plainly_right(found, answers.native)
+    return torch.cat([numbers, asked.any().double().reshape(1)])
+
+
+def plain_answer(answers: Answers, found: list[float]) -> dict[str, Any] | None:
+    """A result's fields by the numbers that a `question` gave, fetched; None where it is not plainly right."""
+    *numbers, disturbed = found
+    compared = None if disturbed else plainly_right(numbers, answers.native)
     if compared is None:
         return None
     return {**fields(compared), "own_error": [], "no_double": answers.no_double}

@@ -100,12 +100,17 @@ def _done(bench: Any, traffic: Traffic, message: Message) -> dict[str, Any]:
 def _work(bench: Any, message: Message) -> Callable[[], dict[str, Any]]:
     """What a job asks for, read as far as that needs no GPU. Raises `InfraError`."""
     from tritonrl_core.bench.replay_time import measure
+    from tritonrl_core.bench.replay_together import check_together
 
-    if message.header["do"] == "values":
-        return lambda: {"values": base64.b64encode(bench.values(message.task, message.case)).decode()}
-    loaded = bench.known(message.header["key"])
-    job = message.job() if loaded is None else message.job_with(loaded.plan, loaded.built)
-    if message.header["do"] == "time":
+    do = message.header["do"]
+    if do == "values":
+        [case] = message.cases
+        return lambda: {"values": base64.b64encode(bench.values(message.task, case)).decode()}
+    jobs = message.jobs(bench.known)
+    if do == "together":
+        return lambda: check_together(bench, jobs)
+    [job] = jobs
+    if do == "time":
         return lambda: measure(bench, job, message.protocol, message.header["known"])
     return lambda: dict(bench.check(job))
 

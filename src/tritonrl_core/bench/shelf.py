@@ -75,9 +75,9 @@ class Shelf:
                 done += os.pwrite(self._fd, data[done:], place + start + done)
         return place
 
-    def read(self, place: int, nbytes: int) -> Tensor:
-        """Bytes from a place on, as a new tensor on the host."""
-        block = torch.empty(nbytes, dtype=torch.uint8)
+    def read(self, place: int, nbytes: int, into: Tensor | None = None) -> Tensor:
+        """Bytes from a place on, as a new tensor on the host; or `into` one that is there, of so many bytes."""
+        block = torch.empty(nbytes, dtype=torch.uint8) if into is None else into
         view, done = block.numpy().data, 0
         while done < nbytes:
             done += os.preadv(self._fd, [view[done:]], place + done)

@@ -35,6 +35,11 @@ class Signatures:
             self._prepared[own if isinstance(known, Ready) and known.for_one_case else shared] = known
         return known
 
+    def ready(self, case: InputCase) -> Ready | None:
+        """The plan and its binaries where they are there already, for all cases of this signature."""
+        known = self._prepared.get(_names(case)[0])
+        return known if isinstance(known, Ready) else None
+
     def record(self, case: InputCase) -> Recorded | Stop:
         """The plan alone, or why there is none."""
         shared, own = _names(case)
