@@ -26,7 +26,7 @@ from funnel_gain import RIGHT, make_batch
 from tables import Table, save
 from verify_throughput import REQUEST, on_gpu, renamed
 
-from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench
+from tritonrl_core.bench.gpu_program import GpuBench
 from tritonrl_core.bench.resolve import resolve_spec
 from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.cases import make_cases
@@ -120,7 +120,7 @@ def cores(seconds: float) -> Table:
 def open_bench() -> GpuBench:
     """The bench of this machine's first GPU, with nothing known."""
     spec: BenchSpec = replace(resolve_spec(load_preset("baseline", CUDA)), timeout_s=60.0, worker_preset={})
-    return GpuBench(replace(spec, gpus=spec.gpus[:1]), make_cases, workers_per_gpu=WORKERS_PER_GPU)
+    return GpuBench(replace(spec, gpus=spec.gpus[:1]), make_cases)
 
 
 def warm_up(bench: GpuBench, job: tuple[Task, str]) -> None:

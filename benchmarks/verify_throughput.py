@@ -27,7 +27,7 @@ from typing import Any
 from tables import Table, save
 
 from tritonrl_core.bench import prepare
-from tritonrl_core.bench.gpu_program import WORKERS_PER_GPU, GpuBench, GpuProgram
+from tritonrl_core.bench.gpu_program import GpuBench, GpuProgram, workers_for
 from tritonrl_core.bench.prepare import Preparation, Stop
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--target", default="sm_90")
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--gpu-workers", type=int, default=WORKERS_PER_GPU, help="replay workers on the GPU")
+    parser.add_argument("--gpu-workers", type=int, default=0, help="replay workers on the GPU (0: by its cores)")
     parser.add_argument("--method", choices=("simple", "published", "adaptive"), default="simple", help="of timing")
     parser.add_argument("--apart", type=int, default=0, help="with a GPU: before, prepare so many and then replay them")
     parser.add_argument("--seconds", type=float, default=math.inf, help="with a GPU: begin no candidate after so long")
@@ -61,6 +61,7 @@ def main() -> None:
         timeout_s=60.0, delegation="layout_only", precision="ieee", worker_preset={},
     )  # fmt: skip
     prepare.YIELDS = chosen.yields
+    chosen.gpu_workers = chosen.gpu_workers or workers_for(spec)
     jobs = unique_candidates(chosen.count + chosen.apart)
     if not gpus:
         print(json.dumps(on_cpu(spec, jobs, chosen.signatures)), flush=True)

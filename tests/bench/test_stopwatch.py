@@ -6,7 +6,17 @@ from statistics import fmean
 
 import pytest
 
-from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, Lane, Lap, Track, doubt, excess, race
+from tritonrl_core.bench.stopwatch import (
+    Contestant,
+    DeviceClock,
+    Lane,
+    Lap,
+    Track,
+    doubt,
+    excess,
+    race,
+    read_before,
+)
 from tritonrl_core.types import TimingProtocol
 
 PUBLISHED = TimingProtocol("published", warmup=20, trials=100, trim=0.1)
@@ -159,6 +169,12 @@ def test_beside_another_process_short_runs_count_only_where_it_is_idle(clock, ot
 def test_times_that_vary_too_much_are_none():
     tracks = {"candidate": Track([[100.0, 150.0, 100.0, 160.0] * 8])}
     assert "±" in doubt(tracks, DrawnClock(), 0.1, others=False).reason
+
+
+def test_a_graphs_events_are_read_before_its_next_run_and_no_sooner():
+    assert read_before("abcabca") == [None, None, None, 0, 1, 2, 3]
+    assert read_before("aab") == [None, 0, None]
+    assert read_before([]) == []
 
 
 def test_long_runs_are_fewer():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tritonrl_core.types import Candidate, InputCase, Status, Task, TimingProtocol
+from tritonrl_core.bench.replay_job import read
+from tritonrl_core.types import Candidate, CaseRequest, CaseResult, InputCase, Status, Task, TimingProtocol
 
 pytestmark = pytest.mark.gpu
 
@@ -325,3 +326,60 @@ def test_timing_measures_both_sides(gpu_bench):
         assert timing.speedup_low < timing.speedup < timing.speedup_high
         # 512 MiB moved: no card does it in 30 µs, none of today's needs 3 ms.
         assert 30 < min(timing.candidate_us) < 3000
+
+
+HEAD = "import torch\nimport torch.nn as nn\nimport triton\nimport triton.language as tl\n"
+FIVE = CaseRequest(count=5, values=True)
+
+
+@pytest.fixture
+def jobs(gpu_bench, monkeypatch):
+    """How many cases each job had that a worker was asked for."""
+    counts, run = [], gpu_bench._pool.run
+
+    def counted(job: bytes, *rest: object, **more: object):
+        counts.append(len(read(job).cases))
+        return run(job, *rest, **more)
+
+    monkeypatch.setattr(gpu_bench._pool, "run", counted)
+    return counts
+
+
+def five(bench, code: str, reference: str = DOUBLE):
+    task = Task(id="five", level=1, source="import torch\nimport torch.nn as nn\n" + reference)
+    program = bench.program(task, Candidate.from_code(HEAD + code))
+    return [program.run(case) for case in program.cases(FIVE)]
+
+
+def test_five_cases_take_two_jobs_and_say_what_five_do(gpu_bench, jobs, monkeypatch):
+    together = five(gpu_bench, KERNEL)
+    assert jobs == [1, 4]
+    monkeypatch.setattr("tritonrl_core.bench.gpu_program.together", lambda *asked: [])
+    alone = five(gpu_bench, KERNEL)
+    assert jobs[2:] == [1] * 5
+    assert {result.status for result in (*together, *alone)} == {Status.PASSED}
+    assert [told(result) for result in together] == [told(result) for result in alone]
+
+
+def told(result: CaseResult):
+    """What is said of a case, but for times and for what else was on the device."""
+    besides = {"prepare_seconds", "stage_seconds", "bytes_at_most"}
+    facts = {name: value for name, value in result.facts.items() if name not in besides}
+    return result.case, result.status, result.error, result.reason, facts
+
+
+def test_what_is_wrong_on_a_later_case_is_told_as_by_itself(gpu_bench, jobs):
+    code = KERNEL.replace("* 2.0, mask", "* tl.where(tl.abs(tl.load(x_ptr + i, mask=i < n)) > 20.0, 2.5, 2.0), mask")
+    assert code != KERNEL
+    results = five(gpu_bench, code)
+    assert [result.status for result in results[:2]] == [Status.PASSED, Status.WRONG], results[1].reason
+    assert jobs[:3] == [1, 4, 1]
+
+
+def test_a_kernel_that_breaks_the_gpu_on_a_later_case_is_told_so_and_costs_nobody_else(gpu_bench, jobs):
+    far = "x_ptr + i + tl.where(tl.max(tl.abs(tl.load(x_ptr + i, mask=i < n, other=0.0)), axis=0) > 20.0, 1 << 40, 0)"
+    code = KERNEL.replace("tl.load(x_ptr + i, mask=i < n) * 2.0", f"tl.load({far}, mask=i < n) * 2.0")
+    assert code != KERNEL
+    results = five(gpu_bench, code)
+    assert [result.status for result in results[:2]] == [Status.PASSED, Status.RUNTIME_ERROR], results[1].reason
+    assert {result.status for result in five(gpu_bench, KERNEL)} == {Status.PASSED}

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from tritonrl_core.bench import replay_together
+from tritonrl_core.bench.gpu_program import workers_for
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.replay_check import Bench, Clock
 from tritonrl_core.bench.replay_job import Job, plan_bytes, read, together_bytes
 from tritonrl_core.bench.replay_pool import ReplayPool
 from tritonrl_core.bench.replay_together import check_together
-from tritonrl_core.types import InputCase, Status, Task
+from tritonrl_core.types import BenchSpec, InputCase, Status, Task
 
 CPU = torch.device("cpu")
 SOURCE = """
@@ -159,3 +160,10 @@ def test_a_worker_checks_together_and_goes_on():
         assert [[one["status"] for one in answer.data["right"]] for answer in answers] == [[Status.PASSED] * 4] * 2
     finally:
         pool.close()
+
+
+def test_a_gpu_has_more_workers_where_it_has_more_cores():
+    spec = BenchSpec("cuda", "sm_90", 2, (0,), None, 60.0, "layout_only", "ieee", {})
+    cores = [2, 8, 12, 16, 64]
+    assert [workers_for(replace(spec, cpu_workers=count)) for count in cores] == [2, 2, 3, 4, 4]
+    assert workers_for(replace(spec, cpu_workers=32, gpus=(0, 1))) == 4

@@ -273,9 +273,13 @@ class Runner:
         now = _sums([tensor for tensor, _ in self._watched])
         self._watched = [pair for pair, value in zip(self._watched, now, strict=True) if pair[1] == value]
 
-    def intact(self) -> bool:
-        """Whether what is watched is what it was: nobody else has any business here."""
-        return _sums([tensor for tensor, _ in self._watched]) == [known for _, known in self._watched]
+    def known(self) -> list[int]:
+        """Sums over the bits of what is watched, as they must be: nobody else has any business here."""
+        return [known for _, known in self._watched]
+
+    def now(self) -> list[torch.Tensor]:
+        """The same as they are now, still on the device."""
+        return [bit_sum(tensor) for tensor, _ in self._watched]
 
 
 def _sums(tensors: Sequence[torch.Tensor]) -> list[int]:

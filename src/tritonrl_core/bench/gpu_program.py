@@ -42,8 +42,9 @@ from tritonrl_core.types import (
     content_key,
 )
 
-WORKERS_PER_GPU = 2
-"""Replay workers on each GPU: a check is more Python than kernel, so one alone would leave the GPU idle."""
+CORES_A_WORKER, FEWEST_WORKERS, MOST_WORKERS = 4, 2, 4
+"""Replay workers on each GPU: one for so many of its cores. A check is more Python than kernel, so one alone would
+leave the GPU idle; what the other cores record and compile keeps no more of them busy."""
 
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
@@ -53,13 +54,12 @@ class GpuBench:
     """Programs on this machine's GPUs. Close it to end its workers."""
 
     def __init__(
-        self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = WORKERS_PER_GPU,
-        elsewhere: Prepares | None = None,
-    ) -> None:  # fmt: skip
-        """`elsewhere` records and compiles in place of this machine."""
+        self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = 0, elsewhere: Prepares | None = None
+    ) -> None:
+        """`elsewhere` records and compiles in place of this machine. No `workers_per_gpu`: by its cores."""
         self.spec = spec
         self._make_cases = make_cases
-        self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu)
+        self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu or workers_for(spec))
         self._baselines = Baselines(default_folder())
         self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
         self._previews: CpuPreviews | None = None
@@ -108,6 +108,12 @@ class GpuBench:
         with self._lock:
             if self._previews is not None:
                 self._previews.close()
+
+
+def workers_for(spec: BenchSpec) -> int:
+    """Replay workers on each GPU of a bench."""
+    cores = spec.cpu_workers // max(1, len(spec.gpus))
+    return min(MOST_WORKERS, max(FEWEST_WORKERS, cores // CORES_A_WORKER))
 
 
 def versions() -> dict[str, str]:

@@ -123,13 +123,14 @@ class Message:
 
         Raises `InfraError` where something was lost on the way.
         """
-        read = [known(one.key) or _read(one) for one in self.plans]
+        plans = [known(one.key) or _read(one) for one in self.plans]
         task, header, large = self.task, self.header, self.large
-        how = header["criterion"], header["precision"]
-        return [
-            Job(task, case, *read[number], *how, self.plans[number].key, header["pick"], large=large)
-            for case, (_, number) in zip(self.cases, header["cases"], strict=True)
-        ]
+        jobs = []
+        for case, (_, number) in zip(self.cases, header["cases"], strict=True):
+            plan, built = plans[number]
+            how = header["criterion"], header["precision"], self.plans[number].key, header["pick"]
+            jobs.append(Job(task, case, plan, built, *how, large=large))
+        return jobs
 
 
 def _read(sent: PlanBytes) -> ReadPlan:

@@ -25,7 +25,8 @@ from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
 from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.replay_check import Bench, Clock, Job, fault_boundary, same_bits
+from tritonrl_core.bench.replay_cases import differences
+from tritonrl_core.bench.replay_check import Bench, Clock, Job, fault_boundary
 from tritonrl_core.bench.replay_race import in_turn, wall_us
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.speed import drifted
@@ -125,7 +126,7 @@ class _Heat:
             "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
             "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
         }  # fmt: skip
-        intact = self.bench.resident_intact() and all(runner.intact() for runner in runners)
+        intact = self._intact(runners)
         # Graphs and references go: judging a large case needs their memory.
         mine.clear()
         baselines.clear()
@@ -154,7 +155,10 @@ class _Heat:
         count = max(1, min(wanted, int(MOST_MEMORY * free // max(need, 1))))
         if count < wanted:
             self.notes.append(f"captured at {count} of {wanted} places in memory: more do not fit")
-        places = [self.replay.place(given, POISONS[0], shift=number * SHIFT) for number in range(count)]
+        places = []
+        for number in range(count):
+            self.bench.give_way()
+            places.append(self.replay.place(given, POISONS[0], shift=number * SHIFT))
         if self.replay.picks:
             with self.bench.alone(), fault_boundary(), seeded(self.job.case.seed):
                 self.replay.tune(places[0])
@@ -216,6 +220,7 @@ class _Heat:
 
         `again`: the same was captured at another place, and has run here. `seldom`: few runs of it are taken.
         """
+        self.bench.give_way()
         if not self.graphs or who in self.uncaptured:
             work()
             return [Lane(work, prepare)]
@@ -260,11 +265,8 @@ class _Heat:
         if not intact:
             reason = "a kernel wrote to memory that it was not given, while it was timed"
             return {"status": Status.CHEATED, "reason": reason, "replace_worker": True}
-        first = places[0].outputs()
-        places[1:] = [
-            placed for placed in places[1:]
-            if not (placed.arena.guards_hold() and all(map(same_bits, placed.outputs(), first)))
-        ]  # fmt: skip
+        places[1:] = [placed for placed, other in zip(places[1:], self._others(places), strict=True) if other]
+        self.bench.give_way()
         if self.job.large is not None:
             torch.cuda.empty_cache()
         for placed in places:
@@ -274,6 +276,22 @@ class _Heat:
             if answer["status"] != Status.PASSED:
                 return {"status": answer["status"], "reason": f"the output of a timed run: {answer['reason']}"}
         return {"status": Status.PASSED, "reason": ""}
+
+    def _intact(self, runners: Sequence[Runner]) -> bool:
+        """Whether what is ours on the device is as it was; waits for the device once."""
+        now = [one for runner in runners for one in runner.now()]
+        disturbed, *sums = torch.stack([self.bench.disturbed().long(), *now]).tolist()
+        return not disturbed and sums == [known for runner in runners for known in runner.known()]
+
+    def _others(self, places: Sequence[Placed]) -> list[bool]:
+        """Which of the places after the first must be judged by themselves, because a guard zone or an output there
+        is not as at the first; waits for the device once."""
+        first = places[0].outputs()
+        flags = [
+            _any([placed.arena.disturbed(), *differences(list(zip(placed.outputs(), first, strict=True)))])
+            for placed in places[1:]
+        ]
+        return list(map(bool, torch.stack(flags).tolist())) if flags else []
 
     def _floor_us(self) -> float | None:
         """The least time in which what the plan is given and gives can be moved: inputs and weights from memory, and of
@@ -296,3 +314,9 @@ def _bytes(refs: Any) -> int:
 
 def _rounded(lanes: Samples) -> Samples:
     return [[round(us, 3) for us in lane] for lane in lanes]
+
+
+def _any(flags: Sequence[torch.Tensor | bool]) -> torch.Tensor:
+    """Whether one of them is set, on the device of the first, which is a tensor."""
+    device = flags[0].device if isinstance(flags[0], torch.Tensor) else None
+    return torch.stack([torch.as_tensor(flag, device=device) for flag in flags]).any()

@@ -120,7 +120,8 @@ def _judged(bench: Bench, stands: Sequence[_Stand], clock: Clock) -> dict[str, A
             return {"apart": "a case takes a closer look"}
         touched = torch.stack([bench.disturbed(), *(stand.touched() for stand in stands)]).double()
         parts = [touched, *plain]
-        (ours, *others), *found = torch.cat(parts).cpu().split([part.numel() for part in parts])
+        sizes = [part.numel() for part in parts]
+        (ours, *others), *found = torch.cat(parts).cpu().split(sizes)  # type: ignore[no-untyped-call]
     finally:
         wipe(tensor for one in answers for tensor in one.tensors())
         clock.mark("compare")
