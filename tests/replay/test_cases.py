@@ -1,5 +1,9 @@
 """Cases of the replay worker: worked out once, kept where no process maps them, the same as made anew."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +11,9 @@ import pytest
 import torch
 
 from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
+from tritonrl_core.bench.shelf import Shelf, new_file
 from tritonrl_core.bench.walk import given_by
+from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Task
 
 CPU = torch.device("cpu")
@@ -76,17 +82,117 @@ def test_what_is_kept_is_mapped_nowhere():
     assert "tritonrl-case" not in Path("/proc/self/maps").read_text()
 
 
+def shelf(most: int = 1 << 30) -> Iterator[tuple[Shelf, Shelf]]:
+    file = new_file("tritonrl-case")
+    yield Shelf(file, most=most), Shelf(file, most=most)
+    os.close(file)
+
+
+@pytest.fixture
+def shelves() -> Iterator[tuple[Shelf, Shelf]]:
+    """One file, as two processes have it."""
+    yield from shelf()
+
+
+def test_what_one_works_out_others_have(shelves, monkeypatch):
+    one, other = (Cases(CPU, each) for each in shelves)
+    mine = one.given(TASK, CASE)
+    monkeypatch.setattr(other, "materials", lambda task, case: pytest.fail("worked out again"))
+    theirs = other.given(TASK, CASE)
+    assert all(map(same_bits, mine.inputs, theirs.inputs))
+    made, read = one.answers(TASK, CASE), other.answers(TASK, CASE)
+    assert all(map(same_bits, (*made.exact, *made.native), (*read.exact, *read.native)))
+    assert made.after.keys() == read.after.keys()
+
+
+def test_what_was_worked_out_by_one_that_broke_is_worked_out_again(shelves, monkeypatch):
+    one, other = (Cases(CPU, each) for each in shelves)
+    one.given(TASK, CASE)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(os, "getpid", lambda: 7)
+        other.given(TASK, replace(CASE, seed=6))
+        one.given(TASK, replace(CASE, seed=6))
+        assert sorted(kept.by == 7 for kept in one._kept.values()) == [False, True]
+        other.disown()
+    for cases in (one, other):
+        cases.given(TASK, CASE)
+        assert [kept.by for kept in cases._kept.values()] == [os.getpid()]
+    one.given(TASK, replace(CASE, seed=6))
+    assert [kept.by for kept in one._kept.values()] == [os.getpid()] * 2
+
+
 def test_the_oldest_cases_go_when_there_are_too_many():
-    size = Cases(CPU)
-    size.given(TASK, CASE)
-    one = next(iter(size._kept.values())).nbytes
-    cases = Cases(CPU, most_kept=3 * one)
-    for seed in range(6):
+    whole = Cases(CPU)
+    whole.given(TASK, CASE)
+    region = whole._shelf.held() - 4096
+    [(mine, theirs)] = shelf(4 * region)
+    cases, other = Cases(CPU, mine), Cases(CPU, theirs)
+    for seed in range(20):
         cases.given(TASK, replace(CASE, seed=seed))
-    assert len(cases._kept) == 3
-    assert 3 * one <= cases._shelf.held() <= 3 * (one + 4096)
+        assert mine.held() <= 4096 + 7 * region
+    other.given(TASK, replace(CASE, seed=19))
+    assert 2 <= len(other._kept) <= 4
     first = replace(CASE, seed=0)
-    assert same_bits(cases.given(TASK, first).inputs[0], size.given(TASK, first).inputs[0])
+    assert same_bits(cases.given(TASK, first).inputs[0], whole.given(TASK, first).inputs[0])
+
+
+def test_what_was_found_before_it_made_room_is_still_there_and_later_said_to_be_gone():
+    [(mine, _)] = shelf(3 * 8192)
+    cases = Cases(CPU, mine)
+    kept = cases.kept(TASK, CASE)
+    while mine.oldest <= kept.place:
+        cases.given(TASK, replace(CASE, seed=os.urandom(4)[0]))
+        before = kept.given().inputs[0]
+    assert same_bits(before, given_by(cases.materials(TASK, CASE)).inputs[0])
+    for seed in range(300, 310):
+        cases.given(TASK, replace(CASE, seed=seed))
+    with pytest.raises(InfraError, match="given up"):
+        kept.given()
+
+
+WRITER = """
+import os, sys
+import torch
+from tritonrl_core.bench.shelf import Box, Shelf
+shelf = Shelf(int(sys.argv[1]))
+print("ready", flush=True)
+number = int(sys.argv[2])
+for turn in range(10**6 if number == 0 else 40):
+    box = Box()
+    box.add(torch.full((5000 + 1000 * number,), number, dtype=torch.uint8))
+    shelf.put(f"{number} {turn}".encode() * (400 if turn % 3 else 1), box)
+"""
+
+
+@pytest.mark.slow  # three processes import torch
+def test_several_processes_put_boxes_there_and_one_that_is_killed_spoils_nothing():
+    file = new_file("tritonrl-case")
+    reader = Shelf(file)
+    command = [sys.executable, "-c", WRITER, str(file)]
+    made = [subprocess.Popen([*command, str(n)], pass_fds=[file], stdout=subprocess.PIPE, text=True) for n in range(3)]
+    try:
+        for one in made:
+            assert one.stdout.readline() == "ready\n"
+        seen: list[tuple[bytes, int]] = []
+        while sum(text[:1] != b"0" for text, _ in seen) < 40:
+            seen += reader.look()
+        made[0].kill()
+        for one in made:
+            one.wait(60)
+        seen += reader.look()
+    finally:
+        for one in made:
+            one.kill()
+            one.wait()
+    numbers = [int(text[:1]) for text, _ in seen]
+    assert numbers.count(1) == numbers.count(2) == 40
+    assert numbers.count(0) > 0
+    for number, (_, place) in zip(numbers, seen, strict=True):
+        assert (reader.read(place, 5000 + 1000 * number) == number).all()
+    assert reader.look() == []
+    late = Shelf(file)
+    assert sorted(late.look()) == sorted(seen)
+    os.close(file)
 
 
 def test_many_cases_take_one_descriptor():

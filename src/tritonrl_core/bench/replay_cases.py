@@ -2,17 +2,18 @@
 
 What a candidate must not find is never mapped while its kernels run. A case that is small enough is worked out once,
 on the device, before any of them; then it lies in an anonymous file that no process maps, so there is no address by
-which a kernel could reach it, and is read back when the kernels have ended. A larger case is made anew each time, its
-answers after the run: that is faster than sending them.
+which a kernel could reach it, and is read back when the kernels have ended. The workers of one GPU share that file. A
+larger case is made anew each time, its answers after the run: that is faster than sending them.
 """
 
 from __future__ import annotations
 
 import copy
 import gc
+import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
@@ -21,57 +22,32 @@ from torch import Tensor
 
 from tritonrl_core.bench.ambient import ieee, own_default_dtype, seeded
 from tritonrl_core.bench.device_memory import wipe
+from tritonrl_core.bench.kept_cases import Answers, Kept, labelled, packed
 from tritonrl_core.bench.reference import Materials, Reference
 from tritonrl_core.bench.references import named_inputs, raw_bytes
-from tritonrl_core.bench.shelf import ALIGNMENT, Box, Lies, Shelf
+from tritonrl_core.bench.shelf import ALIGNMENT, Box, Shelf, new_file
 from tritonrl_core.bench.walk import Given, given_by
 from tritonrl_core.types import InputCase, Task, content_key
 
 MOST_CASE = 24 << 20
 """Bytes of a case, answers included, up to which it is kept. A larger one takes longer to send than to make."""
 
-MOST_KEPT = 1 << 30
-"""Bytes of all cases that one worker keeps; the least recently used go first."""
-
 MOST_TASKS = 256
 MOST_KNOWN = 1 << 16
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a run is compared with. `exact` and `native` are the outputs in double and in working precision; `inputs`
-    and `state` are as they were before the run, by name (`input 0`, a parameter's own); `after` holds those that the
-    reference itself changes, by name (parameters as `parameter x`), as it leaves them. `no_double` says why `exact` is
-    in working precision too, where an operator has no other.
-    """
-
-    exact: list[Tensor]
-    native: list[Tensor]
-    inputs: Mapping[str, Tensor]
-    state: Mapping[str, Tensor]
-    after: Mapping[str, Tensor]
-    no_double: str = ""
-
-    def tensors(self) -> list[Tensor]:
-        """All of it."""
-        return [*self.exact, *self.native, *self.inputs.values(), *self.state.values(), *self.after.values()]
-
-    def wipe(self) -> None:
-        """Overwrite all of it."""
-        wipe(self.tensors())
 
 
 class Cases:
     """Cases on one device. `clear` belongs after every use of what they give: then none of it is left."""
 
-    def __init__(self, device: torch.device, *, most_case: int = MOST_CASE, most_kept: int = MOST_KEPT) -> None:
+    def __init__(self, device: torch.device, shelf: Shelf | None = None, *, most_case: int = MOST_CASE) -> None:
+        """`shelf` may be shared with others of the same kind of device; without it there is one of its own."""
         self.device = device
         self.give_way: Callable[[], object] = lambda: None
         """Called between the parts of working a case out: whoever waits to have the GPU alone goes first."""
-        self._most_case, self._most_kept = most_case, most_kept
+        self._most_case = most_case
         self._references: OrderedDict[str, Reference] = OrderedDict()
-        self._shelf = Shelf("tritonrl-case")
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._shelf = shelf or _own_shelf()
+        self._kept: dict[str, Kept] = {}
         self._changed: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def materials(self, task: Task, case: InputCase) -> Materials:
@@ -120,9 +96,9 @@ class Cases:
     def kept(self, task: Task, case: InputCase) -> Kept | None:
         """The case as it is kept, worked out now where it is new; None where it is too large. Raises `TaskError`."""
         key = content_key(task.key, case.signature, case.distribution, case.seed)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        found = self._found(key)
+        if found is not None:
+            return found
         if key in self._changed:
             return None
         materials = self.materials(task, case)
@@ -139,12 +115,30 @@ class Cases:
             self._remember(key, answers.after)
             answers.wipe()
             return None
-        kept = Kept(self._shelf, given, answers)
+        self._shelf.put(*packed(key, given, answers))
         answers.wipe()
-        self._kept[key] = kept
-        while sum(item.nbytes for item in self._kept.values()) > self._most_kept and len(self._kept) > 1:
-            self._kept.popitem(last=False)[1].remove()
-        return kept
+        return self._found(key)
+
+    def disown(self) -> None:
+        """Let nobody use a case any more that this process worked out: it is not what it was."""
+        self._shelf.put(json.dumps({"disowned": os.getpid()}).encode(), Box())
+
+    def _found(self, key: str) -> Kept | None:
+        """The case where it is on the shelf, whoever put it there. Looked at each time: it may have been disowned."""
+        self._look()
+        found = self._kept.get(key)
+        if found is not None and found.place < self._shelf.oldest:
+            self._kept = {name: kept for name, kept in self._kept.items() if kept.place >= self._shelf.oldest}
+            return None
+        return found
+
+    def _look(self) -> None:
+        for text, place in self._shelf.look():
+            label = json.loads(text)
+            if "disowned" in label:
+                self._kept = {key: kept for key, kept in self._kept.items() if kept.by != label["disowned"]}
+            else:
+                self._kept[label["key"]] = labelled(self._shelf, place, label)
 
     def _sent(self, parts: Sequence[tuple[Kept, int]]) -> tuple[Tensor, *tuple[int, ...]]:
         """The first so many bytes of some cases, one after the other on the device, and where each begins there."""
@@ -221,54 +215,12 @@ def _differs(one: Tensor, other: Tensor) -> Tensor | bool:
     return words if whole == one.numel() else words | (one[whole:] != other[whole:]).any()
 
 
-class Kept:
-    """One case on the shelf. What goes into a run lies before the answers."""
-
-    def __init__(self, shelf: Shelf, given: Given, answers: Answers) -> None:
-        """Put a case there. The tensors may be on any device."""
-        box = Box()
-        self._inputs = dict(zip(answers.inputs, map(box.add, given.inputs), strict=True))
-        self._init_inputs = [box.add(tensor) for tensor in given.init_inputs]
-        self._state = {name: box.add(tensor) for name, tensor in given.state.items()}
-        self.given_nbytes = box.nbytes
-        self._exact = [box.add(tensor.contiguous()) for tensor in answers.exact]
-        self._native = [box.add(tensor.contiguous()) for tensor in answers.native]
-        self._after = {name: box.add(tensor.contiguous()) for name, tensor in answers.after.items()}
-        self._no_double = answers.no_double
-        self.nbytes = box.nbytes
-        self._shelf, self.place = shelf, shelf.put(box)
-
-    def given(self, part: Callable[[int, int], Tensor] | None = None) -> Given:
-        """What goes into a run, each storage by itself as the reference made it. `part` gives a copy of so many bytes
-        from a byte of the case on; without it they are read to the host. The answers stay where they are."""
-        part = part or (lambda start, nbytes: self._shelf.read(self.place + start, nbytes))
-        storages: dict[int, Tensor] = {}
-
-        def tensor(lie: Lies) -> Tensor:
-            if lie.start not in storages or not lie.nbytes:
-                storages[lie.start] = part(lie.start, lie.nbytes)
-            return lie.tensor(storages[lie.start])
-
-        state = {name: tensor(lie) for name, lie in self._state.items()}
-        return Given([*map(tensor, self._inputs.values())], [*map(tensor, self._init_inputs)], state)
-
-    def answers(self, block: Tensor, start: int) -> Answers:
-        """All that a run is compared with, where the case lies in a block from a byte on."""
-
-        def made(lies: Sequence[Lies]) -> list[Tensor]:
-            return [lie.tensor(block, start + lie.start) for lie in lies]
-
-        def named(lies: Mapping[str, Lies]) -> dict[str, Tensor]:
-            return {name: lie.tensor(block, start + lie.start) for name, lie in lies.items()}
-
-        return Answers(
-            made(self._exact), made(self._native), named(self._inputs), named(self._state), named(self._after),
-            self._no_double,
-        )  # fmt: skip
-
-    def remove(self) -> None:
-        """Take it off the shelf."""
-        self._shelf.drop(self.place, self.nbytes)
+def _own_shelf() -> Shelf:
+    file = new_file("tritonrl-case")
+    try:
+        return Shelf(file)
+    finally:
+        os.close(file)
 
 
 def _part(block: Tensor, first: int, start: int, nbytes: int) -> Tensor:

@@ -26,6 +26,7 @@ from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
 from tritonrl_core.bench.replay_job import Job, ReadPlan
 from tritonrl_core.bench.replay_verdict import Left, closely, plainly
 from tritonrl_core.bench.replayer import Placed, Replay
+from tritonrl_core.bench.shelf import Shelf
 from tritonrl_core.bench.walk import given_by, seeded
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Status, Task
@@ -52,9 +53,10 @@ class DeviceFaultError(Exception):
 class Bench:
     """One GPU: cases, loaded kernels and the flush buffer. One job at a time."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, shelf: Shelf | None = None) -> None:
+        """`shelf` is where cases are kept, for all workers of the GPU; without it, for this one."""
         self.device = device
-        self.cases = Cases(device)
+        self.cases = Cases(device, shelf)
         self.alone: Callable[[], AbstractContextManager[None]] = nullcontext
         """Opened around what is timed: no other job has the GPU meanwhile."""
         self.give_way: Callable[[], object] = lambda: None

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tritonrl_core.bench import bytecode, gpu_traffic, wire
+from tritonrl_core.bench import bytecode, gpu_traffic, shelf, wire
 from tritonrl_core.bench.replay_turns import Turns
 from tritonrl_core.errors import InfraError
 
@@ -83,7 +83,7 @@ class _Spares:
         self.gpu = gpu
         self._device = device
         self._keep = keep
-        self._locks: tuple[int, ...] = gpu_traffic.locks()
+        self._files = (*gpu_traffic.locks(), shelf.new_file("tritonrl-cases"))
         self._spare: _Worker | None = None
         self._lock = threading.Lock()
 
@@ -95,7 +95,7 @@ class _Spares:
 
     def new(self) -> _Worker:
         """A new worker, which becomes ready in the background."""
-        return _Worker(self.gpu, self._device, self._locks)
+        return _Worker(self.gpu, self._device, self._files)
 
     def refill(self) -> None:
         """Start the next spare; it becomes ready in the background."""
@@ -108,9 +108,9 @@ class _Spares:
             self._keep = False
             if self._spare is not None:
                 self._spare.close()
-            for fd in self._locks:
+            for fd in self._files:
                 os.close(fd)
-            self._locks = ()
+            self._files = ()
 
 
 class _Slot:
@@ -165,11 +165,12 @@ class _Slot:
 class _Worker:
     """One process and its connection. It answers jobs in the order in which they were sent."""
 
-    def __init__(self, gpu: int, device: str, locks: Sequence[int]) -> None:
+    def __init__(self, gpu: int, device: str, files: Sequence[int]) -> None:
+        """`files` are what it shares with the GPU's other workers: two locks and the shelf of cases."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._control, theirs = wire.pair()
         with theirs:
-            fds = (theirs.fileno(), *locks)
+            fds = (theirs.fileno(), *files)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tritonrl_core.bench.replay_worker", device, *map(str, fds)],
                 env=_environment(gpu), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,

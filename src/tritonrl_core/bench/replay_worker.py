@@ -1,6 +1,6 @@
 """The replay worker: a trusted process that owns one GPU and runs no candidate Python.
 
-`python -m tritonrl_core.bench.replay_worker DEVICE FD DOOR ROOM`, started by `replay_pool`. One job at a time: a
+`python -m tritonrl_core.bench.replay_worker DEVICE FD DOOR ROOM SHELF`, started by `replay_pool`. One job at a time: a
 message with a descriptor that holds the job (`replay_job`); the answer is JSON in a descriptor. While it waits for
 others that use the GPU (`gpu_traffic`) it says so, because the parent's deadline is for its own work. A fault of the
 device is answered, if the process still can, and then it ends: its context is beyond use.
@@ -31,15 +31,16 @@ def main(arguments: list[str]) -> int:
     """Serve jobs until the parent hangs up."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     control = socket.socket(fileno=int(arguments[1]))
-    traffic = Traffic(list(map(int, arguments[2:])), lambda waits: wire.send(control, {"waiting": waits}))
+    traffic = Traffic(list(map(int, arguments[2:4])), lambda waits: wire.send(control, {"waiting": waits}))
     import torch
 
     from tritonrl_core.bench.replay_check import Bench
+    from tritonrl_core.bench.shelf import Shelf
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(arguments[0])
-    bench = Bench(device)
+    bench = Bench(device, Shelf(int(arguments[4])))
     bench.alone = traffic.alone
     if device.type == "cuda":
         bench.give_way = bench.cases.give_way = lambda: traffic.give_way(torch.cuda.synchronize)
@@ -54,10 +55,13 @@ def main(arguments: list[str]) -> int:
         os.close(fds[0])
         answer = _done(bench, traffic, read(data))
         answer["worker_seconds"] = time.perf_counter() - began
+        lost = answer.get("fault") or answer.get("replace_worker")
+        if lost:
+            bench.cases.disown()
         payload = wire.memfd("tritonrl-answer", json.dumps(answer).encode())
         wire.send(control, {"answer": True}, [payload])
         os.close(payload)
-        if answer.get("fault") or answer.get("replace_worker"):
+        if lost:
             os._exit(0)
 
 
