@@ -83,7 +83,7 @@ class _Spares:
         self.gpu = gpu
         self._device = device
         self._keep = keep
-        self._files = (*gpu_traffic.locks(), shelf.new_file("tritonrl-cases"))
+        self._files: tuple[int, ...] = (*gpu_traffic.locks(), shelf.new_file("tritonrl-cases"))
         self._spare: _Worker | None = None
         self._lock = threading.Lock()
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.device_memory import POISONS, bit_sum, wipe
-from tritonrl_core.bench.replay_cases import Answers, Kept
+from tritonrl_core.bench.kept_cases import Answers, Kept
 from tritonrl_core.bench.replay_check import Bench, Clock, Job, Used, facts, fault_boundary
 from tritonrl_core.bench.replay_verdict import Left, plain_answer, question
 from tritonrl_core.bench.replayer import Placed

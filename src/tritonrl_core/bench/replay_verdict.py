@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.glance import plainly_right, worst_elements
-from tritonrl_core.bench.replay_cases import Answers, differences, differing
+from tritonrl_core.bench.kept_cases import Answers
+from tritonrl_core.bench.replay_cases import differences, differing
 from tritonrl_core.bench.replay_job import Job
 from tritonrl_core.bench.replayer import Placed
 from tritonrl_core.bench.tolerance import Comparison, compare, own_error
