@@ -11,6 +11,7 @@ from tritonrl_core.errors import HookFailure, InfraError, PluginError, PresetErr
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset
 from tritonrl_core.session import Session
+from tritonrl_core.session.hooks import Hooks
 from tritonrl_core.testing import FakeProgram, hook_arguments, sample_score, sample_task, sample_timing, session_with
 from tritonrl_core.types import Candidate, Credit, LevelStats, Objection, Stage, Status, Verdict
 
@@ -74,10 +75,8 @@ def test_the_first_objection_counts_and_none_lets_pass():
 
 
 def test_nobody_answering_is_an_error():
-    session = session_with(plugin("idle", collect_metrics=lambda self: None))
-    session._manager.unregister(name="base")
     with pytest.raises(PluginError, match=r"nobody answered check_correctness\(\)"):
-        judge(session)
+        Hooks([], {}).answer("check_correctness", **hook_arguments("check_correctness"))
 
 
 def test_every_listener_is_told():
