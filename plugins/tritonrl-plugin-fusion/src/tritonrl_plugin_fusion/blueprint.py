@@ -62,7 +62,9 @@ class Blueprint:
 
     def solution(self) -> Solution:
         """A composed solution. Not known to be right before a verifier says so."""
-        return (rotary_kernel if isinstance(self.design, Rotary) else kernels).solution(self.design)
+        if isinstance(self.design, Rotary):
+            return rotary_kernel.solution(self.design)
+        return kernels.solution(self.design)
 
     def _head_works(self) -> str:
         return "" if isinstance(self.design, Rotary) else FRAMES[self.design.frame].heads[self.design.head].phrase
