@@ -186,7 +186,7 @@ class _RecordedKernel:
     @cached_property
     def kernel(self) -> Kernel:
         """The front half's work, done when a launch is kept for the first time."""
-        return front_half(self.src, self._target, self._options)
+        return front_half(self.src, self._target, self._options, own=True)
 
     @property
     def name(self) -> str:
@@ -251,8 +251,11 @@ def _flatten(path: str, kind: Any, value: Any) -> list[tuple[str, str, Any]]:
     return [] if kind == "constexpr" else [(path, str(kind), value)]
 
 
-def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
-    """Compile a kernel's source to the TTIR that Triton's own `make_ttir` leaves: what `back_half` takes."""
+def front_half(src: Any, target: Any, options: Mapping[str, Any], *, own: bool = False) -> Kernel:
+    """Compile a kernel's source to the TTIR that Triton's own `make_ttir` leaves: what `back_half` takes.
+
+    `own`: only what comes from no file but Triton's. Raises `BorrowedKernelError`, and what Triton raises.
+    """
     if getattr(src, "signature", None) is None or getattr(src, "ext", "") != "ttir":
         raise UnsupportedKernelError("only @triton.jit functions can be recorded (no Gluon, no ready-made IR)")
     backend = make_backend(target)
@@ -260,7 +263,8 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
     context = loaded_context(target.backend, backend)
     lean, functions = _without_dead_checks(chosen), backend.get_codegen_implementation(chosen)
     module = src.make_ir(target, lean, functions, backend.get_module_map(), context)
-    _refuse_borrowed(module.str())
+    if own:
+        _refuse_borrowed(module.str())
     stages: dict[str, Callable[..., Any]] = {}
     backend.add_stages(stages, chosen, src.language)
     text = stages["ttir"](module, {}).str_nodebug()
