@@ -111,6 +111,9 @@ def test_two_tasks_with_one_id_name_both_plugins():
     session = session_with(plugin("one", generate_tasks=same), plugin("two", generate_tasks=same))
     with pytest.raises(PluginError, match=r"task id 'same' is given by plugin 'one' .* and by plugin 'two'"):
         session.generate_tasks()
+    session = session_with(plugin("one", generate_tasks=lambda self: [sample_task(id="same")] * 2))
+    with pytest.raises(PluginError, match="task id 'same' is given twice by plugin 'one'"):
+        session.generate_tasks()
 
 
 # -- owners ------------------------------------------------------------------------------------------------------------

@@ -95,8 +95,9 @@ class Session:
             for task in tasks:
                 if task.id in source:
                     first, second = self.plugins[source[task.id]], self.plugins[plugin]
+                    givers = f"by {first} and by {second}" if first is not second else f"twice by {first}"
                     raise PluginError(
-                        f"task id {task.id!r} is given by {first} and by {second}",
+                        f"task id {task.id!r} is given {givers}",
                         remedy="Ids are unique over all tasks of a run: rename one, or leave a source out.",
                     )
                 source[task.id] = plugin
