@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from queue import Queue
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,11 @@ from nano_gain import some_cores
 from numpy.typing import NDArray
 from tables import Machine, Table, save, this_machine
 
+from tritonrl_core.bench import gpu_traffic
+
 FOLDER = Path(__file__).parent / "ablations"
-STEPS = 12
-TASKS, SAMPLES, DRAW = 96, 4, 3
+STEPS = 10
+TASKS, SAMPLES, DRAW = 80, 4, 3
 """Of the evaluation. No other draw: not the shipped held-out tasks, nor those that the recipe was chosen on."""
 
 EXTENSIONS = ("fusion", "multi_input", "curriculum", "sandbox", "timing", "funnel")
@@ -71,9 +74,11 @@ ESTIMATED = "No GPU: speeds are estimates, in families where those are known to 
 BOOTSTRAPS = 4000
 FEWEST_SEEDS = 3
 Matrix = NDArray[np.float64]
+Difference = tuple[float, float, float]
+"""How far one arm is above another, and the interval's two ends."""
 
 
-def cell(arm: str, seed: int, device: str, steps: int) -> dict[str, Any]:
+def cell(arm: str, seed: int, device: str, steps: int, count: int) -> dict[str, Any]:
     """Train and judge; what came of it as plain data, one entry a task."""
     from tritonrl_nano.recipe.tasks import nano_tasks
 
@@ -92,7 +97,7 @@ def cell(arm: str, seed: int, device: str, steps: int) -> dict[str, Any]:
         trained = time.monotonic()
         rows = [row for row in read_metrics(summary.folder) if row["stage"] == "rl"]
         policy = load_policy(summary.model)
-        tasks = nano_tasks("held_out", TASKS, DRAW)
+        tasks = nano_tasks("held_out", count, DRAW)
         with Verifier(load_preset("all_extensions", shared)) as judge:
             common: dict[str, Any] = {"max_new_tokens": 224, "seed": 1_000 * (seed + 1)}
             sampled = evaluate_policy(policy, tasks, judge, samples=SAMPLES, temperature=1.0, **common)
@@ -138,8 +143,12 @@ def place_of(out: Path, arm: str, seed: int) -> Path:
 
 
 def run(out: Path, wanted: Sequence[tuple[str, int]], given: argparse.Namespace) -> None:
-    """The cells, each in a process of its own on cores of its own; one that fails or is too slow is left out."""
+    """The cells, each in a process of its own on cores of its own; one that fails or is too slow is left out.
+
+    On one GPU they take turns: none has its kernels run while another times.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault(gpu_traffic.SHARED, gpu_traffic.names(gpu_traffic.locks()))
     places = some_cores(sorted(os.sched_getaffinity(0)), given.cores)
     free: Queue[list[int]] = Queue()
     for place in places[: given.at_once or len(places)]:
@@ -163,7 +172,8 @@ def run(out: Path, wanted: Sequence[tuple[str, int]], given: argparse.Namespace)
 def process(out: Path, arm: str, seed: int, place: Sequence[int], given: argparse.Namespace) -> str:
     """Run one cell; how it ended, in words."""
     command = ["taskset", "-c", ",".join(map(str, place)), sys.executable, str(Path(__file__).resolve()), "cell"]
-    command += ["--arms", arm, "--seeds", str(seed), "--device", given.device, "--steps", str(given.steps)]
+    command += ["--arms", arm, "--seeds", str(seed), "--device", given.device]
+    command += ["--steps", str(given.steps), "--tasks", str(given.tasks)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(len(place))}
     log, began = out / f"{arm}-{seed}.log", time.monotonic()
     with log.open("w") as errors:
@@ -209,7 +219,7 @@ def sums(cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, 
 
 def differences(
     mine: Mapping[str, Matrix], other: Mapping[str, Matrix], seed: int = 0
-) -> dict[str, tuple[float, float, float]]:
+) -> dict[str, Difference]:
     """How far the first arm is above the second, with 95 % intervals: seeds drawn anew in each arm, tasks in both.
 
     Shares as differences, the speedup as a ratio of geometric means. With fewer than `FEWEST_SEEDS` in an arm there is
@@ -247,24 +257,51 @@ def tables(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[Table]:
     machine = Machine(**first["machine"])
     where = "--device cpu --cores 2 --out benchmarks/ablations/estimated" if estimated else "--out benchmarks/ablations"
     command = f"python benchmarks/ablations.py run {where}"
+    there = [pair for pair in PAIRS if set(pair) <= cells.keys()]
+    found = {(arm, other): differences(stored[arm], stored[other]) for arm, other in there}
+    pairs = [
+        [arm, other, f"{len(cells[arm])} / {len(cells[other])}", *(_shown(name, one[name]) for name in MEASURES)]
+        for (arm, other), one in found.items()
+    ]
+    notes = [about(cells), *([ESTIMATED] if estimated else [])]
     arms = [[arm, len(cells[arm]), *_own(cells[arm], stored[arm])] for arm in ARMS if arm in cells]
-    pairs = []
-    for arm, standard in PAIRS:
-        if arm in cells and standard in cells:
-            found = differences(stored[arm], stored[standard])
-            seeds = f"{len(cells[arm])} / {len(cells[standard])}"
-            pairs.append([arm, standard, seeds, *(_shown(measure, found[measure]) for measure in MEASURES)])
-    note = (
-        f"{STEPS} steps of 64 completions, then {TASKS} held-out tasks × {SAMPLES} at temperature 1 and one greedy, "
-        "judged under all_extensions. Intervals of 95 %: bootstrap over seeds and tasks"
-    )
-    notes = [note, *([ESTIMATED] if estimated else [])]
     suffix = "-estimated" if estimated else ""
     own = ["arm", "seeds", *MEASURES.values(), "right in training", "seconds a step verifying"]
     two = ["arm", "against", "seeds", *MEASURES.values()]
     return [
         Table(f"ablation-arms{suffix}", own, arms, command, notes, machine),
-        Table(f"ablation-pairs{suffix}", two, pairs, command, notes, machine),
+        Table(f"ablation-pairs{suffix}", two, pairs, command, [*notes, *resolved(found)], machine),
+    ]
+
+
+def about(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> str:
+    """What a cell is, by the cells themselves. Raises `SystemExit` where they are not alike."""
+    every = [one for seeds in cells.values() for one in seeds.values()]
+    sizes = {(one["steps"], len(one["tasks"]), max(row["of"] for row in one["tasks"])) for one in every}
+    if len(sizes) > 1:
+        sys.exit(f"cells of different sizes do not make one table (steps, tasks, samples): {sorted(sizes)}")
+    ((steps, tasks, samples),) = sizes
+    return (
+        f"{steps} steps of 64 completions, then {tasks} held-out tasks × {samples} at temperature 1 and one greedy, "
+        "judged under all_extensions. Intervals of 95 %: bootstrap over seeds and tasks"
+    )
+
+
+def resolved(pairs: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
+    """Which differences the intervals show, and how large one must be for so many seeds to show it."""
+    known = {pair: found for pair, found in pairs.items() if not np.isnan(found["right"][1])}
+    if not known:
+        return [f"Fewer than {FEWEST_SEEDS} seeds in an arm: no intervals, and nothing is resolved"]
+    halves = {name: median((found[name][2] - found[name][1]) / 2 for found in known.values()) for name in MEASURES}
+    least = ", ".join(f"{100 * half:.0f} points ({MEASURES[name]})" for name, half in halves.items() if name != "speed")
+    clear = [
+        f"{arm} against {other} ({MEASURES[name]})"
+        for (arm, other), found in known.items() for name, (_, low, high) in found.items()
+        if not low <= (name == "speed") <= high
+    ]  # fmt: skip
+    return [
+        f"Differences below about {least} are too small for so few seeds (half an interval)",
+        f"Resolved: {'; '.join(clear) or 'nothing'}",
     ]
 
 
@@ -279,7 +316,7 @@ def _own(seeds: Mapping[int, Mapping[str, Any]], table: Mapping[str, Matrix]) ->
     return [*shown, f"{100 * training:.1f} %", f"{seconds:.1f}"]
 
 
-def _shown(measure: str, found: tuple[float, float, float]) -> str:
+def _shown(measure: str, found: Difference) -> str:
     value, low, high = found
     if measure == "speed":
         return f"{value:.2f}×" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
@@ -294,6 +331,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--device", default="cuda", choices=tuple(DEVICES), help="of the verifier; cpu: estimates")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--tasks", type=int, default=TASKS, help="held out, of the evaluation")
     parser.add_argument("--cores", type=int, default=4, help="of a cell")
     parser.add_argument("--at-once", type=int, help="cells side by side [default: what there is room for]")
     parser.add_argument("--cell-s", type=float, default=180.0, help="seconds after which a cell is ended")
@@ -303,7 +341,7 @@ def main() -> None:
     if unknown := set(arms) - set(ARMS):
         parser.error(f"no such arm: {', '.join(unknown)}; there are {', '.join(ARMS)}")
     if given.command == "cell":
-        sys.stdout.write(json.dumps(cell(arms[0], seeds[0], given.device, given.steps)) + "\n")
+        sys.stdout.write(json.dumps(cell(arms[0], seeds[0], given.device, given.steps, given.tasks)) + "\n")
     elif given.command == "run":
         run(given.out, missing(given.out, arms, seeds), given)
         if left := missing(given.out, arms, seeds):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from importlib_metadata import EntryPoint, entry_points
 
+from tritonrl_core import hub
 from tritonrl_core.errors import ModelError, did_you_mean
 
 GROUP = "tritonrl.models"
@@ -23,12 +24,15 @@ SUITE = "suite"
 CONFIG = "config.json"
 """A folder with this file in it is a model that `transformers` can load."""
 
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
+
 
 def resolve_model(name: str) -> Path | str:
-    """The folder of a bundled model or of a local one; any other name is taken for one on the model hub.
+    """The folder of a bundled model or of a local one; any other name is the hub's, which is asked whether it has it.
 
-    A bundled name comes first, then a folder. Raises `ModelError` for a path that is not there or holds no model, and
-    for a name that is nearly a bundled one's.
+    A bundled name comes first, then a folder. Where the hub cannot be reached, a model that was fetched before is its
+    folder in the cache. Raises `ModelError` for a path that is not there or holds no model, for a name that is nearly a
+    bundled one's, and for a model that can be had neither from the hub nor from its cache.
     """
     bundled = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in bundled:
@@ -44,13 +48,31 @@ def resolve_model(name: str) -> Path | str:
     hint = did_you_mean(name, bundled)
     if "/" not in name and hint.startswith("Did"):
         raise ModelError(f"there is no model {name!r} here", remedy=f"{hint} A model on the hub is owner/name.")
-    return name
+    return _from_hub(name)
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a local model folder holds weights at all."""
+    return any(True for pattern in _WEIGHTS for _ in folder.glob(pattern))
 
 
 def bundled_suites() -> dict[str, Path]:
     """Folders of tasks that bundled models bring (`train.jsonl`, `held_out.jsonl`), by the model's name."""
     found = {entry.name: _package_folder(entry) for entry in entry_points(group=GROUP)}
     return {name: place / SUITE for name, place in found.items() if place and (place / SUITE / "train.jsonl").is_file()}
+
+
+def _from_hub(name: str) -> Path | str:
+    reason = hub.missing("model", name)
+    if not reason:
+        return name
+    cached = hub.cached_model(name)
+    if cached is None or not has_weights(cached):
+        raise ModelError(
+            f"model {name}: not in the hub's cache here, and {reason}",
+            remedy="Connect to the network once, or name the folder of a model, or a bundled one (nano).",
+        )
+    return cached
 
 
 def _package_folder(entry: EntryPoint) -> Path | None:

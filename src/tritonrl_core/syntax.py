@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import ast
 import threading
-from functools import cache, lru_cache
+from functools import cache
 from types import CodeType
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 _lock = threading.Lock()
+_trees: WeakValueDictionary[tuple[str, str], ast.Module] = WeakValueDictionary()
+_inner: WeakKeyDictionary[ast.Module, list[ast.AST]] = WeakKeyDictionary()
+
+LONGEST = 200_000
+"""Characters of a candidate's source that are read: parsing takes time that is the candidate's to spend, up to here."""
 
 
 def parse(source: str, filename: str = "<unknown>") -> ast.Module:
@@ -21,10 +27,19 @@ def parse(source: str, filename: str = "<unknown>") -> ast.Module:
         return ast.parse(source, filename)
 
 
-@lru_cache(maxsize=128)
 def shared_tree(source: str, filename: str = "<unknown>") -> ast.Module:
-    """As `parse`, for those who only read: rules that look at one candidate after another get the same tree."""
-    return parse(source, filename)
+    """As `parse`, for those who only read: while one of them holds a source's tree, the others get the same.
+
+    Nothing else keeps it. Trees that lived on were moved to the collector's oldest generation, some 500 objects each,
+    and every 300 of them made it look at all that PyTorch has loaded: 0.2 s in which no thread runs.
+    Raises what `parse` raises, and `ValueError` for more than `LONGEST` characters.
+    """
+    if len(source) > LONGEST:
+        raise ValueError(f"the code has {len(source)} characters; at most {LONGEST} are read")
+    tree = _trees.get((source, filename))
+    if tree is None:
+        tree = _trees[source, filename] = parse(source, filename)
+    return tree
 
 
 def walk(node: ast.AST) -> list[ast.AST]:
@@ -32,12 +47,15 @@ def walk(node: ast.AST) -> list[ast.AST]:
 
     Give it no module that is changed afterwards.
     """
-    return _module_nodes(node) if isinstance(node, ast.Module) else _nodes(node)
+    return [node, *_inner_nodes(node)] if isinstance(node, ast.Module) else _nodes(node)
 
 
-@lru_cache(maxsize=128)
-def _module_nodes(tree: ast.Module) -> list[ast.AST]:
-    return _nodes(tree)
+def _inner_nodes(tree: ast.Module) -> list[ast.AST]:
+    """All nodes of a module but itself, which would keep it alive."""
+    inner = _inner.get(tree)
+    if inner is None:
+        inner = _inner[tree] = _nodes(tree)[1:]
+    return inner
 
 
 _PLAIN = frozenset({

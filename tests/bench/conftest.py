@@ -1,6 +1,7 @@
 """One CPU bench for the whole room: starting its workers takes seconds."""
 
 import sys
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,12 +33,20 @@ def bench():
 
 @pytest.fixture(scope="session")
 def impatient_bench():
-    """As `bench`, with a second for each step of a candidate and little memory for its replay."""
+    """As `bench`, with a second by the clock for each step of a candidate and little memory for its replay."""
     bench = LocalBench(spec(timeout_s=1.0, cpu_workers=1), make_cases)
     limits = Limits(wall_s=1.0, cpu_s=5, memory_bytes=1 << 30, output_bytes=1 << 20)
     bench._resources = replace(bench._resources, limits=limits)
     yield bench
     bench.close()
+
+
+@pytest.fixture(scope="session")
+def frugal_bench(impatient_bench):
+    """As `impatient_bench`, with a second of CPU time instead: what does little is not stopped on a busy machine."""
+    bench = copy(impatient_bench)
+    bench._resources = replace(bench._resources, limits=replace(bench._resources.limits, wall_s=60.0, cpu_s=1))
+    return bench
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def descendants(server):
 def test_answers_come_back(server):
     result = call(server, "echo hello")
     assert (result.outcome, result.payload, result.sandbox) == ("ok", b"hello", "none")
-    assert 0 < result.seconds < 5
+    assert 0 < result.seconds < LIMITS.wall_s
 
 
 def test_beside_a_gpu_children_run_where_nothing_else_wants_to(server):
@@ -104,11 +104,11 @@ def test_wall_time_is_limited(server):
     began = time.monotonic()
     result = call(server, "sleep 60", Limits(wall_s=0.3))
     assert (result.outcome, result.detail) == ("timeout", "no result after 0.3 s")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_cpu_time_is_limited(server):
-    result = call(server, "spin", Limits(wall_s=20, cpu_s=1))
+    result = call(server, "spin", Limits(wall_s=100, cpu_s=1))
     assert (result.outcome, result.detail) == ("timeout", "more than 1 s of CPU time")
 
 
@@ -120,7 +120,7 @@ def test_output_without_end_goes_nowhere(server):
 def test_nothing_outlives_its_job(server, order):
     call(server, "echo warm-up")
     assert call(server, order).outcome == "ok"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(descendants(server)) > 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     # The warm process and at most two dispatchers.
@@ -183,8 +183,10 @@ def test_closing_ends_every_process():
     assert len(pids) == 2
     server.close()
     server.close()
-    time.sleep(0.1)
-    assert not [pid for pid in pids if Path("/proc", str(pid)).exists()]
+    deadline = time.monotonic() + 60
+    while [pid for pid in pids if Path("/proc", str(pid)).exists()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     with pytest.raises(InfraError, match="closed"):
         call(server, "echo b")
 

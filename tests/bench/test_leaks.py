@@ -102,7 +102,7 @@ def test_workers_that_are_killed_all_the_time_lose_no_candidate(bench):
 
     with ThreadPoolExecutor(4) as pool:
         assert Counter(pool.map(judge, range(200))) == {Status.PASSED: 180, Status.INFRA: 20}
-    server, deadline = bench._resources.server, time.monotonic() + 10
+    server, deadline = bench._resources.server, time.monotonic() + 60
     while len(processes(server)) > 3 and time.monotonic() < deadline:
         time.sleep(0.1)  # the warm process looks for the dead once a second
     assert len(processes(server)) <= 3
@@ -126,7 +126,7 @@ server.run([wire.memfd("order", b"sleep 100")], Limits(wall_s=200))
         assert len(group) >= 2
         time.sleep(0.3)
         parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(_running(pid) for pid in group) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in group if _running(pid)]

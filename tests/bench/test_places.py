@@ -23,7 +23,7 @@ class Place:
         self.go.set()
 
     def ask(self, call: str) -> str:
-        self.go.wait(10)
+        self.go.wait(60)
         if self.gone or call == "poison":
             raise PlaceLost("cut off")
         if call == "bad":
@@ -55,7 +55,7 @@ def test_calls_go_where_there_is_least_to_do(places) -> None:
         assert fleet._load == [2, 2, 2]
         for place in places:
             place.go.set()
-        assert all(future.result(10) for future in futures)
+        assert all(future.result(60) for future in futures)
     assert fleet._load == [0, 0, 0]
 
 
@@ -79,7 +79,7 @@ def test_programs_of_a_task_go_to_one_place_until_it_has_too_much_to_do(places) 
         assert max(fleet._load) <= 2
         for place in places:
             place.go.set()
-        assert len({future.result(10) for future in futures}) > 1
+        assert len({future.result(60) for future in futures}) > 1
 
 
 def test_what_a_lost_place_had_is_answered_elsewhere_once(places) -> None:

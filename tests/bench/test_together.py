@@ -63,20 +63,20 @@ def test_a_wrong_case_does_not_stop_the_next(bench):
     assert statuses == {Status.WRONG}
 
 
-def test_a_case_that_never_ends_is_the_one_that_times_out(impatient_bench, jobs):
-    program = impatient_bench.program(TASK, Candidate.from_code(GOOD))
+def test_a_case_that_never_ends_is_the_one_that_times_out(frugal_bench, jobs):
+    program = frugal_bench.program(TASK, Candidate.from_code(GOOD))
     first, second, *_ = program.cases(FIVE)
-    values = [impatient_bench._resources.references.prepare(TASK, case).materials.inputs[0] for case in (first, second)]
+    values = [frugal_bench._resources.references.prepare(TASK, case).materials.inputs[0] for case in (first, second)]
     start, other = (float(value.flatten()[0]) for value in values)
-    seen = jobs(impatient_bench)
+    seen = jobs(frugal_bench)
     middle = (start + other) / 2
     stuck_first = STUCK.replace("COMPARED", f"{'<' if start < other else '>'} {middle}")
-    program = impatient_bench.program(TASK, Candidate.from_code(stuck_first))
+    program = frugal_bench.program(TASK, Candidate.from_code(stuck_first))
     program.cases(FIVE)
     assert program.run(first).status is Status.TIMEOUT
     assert seen == [2]  # it was the first one, so nothing is run again
     stuck_second = STUCK.replace("COMPARED", f"{'>' if start < other else '<'} {middle}")
-    program = impatient_bench.program(TASK, Candidate.from_code(stuck_second))
+    program = frugal_bench.program(TASK, Candidate.from_code(stuck_second))
     program.cases(FIVE)
     assert program.run(first).status is Status.PASSED
     assert seen[1:] == [2, 1]  # it ended in the second, which says nothing of the first

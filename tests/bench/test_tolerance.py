@@ -294,6 +294,18 @@ def test_a_step_may_fall_on_either_side_where_the_deciding_value_lies_on_the_edg
     assert not compare([got], [exact.double()], [exact], nearby=lambda: nearby).ok
 
 
+def test_what_is_left_of_larger_numbers_may_be_off_as_nearby_inputs_take_it_to_both_sides():
+    exact = torch.zeros(1, 64, dtype=torch.float64)
+    exact[0, :3] = torch.tensor([0.5, 0.4, 8e-4])
+    off = torch.zeros_like(exact)
+    off[0, 2] = 9e-7
+    up, down, native, got = exact + off, exact - off, exact.float(), (exact - off / 4).float()
+    assert not compare([got], [exact], [native]).ok
+    assert compare([got], [exact], [native], nearby=lambda: [[up], [down]]).ok
+    assert not compare([got], [exact], [native], nearby=lambda: [[up], [exact]]).ok, "a step lies on one side"
+    assert not compare([got - 2e-6], [exact], [native], nearby=lambda: [[up], [down]]).ok
+
+
 def test_nearby_inputs_are_not_asked_for_where_it_cannot_matter():
     def never():
         raise AssertionError("asked for")

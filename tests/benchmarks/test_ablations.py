@@ -64,9 +64,33 @@ def test_a_cell_that_is_there_is_not_run_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("device", "suffix"), [("cuda", ""), ("cpu", "-estimated")])
 def test_measured_and_estimated_cells_have_tables_of_their_own(device: str, suffix: str) -> None:
     machine = {"date": "", "gpu": "", "driver": "", "cores": 4, "python": "", "torch": "", "triton": ""}
-    about = {"device": device, "machine": machine, "correct": [0.5], "verification_s": [1.0, 2.0]}
+    about = {"device": device, "machine": machine, "steps": 2, "correct": [0.5], "verification_s": [1.0, 2.0]}
     cells = {name: {0: {**about, **arm(0.5, 1.5, seeds=1)[0]}} for name in ("split_0.1", "uniform_0.1")}
     arms, pairs = ablations.tables(cells)
     assert (arms.name, pairs.name) == (f"ablation-arms{suffix}", f"ablation-pairs{suffix}")
     assert [row[0] for row in arms.rows] == ["split_0.1", "uniform_0.1"]
     assert any("estimates" in note for note in pairs.notes) is (device == "cpu")
+
+
+def test_the_table_says_what_so_few_seeds_resolve() -> None:
+    sides = [ablations.sums(arm(*it, seeds=3), TASKS) for it in ((0.7, 1.0), (0.4, 1.0))]
+    same = ablations.differences(sides[0], sides[0])
+    far = {("one", "other"): ablations.differences(*sides), ("one", "itself"): same}
+    least, clear = ablations.resolved(far)
+    assert "points (right)" in least
+    assert "one against other (right)" in clear
+    assert "itself" not in clear
+    few = {("one", "other"): ablations.differences(*(ablations.sums(arm(0.5, 1.0, seeds=2), TASKS) for _ in range(2)))}
+    assert "nothing is resolved" in ablations.resolved(few)[0]
+
+
+def test_cells_of_different_sizes_make_no_table() -> None:
+    machine = {"date": "", "gpu": "", "driver": "", "cores": 4, "python": "", "torch": "", "triton": ""}
+    cells = {
+        "split_0.1": {
+            seed: {"device": "cpu", "machine": machine, "steps": 2 + seed, "tasks": arm(0.5, 1.0)[0]["tasks"]}
+            for seed in range(2)
+        }
+    }
+    with pytest.raises(SystemExit, match="different sizes"):
+        ablations.tables(cells)

@@ -112,9 +112,11 @@ def test_a_report_of_tests_is_counted_by_file(tmp_path):
 <testcase classname="tests.replay.test_gpu" name="a"/>
 <testcase classname="tests.replay.test_gpu" name="b"><failure message="no"/></testcase>
 <testcase classname="tests.replay.test_liger" name="c"><skipped/></testcase>
+<testcase classname="plugins.one.tests.test_plugin.TestPlugin" name="d"/>
 </testsuite></testsuites>""")
     assert not gpu_tests.passed(report)
-    assert gpu_tests.test_table([report]).rows == [
+    assert gpu_tests.table_of([report]).rows == [
+        ["plugins/one/tests/test_plugin.py", 1, 0, 0],
         ["tests/replay/test_gpu.py", 1, 1, 0],
         ["tests/replay/test_liger.py", 0, 0, 1],
     ]

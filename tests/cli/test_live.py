@@ -80,6 +80,8 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     lines = written(progress).splitlines()
     assert [line.split(" reward")[0] for line in lines] == ["rl: 40 steps", "rl 1/40", "rl 40/40"]
     assert "\x1b" not in written(progress), "no control sequences in a file"
+    progress.begin("held out, before", 1320)
+    assert written(progress).splitlines()[-1] == "held out, before: 1,320 completions"
     monkeypatch.setattr(live, "LOG_EVERY_S", 0.0)
     busy = LiveProgress(console(terminal=False))
     busy.begin("rl", 40)

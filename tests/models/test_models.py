@@ -1,5 +1,7 @@
 """What a model's name means: a bundled model, a folder, or a name on the hub."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,56 @@ def test_a_file_is_no_model():
         resolve_model(str(Path(__file__)))
 
 
-@pytest.mark.parametrize("name", ["Qwen/Qwen3-8B", "gpt2"])
-def test_other_names_are_the_hubs(name):
-    assert resolve_model(name) == name
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub that has one model, on this machine, and an empty cache. Its address may be changed."""
+    from huggingface_hub import constants
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneModel) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        yield lambda address: monkeypatch.setattr(constants, "ENDPOINT", address)
+        server.shutdown()
+
+
+class OneModel(BaseHTTPRequestHandler):
+    def do_GET(self):
+        there = self.path.startswith("/api/models/acme/large")
+        self.send_response(200 if there else 404)
+        if not there:
+            self.send_header("X-Error-Code", "RepoNotFound")
+        self.end_headers()
+        self.wfile.write(b'{"id": "acme/large", "siblings": []}' if there else b"")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_name_that_the_hub_has_is_left_to_it(hub):
+    assert resolve_model("acme/large") == "acme/large"
+
+
+@pytest.mark.parametrize("name", ["acme/other", "no name of/the hub's"])
+def test_a_name_that_the_hub_has_not_is_one_message(hub, name):
+    with pytest.raises(ModelError, match="the hub has no model of this name, or keeps it private"):
+        resolve_model(name)
+
+
+def test_without_the_hub_what_was_fetched_before_serves(hub, tmp_path):
+    hub("http://127.0.0.1:9")  # where nothing listens
+    with pytest.raises(ModelError, match="acme/large: not in the hub's cache here, and the hub cannot be reached"):
+        resolve_model("acme/large")
+    repository = tmp_path / "models--acme--large"
+    folder = repository / "snapshots" / "abc"
+    folder.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="not in the hub's cache"):
+        resolve_model("acme/large")  # its weights are missing
+    (folder / "model.safetensors").write_bytes(b"")
+    assert resolve_model("acme/large") == folder
 
 
 def test_a_name_that_is_nearly_bundled_gets_a_hint():

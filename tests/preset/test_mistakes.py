@@ -33,7 +33,7 @@ MISTAKES = {
     "plugin with two names": (
         "plugins:\n  - funnel:\n    ast: true\n", ":1: an entry of plugins has several names (funnel, ast)", "Example"),
     "plugin that is a number": ("plugins: [3]\n", ":1: an entry of plugins is `name`", "Example: plugins:"),
-    "plugin listed twice": ("plugins: [funnel, funnel]\n", ":1: plugins lists 'funnel' twice", "Example"),
+    "plugin listed twice": ("plugins: [funnel, funnel]\n", ":1: plugins lists 'funnel' twice: keep one", "Example"),
     "without what is not there": (
         "extends: easy_combo\nwithout: [funel]\n", ":2: without names 'funel'", "Did you mean 'funnel'?"),
     "without is a word": ("extends: easy_combo\nwithout: funnel\n", ":2: without is a list", "without: [funnel]"),

@@ -1,8 +1,10 @@
 """What a kernel's text may not hold: operations that are none of Triton's, assembly beyond arithmetic."""
 
+import random
+
 import pytest
 
-from tritonrl_core.bench.ttir_rules import assembly_objection, objection
+from tritonrl_core.bench.ttir_rules import _first_objection, _is_plain, assembly_objection, objection
 
 TEXT = """module {
   tt.func public @k(%x: !tt.ptr<f32> loc("x_ptr"(#loc))) attributes {noinline = false} {
@@ -94,3 +96,18 @@ def test_assembly_works_on_registers_alone(assembly: str, what: str) -> None:
 )
 def test_assembly_may_ask_where_it_runs_and_take_registers_apart(assembly: str) -> None:
     assert assembly_objection(assembly) == ""
+
+
+PIECES = (
+    '"tt.reduce"', '"', '"llvm.x"', "llvm.x", "ttg.local_alloc", "arith.addf", "%a.llvm.x", "1.llvm.x", "loc", "(", ")",
+    "{", "\n", "\n  #a = ", "#loc", "tt.elementwise_inline_asm", '"mov.b32 $0, $1;"', "\\2E", " ", "\t", "=", "é.x",
+    "//", "!tt.ptr<f32>", "-", ":", "x", ".",
+)  # fmt: skip
+
+
+def test_a_plain_text_is_one_that_reading_it_token_by_token_lets_through_as_well() -> None:
+    rng = random.Random(0)
+    texts = ["".join(rng.choices(PIECES, k=rng.randint(1, 12))) for _ in range(20_000)]
+    plain = [text for text in texts if _is_plain(text)]
+    assert len(plain) > 1000
+    assert [text for text in plain if _first_objection(text)] == []

@@ -3,7 +3,6 @@
 import base64
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -140,11 +139,8 @@ def test_a_launch_without_a_driver_is_a_fault_and_the_next_job_never_notices(poo
 
 
 def test_a_deadline_ends_the_worker_and_only_it(pool):
-    slow = replace(TASK, source=SOURCE.replace("return x * 2.0", "import time; time.sleep(30); return x * 2.0"))
-    began = time.perf_counter()
-    answer = check(pool, task=slow, deadline=2.0)
-    assert answer.outcome == "timeout"
-    assert time.perf_counter() - began < 25
+    slow = replace(TASK, source=SOURCE.replace("return x * 2.0", "import time; time.sleep(600); return x * 2.0"))
+    assert check(pool, task=slow, deadline=2.0).outcome == "timeout"
     assert check(pool).data["status"] == Status.PASSED
 
 

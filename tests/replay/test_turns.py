@@ -23,29 +23,29 @@ def test_nobody_is_passed_over_for_ever():
     turns = Turns(1)
     done = []
     with turns.one("mine"):
-        stranger = threading.Thread(target=lambda: [done.append("stranger") for _ in [0] if _enter(turns, "other")])
+        stranger = threading.Thread(target=lambda: _enter(turns, "other", done))
         stranger.start()
         while len(turns._waiting) < 1:
             time.sleep(0.001)
         others = ThreadPoolExecutor(40)
         for _ in range(40):
-            others.submit(lambda: _enter(turns, "mine") and done.append("mine"))
+            others.submit(lambda: _enter(turns, "mine", done))
         while len(turns._waiting) < 41:
             time.sleep(0.001)
     others.shutdown()
     stranger.join()
     assert len(done) == 41
-    assert done.index("stranger") <= Turns.LOOK + 1
+    assert done.index("other") <= Turns.LOOK + 1
 
 
-def _enter(turns: Turns, near: str) -> bool:
+def _enter(turns: Turns, near: str, done: list[str]) -> None:
     with turns.one(near):
-        return True
+        done.append(near)
 
 
 def test_one_worker_serves_one_at_a_time():
     turns, busy, most = Turns(3), 0, 0
-    lock = threading.Lock()
+    lock, three = threading.Lock(), threading.Barrier(3, timeout=60)
 
     def use(number: int) -> None:
         nonlocal busy, most
@@ -53,12 +53,12 @@ def test_one_worker_serves_one_at_a_time():
             with lock:
                 busy += 1
                 most = max(most, busy)
-            time.sleep(0.001)
+            three.wait()
             with lock:
                 busy -= 1
 
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(use, range(200)))
+        list(threads.map(use, range(201)))
     assert (busy, most) == (0, 3)
 
 

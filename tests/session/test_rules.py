@@ -11,6 +11,7 @@ from tritonrl_core.errors import HookFailure, InfraError, PluginError, PresetErr
 from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset
 from tritonrl_core.session import Session
+from tritonrl_core.session.hooks import Hooks
 from tritonrl_core.testing import FakeProgram, hook_arguments, sample_score, sample_task, sample_timing, session_with
 from tritonrl_core.types import Candidate, Credit, LevelStats, Objection, Stage, Status, Verdict
 
@@ -74,10 +75,8 @@ def test_the_first_objection_counts_and_none_lets_pass():
 
 
 def test_nobody_answering_is_an_error():
-    session = session_with(plugin("idle", collect_metrics=lambda self: None))
-    session._manager.unregister(name="base")
     with pytest.raises(PluginError, match=r"nobody answered check_correctness\(\)"):
-        judge(session)
+        Hooks([], {}).answer("check_correctness", **hook_arguments("check_correctness"))
 
 
 def test_every_listener_is_told():
@@ -111,6 +110,9 @@ def test_two_tasks_with_one_id_name_both_plugins():
 
     session = session_with(plugin("one", generate_tasks=same), plugin("two", generate_tasks=same))
     with pytest.raises(PluginError, match=r"task id 'same' is given by plugin 'one' .* and by plugin 'two'"):
+        session.generate_tasks()
+    session = session_with(plugin("one", generate_tasks=lambda self: [sample_task(id="same")] * 2))
+    with pytest.raises(PluginError, match="task id 'same' is given twice by plugin 'one'"):
         session.generate_tasks()
 
 

@@ -91,11 +91,11 @@ def test_the_suite_is_fit():
 
 def test_a_task_of_full_size_is_examined_at_a_smaller_one_on_a_cpu():
     (full,) = [task for task in builtin_tasks("train", "full") if task.id == "l1_matmul"]
-    start = time.perf_counter()
+    start = time.process_time()
     examination = examine(full)
     assert examination.fit
     assert examination.notes == ()
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 CONSTANT_OF_A_SUITE = """\

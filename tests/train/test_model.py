@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tritonrl_core.errors import ModelError
-from tritonrl_core.models import resolve_model
-from tritonrl_core.train.model import has_weights, load_policy
+from tritonrl_core.models import has_weights, resolve_model
+from tritonrl_core.train.model import load_policy
 from tritonrl_core.types import Task
 
 TASK = Task(id="t", level=1, source="class Model: pass")

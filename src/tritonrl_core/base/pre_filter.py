@@ -18,13 +18,11 @@ from tritonrl_core.base.kernel_calls import (
     is_dynamic,
     reachable_from,
 )
-from tritonrl_core.syntax import shared_tree
+from tritonrl_core.syntax import LONGEST, shared_tree
 from tritonrl_core.types import Candidate, Objection, Stage, Status, Task
 
 MODEL = "ModelNew"
 FILENAME = "<candidate>"
-MAX_CHARACTERS = 200_000
-"""Longer sources are not read: parsing time is the candidate's to spend, up to here."""
 
 
 def ignore_warnings() -> None:
@@ -41,8 +39,8 @@ def pre_filter(candidate: Candidate, task: Task | None = None) -> Objection | No
     code = candidate.code
     if not code.strip():
         return _reject("there is no code: a candidate defines ModelNew, a completion does so in one ```python block")
-    if len(code) > MAX_CHARACTERS:
-        return _reject(f"the code has {len(code)} characters; at most {MAX_CHARACTERS} are read")
+    if len(code) > LONGEST:
+        return _reject(f"the code has {len(code)} characters; at most {LONGEST} are read")
     try:
         tree = shared_tree(code, FILENAME)
     except SyntaxError as error:

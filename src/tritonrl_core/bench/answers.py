@@ -1,10 +1,9 @@
-"""Answers that Python computed: numbers in a launch plan that depend on the values of the inputs.
+"""Answers that Python computed: what a launch plan takes from the values of the inputs.
 
-A program that reads values back is recorded on other values, too. What differs between its plans came from the values
-by way of Python: a length may, because a launch is sized by it; a result may not. Lengths come from integers, so where
-integers are given the program is recorded a third time, with the integers as they were and all else another: then
-nothing may differ. Numbers that are read and passed on unchanged are fine. A number may stand in a launch's arguments
-and grid, in the place of a tensor, among a kernel's constants, or in its text.
+A program that reads values back is recorded on other values, too; its integers stay as they were, because lengths come
+from integers (what may follow from those is `sizing`'s). Between the two plans nothing may differ but numbers that are
+passed on as they were read: each must be one element of the inputs, in both recordings the same one. Which kernel is
+launched, over which grid, on which tensors and in which order can spell an answer as well as a number can.
 
 Runs in the trusted parent, on plans that have been checked. What a recording says of itself is not used: it has the
 values, and may have computed anything.
@@ -13,24 +12,25 @@ values, and may have computed anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from tritonrl_core.bench.plan import AtenCall, Descriptor, Kernel, Launch, LaunchPlan, TensorRef, every_step, tensors_in
+from tritonrl_core.bench.plan import Kernel, Launch, LaunchPlan, Step, Tune
+from tritonrl_core.bench.planner import first_difference
 from tritonrl_core.bench.record_request import RecordRequest, TensorSpec, specs_in
 
-_LITERAL = re.compile(r"\b0x[0-9A-Fa-f]+\b|(?<![\w.%#])-?\d+\.\d+(?:e[+-]?\d+)?|(?<![\w.%#])-?\d+(?![\w.])")
+LITERAL = re.compile(r"\b0x[0-9A-Fa-f]+\b|(?<![\w.%#])-?\d+\.\d+(?:e[+-]?\d+)?|(?<![\w.%#])-?\d+(?![\w.])")
 """Numbers in TTIR: bits, decimals, integers; not those in names and types."""
 
-MOST_LENGTHS = 256
-"""Integers of one plan that may follow from integers of the inputs: some for each length that a program may read."""
+MOST_READ = 256
+"""Different numbers that one plan may pass on."""
 
-MOST_LITERALS = 16
-"""Decimals that kernels may hold which are launched for some lengths only."""
+MOST_UNCLEAR = 8
+"""Numbers that may be one of several elements. Where inputs hold few different values, some element fits any number."""
 
 _LOCATION = re.compile(r"^#loc.*$|\bloc\((?:[^()]|\([^()]*\))*\)", re.MULTILINE)
 
@@ -43,19 +43,34 @@ class Given:
 
     @property
     def has_lengths(self) -> bool:
-        """Whether there are integers that lengths may be read from."""
-        return any(_is_whole(tensor.dtype) for tensor in self.tensors)
+        """Whether there are integers that lengths may be read from: beside data. Where integers are all there is, they
+        are the data."""
+        data = any(tensor.is_floating_point() or tensor.is_complex() for tensor in self.tensors)
+        return data and any(_is_whole(tensor.dtype) for tensor in self.tensors)
 
-    def holds(self, value: float) -> bool:
-        """Whether one of the values is this one."""
-        return any(bool((tensor.double() == value).any()) for tensor in self.tensors if not tensor.is_complex())
+    def holds(self, *readings: float) -> bool:
+        """Whether one of the values is one of these."""
+        return any(bool(_where(tensor, readings).any()) for tensor in self.tensors)
 
-    def holds_written(self, text: str) -> bool:
-        """Whether one of the values is this one, as MLIR writes it: with six digits, or its bits."""
-        if not text.startswith("0x"):
-            return self.holds(float(text)) or self.holds(float(np.float32(text)))
-        kind = {4: np.float16, 8: np.float32, 16: np.float64}.get(len(text) - 2)
-        return kind is not None and self.holds(float(np.array(int(text, 16), f"u{(len(text) - 2) // 2}").view(kind)))
+    def places(self, mine: Sequence[float], others: Given, theirs: Sequence[float]) -> int:
+        """How many elements are one of `mine` here and one of `theirs` among the other values."""
+        pairs = zip(self.tensors, others.tensors, strict=True)
+        return sum(int((_where(one, mine) & _where(other, theirs)).sum()) for one, other in pairs)
+
+
+def _where(tensor: torch.Tensor, readings: Sequence[float]) -> torch.Tensor:
+    found = torch.zeros(tensor.shape, dtype=torch.bool)
+    for reading in () if tensor.is_complex() else readings:
+        found |= tensor.isnan() if reading != reading else tensor.double() == reading
+    return found
+
+
+def readings(written: str) -> tuple[float, ...]:
+    """The values that MLIR writes so: with six digits, or as bits."""
+    if not written.startswith("0x"):
+        return float(written), float(np.float32(written))
+    kind = {4: np.float16, 8: np.float32, 16: np.float64}.get(len(written) - 2)
+    return () if kind is None else (float(np.array(int(written, 16), f"u{(len(written) - 2) // 2}").view(kind)),)
 
 
 def given(request: RecordRequest, values: bytes) -> Given:
@@ -90,99 +105,92 @@ def _flat(spec: TensorSpec, data: bytes) -> torch.Tensor:
     return torch.frombuffer(bytearray(data[:whole]), dtype=dtype) if whole else torch.empty(0, dtype=dtype)
 
 
-def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, *, lengths: bool) -> str:
-    """Which number of `one` Python computed from the values that it was recorded on, in words; "" for none.
+def computed_in_python(one: LaunchPlan, other: LaunchPlan, values: Given, others: Given) -> str:
+    """What of `one` Python computed from the values that it was recorded on, in words; "" for nothing.
 
-    `other` is the plan of the same program on other values. `lengths` says whether integers may differ, and the number
-    of launches with them.
+    `other` is the plan of the same program on other values.
     """
-    mine, theirs = list(_numbers(one)), list(_numbers(other))
-    if [(n.where, type(n.value)) for n in mine] == [(n.where, type(n.value)) for n in theirs]:
-        other_values = [n for n, again in zip(mine, theirs, strict=True) if n.value != again.value]
-    elif lengths:
-        # Other lengths are another number of launches: what counts is what the other plan has nowhere.
-        there = {(type(n.value), n.value) for n in theirs}
-        other_values = [n for n in mine if (type(n.value), n.value) not in there]
-    else:
-        return "what it launches depends on the values of its inputs, which Python read"
-    sizes: set[int] = set()
-    for number in other_values:
-        if isinstance(number.value, int) and lengths:
-            sizes.add(number.value)
-        elif not values.holds(number.value):
-            return f"line {number.line}: a number that Python computed from the inputs' values goes into {number.where}"
-    if len(sizes) > MOST_LENGTHS:
-        return f"{len(sizes)} numbers that Python computed from the inputs' values go into launches; that is no sizing"
-    for kernel, counterpart in zip(one.kernels, other.kernels, strict=False):
-        if _written_into(kernel, counterpart, values, lengths=lengths):
-            return f"line {kernel.line}: the text of kernel {kernel.name} depends on the inputs' values, by Python"
-    return _in_more_kernels(one, other, values)
-
-
-def _in_more_kernels(one: LaunchPlan, other: LaunchPlan, values: Given) -> str:
-    """Whether kernels that the other plan has no counterpart of are full of numbers that it has nowhere."""
-    known = {text for kernel in other.kernels for text in _LITERAL.findall(kernel.ttir)}
-    more = one.kernels[len(other.kernels) :]
-    found = {text for kernel in more for text in _LITERAL.findall(kernel.ttir) if "." in text or text.startswith("0x")}
-    new = [text for text in found - known if not values.holds_written(text)]
-    if len(new) <= MOST_LITERALS:
-        return ""
-    return f"line {more[0].line}: kernels that only these lengths lead to hold {len(new)} numbers of their own"
-
-
-def _written_into(kernel: Kernel, other: Kernel, values: Given, *, lengths: bool) -> bool:
-    """Whether one kernel's text holds a number that the other's does not, and that was not simply read."""
-    if kernel.ttir == other.ttir:
-        return False
-    mine, theirs = (_LITERAL.sub("#", _LOCATION.sub("", part.ttir)) for part in (kernel, other))
-    if not lengths and mine != theirs:
-        return True
-    known = set(_LITERAL.findall(_LOCATION.sub("", other.ttir)))
-    found = set(_LITERAL.findall(_LOCATION.sub("", kernel.ttir))) - known
-    if lengths:
-        # Another length is another block size: integers may differ all over, but no other number.
-        found = {text for text in found if "." in text or text.startswith("0x")}
-        found -= {f"{float(value):e}" for value in _plain(kernel.constants)}
-    return not all(values.holds_written(text) for text in found)
+    mine, theirs = _Scalars(one), _Scalars(other)
+    if mine.rest != theirs.rest:
+        difference, line = first_difference(mine.rest, theirs.rest)
+        where = f"line {line}: " if line else ""
+        return f"{where}what it launches depends on the values of its inputs, which Python read: {difference}"
+    differing = [pair for pair in zip(mine.found, theirs.found, strict=True) if not pair[0].same_as(pair[1])]
+    kinds = {(number.readings, again.readings): number for number, again in differing}
+    if len(kinds) > MOST_READ:
+        return f"{len(kinds)} numbers that Python read from the inputs go into launches; at most {MOST_READ} may"
+    places = {kind: values.places(kind[0], others, kind[1]) for kind in kinds}
+    for kind, number in kinds.items():
+        if not places[kind]:
+            return number.story
+    unclear = [number for number, again in differing if places[number.readings, again.readings] > 1]
+    several = sum(count > 1 for count in places.values()) > 1
+    return unclear[0].story if several and len(unclear) > MOST_UNCLEAR else ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Number:
-    value: int | float
+class Scalar:
+    """A number that a plan hands over, and what it may have been read as."""
+
+    value: bool | int | float | str
     where: str
     line: int
 
+    @property
+    def readings(self) -> tuple[float, ...]:
+        return readings(self.value) if isinstance(self.value, str) else (self.value,)
 
-def _numbers(plan: LaunchPlan) -> Iterator[_Number]:
-    for launch in every_step(plan, prologue=True):
-        if not isinstance(launch, Launch):
-            continue
-        kernel = plan.kernels[launch.kernel]
-        where = f"kernel {kernel.name}"
-        scalars = [arg for arg in launch.args if isinstance(arg, int | float)]
-        places = [value for ref in tensors_in(launch) for value in (ref.offset, *ref.shape, *ref.stride)]
-        places += [size for arg in launch.args if isinstance(arg, Descriptor) for size in (*arg.shape, *arg.strides)]
-        for value in (*launch.grid, *scalars, *places, *_plain(kernel.constants)):
-            yield _Number(value, where, launch.line)
-    for call in every_step(plan, prologue=True):
-        if isinstance(call, AtenCall):
-            for value in _plain((call.args, call.kwargs)):
-                yield _Number(value, call.name, call.line)
-    for output in plan.outputs:
-        parts = (output.offset, *output.shape, *output.stride) if isinstance(output, TensorRef) else (output,)
-        for value in parts:
-            yield _Number(value, "the output", 0)
+    def same_as(self, other: Scalar) -> bool:
+        """Whether it is the same number, NaN being the same as NaN."""
+        return repr(self.value) == repr(other.value)
+
+    @property
+    def story(self) -> str:
+        return f"line {self.line}: a number that Python computed from the inputs' values goes into {self.where}"
 
 
-def _plain(value: Any) -> Iterator[int | float]:
-    """Numbers in nested tuples and mappings, and those that say where a tensor lies; truth values not counted."""
-    if isinstance(value, Mapping):
-        for _, part in sorted(value.items()):
-            yield from _plain(part)
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _plain(part)
-    elif isinstance(value, TensorRef):
-        yield from (value.offset, *value.shape, *value.stride)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield value
+class _Scalars:
+    """A plan taken apart: the numbers that it hands over, in order, and the `rest`, with zeros in their places."""
+
+    def __init__(self, plan: LaunchPlan) -> None:
+        self.found: list[Scalar] = []
+        self.rest = replace(
+            plan,
+            kernels=tuple(map(self._kernel, plan.kernels)),
+            prologue=tuple(self._step(step, plan) for step in plan.prologue),
+            steps=tuple(self._step(step, plan) for step in plan.steps),
+            outputs=self._taken(plan.outputs, "the output", 0),
+            notes=(),
+        )
+
+    def _kernel(self, kernel: Kernel) -> Kernel:
+        where = f"the text of kernel {kernel.name}"
+        text = without_locations(kernel.ttir)
+        self.found += [Scalar(number, where, kernel.line) for number in LITERAL.findall(text)]
+        constants = self._taken(kernel.constants, where, kernel.line)
+        return replace(kernel, ttir=LITERAL.sub("#", text), constants=constants)
+
+    def _step(self, step: Step, plan: LaunchPlan) -> Any:
+        if isinstance(step, Tune):
+            variants = tuple(tuple(self._step(part, plan) for part in variant) for variant in step.variants)
+            return replace(step, variants=variants)
+        if isinstance(step, Launch):
+            return replace(step, args=self._taken(step.args, f"kernel {plan.kernels[step.kernel].name}", step.line))
+        args, kwargs = self._taken((step.args, dict(step.kwargs)), step.name, step.line)
+        return replace(step, args=args, kwargs=kwargs)
+
+    def _taken(self, value: Any, where: str, line: int) -> Any:
+        """The value with its numbers noted and zeros of their types for them; tensors are no numbers."""
+        if isinstance(value, Mapping):
+            return {key: self._taken(part, where, line) for key, part in sorted(value.items())}
+        if isinstance(value, tuple):
+            return tuple(self._taken(part, where, line) for part in value)
+        if not isinstance(value, bool | int | float):
+            return value
+        self.found.append(Scalar(value, where, line))
+        return type(value)()
+
+
+def without_locations(ttir: str) -> str:
+    """A kernel's text without the places in the source that its operations come from."""
+    return _LOCATION.sub("", ttir)

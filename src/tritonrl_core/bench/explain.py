@@ -16,7 +16,7 @@ from tritonrl_core.bench.device_stand_in import UnsupportedDeviceCallError
 from tritonrl_core.bench.planner import UnknownContentError
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.trace import CANDIDATE_FILE, UnsupportedCallError, ValueNeededError
-from tritonrl_core.bench.triton_internals import UnsupportedKernelError
+from tritonrl_core.bench.triton_internals import BorrowedKernelError, UnsupportedKernelError
 from tritonrl_core.types import Stage, Status
 
 UNSUPPORTED = (
@@ -31,6 +31,8 @@ def explain(error: BaseException, code: str) -> RecordFailure:
     line = _candidate_line(error)
     if isinstance(error, UnknownContentError):
         return failure(Status.RUNTIME_ERROR, Stage.RECORD, str(error), error.line)
+    if isinstance(error, BorrowedKernelError):
+        return failure(Status.REJECTED, Stage.RECORD, str(error), line)
     if isinstance(error, CompilationError):
         return failure(Status.BUILD_ERROR, Stage.RECORD, *_compilation(error, code, line))
     if isinstance(error, UNSUPPORTED):

@@ -11,10 +11,21 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+SHARED = "TRITONRL_GPU_LOCKS"
+"""Names the two locks, as paths with a colon between them, where benches of several programs take turns on one GPU."""
+
 
 def locks() -> tuple[int, int]:
     """Descriptors of the two locks of one GPU, for its processes to inherit; the caller's to close."""
+    if paths := os.environ.get(SHARED, ""):
+        door, room = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in paths.split(":"))
+        return door, room
     return os.memfd_create("tritonrl-gpu-door"), os.memfd_create("tritonrl-gpu-room")
+
+
+def names(fds: Sequence[int]) -> str:
+    """What `SHARED` is to say, so that other programs use these locks while this process keeps them open."""
+    return ":".join(f"/proc/{os.getpid()}/fd/{fd}" for fd in fds)
 
 
 class Traffic:

@@ -24,6 +24,7 @@ from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
 from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.sizing import more_than_sizes
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
@@ -200,21 +201,22 @@ class Preparation:
                 return made[asked.seed]
         recording, again = made[case.seed], made[other.seed].plan
         request = self._recordings.request(task, candidate, case)
-        read = given(request, values)
-        runs = [(again, read.has_lengths)]
-        if read.has_lengths:
-            mixed = with_other_values(request, values, others)
-            runs.append((self._recordings.record(task, candidate, other, values=mixed).plan, False))
+        read, reason = given(request, values), ""
         assert isinstance(recording.plan, LaunchPlan)
-        for again, lengths in runs:
-            if not isinstance(again, LaunchPlan):
-                return replace(recording, plan=again)
-            reason = "data written in Python depends on the values of the inputs"
-            if constants_of(again) == constants_of(recording.plan):
-                reason = computed_in_python(recording.plan, again, read, lengths=lengths)
-            if reason:
-                return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason))
-        return recording
+        assert isinstance(again, LaunchPlan)
+        if read.has_lengths:
+            reason = written_in_python(recording.plan, again) or more_than_sizes(recording.plan, again, read)
+            others = with_other_values(request, values, others)
+            mixed = self._recordings.record(task, candidate, other, values=others).plan
+            if not isinstance(mixed, LaunchPlan):
+                return replace(recording, plan=mixed)
+            again = mixed
+        reason = (
+            reason
+            or written_in_python(recording.plan, again)
+            or computed_in_python(recording.plan, again, read, given(request, others))
+        )
+        return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason)) if reason else recording
 
     def _broken_rule(self, task: Task, plan: LaunchPlan) -> Stop | None:
         idle = idle_launch(plan)
@@ -267,9 +269,10 @@ def idle_launch(plan: LaunchPlan) -> str:
     return f": {note.text} at line {note.line}, so nothing runs" if note else ""
 
 
-def constants_of(plan: LaunchPlan) -> list[bytes]:
-    """The data that Python wrote into a plan."""
-    return [buffer.data for buffer in plan.buffers if buffer.role == "constant"]
+def written_in_python(one: LaunchPlan, other: LaunchPlan) -> str:
+    """Whether the data that Python wrote into two plans of a program differs, in words; "" where it does not."""
+    mine, theirs = ([buffer.data for buffer in plan.buffers if buffer.role == "constant"] for plan in (one, other))
+    return "" if mine == theirs else "data written in Python depends on the values of the inputs"
 
 
 def without_failures(plan: LaunchPlan, built: Sequence[Built]) -> tuple[LaunchPlan, str]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import exp, log, sqrt
-from statistics import fmean, stdev, variance
+from itertools import chain
+from math import exp, fsum, log, sqrt
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,14 @@ def standard_error(samples: Sequence[float], trim: float) -> float:
     ordered = sorted(samples)
     cut = int(count * trim)
     low, high = ordered[cut], ordered[count - 1 - cut]
-    return stdev([min(max(value, low), high) for value in ordered]) / ((1 - 2 * cut / count) * sqrt(count))
+    winsorised = [low] * cut + ordered[cut : count - cut] + [high] * cut
+    return sqrt(_variance(winsorised)) / ((1 - 2 * cut / count) * sqrt(count))
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of a sample of two or more. (`statistics.variance` calculates in fractions, at fifteen times the cost.)"""
+    mean = fsum(values) / len(values)
+    return fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def relative_half_width(lanes: Lanes, trim: float) -> float:
@@ -132,7 +140,7 @@ def _pooled(lanes: Lanes, trim: float) -> float:
 
 
 def _flat(lanes: Lanes) -> tuple[float, ...]:
-    return tuple(us for lane in lanes for us in lane)
+    return tuple(chain.from_iterable(lanes))
 
 
 def _centred(lanes: Lanes) -> list[float]:
@@ -156,20 +164,34 @@ def _resampled_logs(lanes: Lanes, trim: float, seed: int) -> Any:
 def _logs_of(lanes: tuple[tuple[float, ...], ...], trim: float, seed: int) -> Any:
     """Logarithms of the trimmed means of `RESAMPLES` samples drawn anew within each lane; kept, because many candidates
     are held against the same samples of one baseline."""
-    random = np.random.default_rng(seed)
-    drawn = [random.choice(np.asarray(lane), size=(RESAMPLES, len(lane))) for lane in lanes if len(lane)]
-    ordered = np.sort(np.concatenate(drawn, axis=1), axis=1)
+    places = _drawn(tuple(len(lane) for lane in lanes), seed)
+    ordered = np.sort(np.asarray(_flat(lanes))[places], axis=1)
     cut = int(ordered.shape[1] * trim)
     return np.log(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
 
 
+@lru_cache(maxsize=8)
+def _drawn(counts: tuple[int, ...], seed: int) -> Any:
+    """Which of all samples each of `RESAMPLES` draws takes, where lanes have so many: the same for all candidates."""
+    random = np.random.default_rng(seed)
+    firsts = np.cumsum((0, *counts[:-1]))
+    lanes = [(first, count) for first, count in zip(firsts, counts, strict=True) if count]
+    return np.concatenate([first + random.integers(0, count, (RESAMPLES, count)) for first, count in lanes], axis=1)
+
+
 def _beyond(lanes: Lanes, trim: float) -> float:
-    """Square of the relative half-width that samples of one lane do not show: between lanes, and between processes."""
+    return _beyond_of(tuple(map(tuple, lanes)), trim)
+
+
+@lru_cache(maxsize=256)
+def _beyond_of(lanes: tuple[tuple[float, ...], ...], trim: float) -> float:
+    """Square of the relative half-width that samples of one lane do not show: between lanes, and between processes.
+    Kept as `_logs_of` is."""
     level = _pooled(lanes, trim)
     several = [lane for lane in lanes if len(lane) > 1]
     between = 0.0
     if len(several) > 1:
         own = fmean(standard_error(lane, trim) ** 2 for lane in several)
-        between = max(0.0, variance([trimmed_mean(lane, trim) for lane in several]) - own) / len(several)
+        between = max(0.0, _variance([trimmed_mean(lane, trim) for lane in several]) - own) / len(several)
     repeat = REPEAT + REPEAT_US / level
     return Z**2 * between / level**2 + repeat**2

@@ -18,8 +18,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -39,6 +40,8 @@ SCRATCH_POINTERS = 2
 """Pointer parameters (global and profile scratch memory) that a compiled kernel takes after its own."""
 
 _ENTRY = re.compile(r"tt\.func public @(\w+)\(")
+_SOURCE = re.compile(r'loc\("([^"]+)":')
+_OWN_SOURCES = f"{Path(triton.__file__).parent}/"
 _HARMFUL_OPTIONS = (
     "ptx_options",
     "ir_override",
@@ -53,6 +56,10 @@ _GUESSED_REGISTERS, _GUESSED_SHARED = 64, 1024
 
 class UnsupportedKernelError(Exception):
     """A kernel that is honest as far as one can see, but that cannot be recorded."""
+
+
+class BorrowedKernelError(Exception):
+    """A kernel that is not the candidate's own: an installed package brought it, or a function that it calls."""
 
 
 class LoweredError(Exception):
@@ -179,7 +186,7 @@ class _RecordedKernel:
     @cached_property
     def kernel(self) -> Kernel:
         """The front half's work, done when a launch is kept for the first time."""
-        return front_half(self.src, self._target, self._options)
+        return front_half(self.src, self._target, self._options, own=True)
 
     @property
     def name(self) -> str:
@@ -244,14 +251,20 @@ def _flatten(path: str, kind: Any, value: Any) -> list[tuple[str, str, Any]]:
     return [] if kind == "constexpr" else [(path, str(kind), value)]
 
 
-def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
-    """Compile a kernel's source to the TTIR that Triton's own `make_ttir` leaves: what `back_half` takes."""
+def front_half(src: Any, target: Any, options: Mapping[str, Any], *, own: bool = False) -> Kernel:
+    """Compile a kernel's source to the TTIR that Triton's own `make_ttir` leaves: what `back_half` takes.
+
+    `own`: only what comes from no file but Triton's. Raises `BorrowedKernelError`, and what Triton raises.
+    """
     if getattr(src, "signature", None) is None or getattr(src, "ext", "") != "ttir":
         raise UnsupportedKernelError("only @triton.jit functions can be recorded (no Gluon, no ready-made IR)")
     backend = make_backend(target)
     chosen = backend.parse_options(dict(options))
     context = loaded_context(target.backend, backend)
-    module = src.make_ir(target, chosen, backend.get_codegen_implementation(chosen), backend.get_module_map(), context)
+    lean, functions = _without_dead_checks(chosen), backend.get_codegen_implementation(chosen)
+    module = src.make_ir(target, lean, functions, backend.get_module_map(), context)
+    if own:
+        _refuse_borrowed(module.str())
     stages: dict[str, Callable[..., Any]] = {}
     backend.add_stages(stages, chosen, src.language)
     text = stages["ttir"](module, {}).str_nodebug()
@@ -270,6 +283,24 @@ def front_half(src: Any, target: Any, options: Mapping[str, Any]) -> Kernel:
         constants={_path(names, key): plain_constant(value) for key, value in src.constants.items()},
         line=src.fn.starting_line_number,
     )
+
+
+def _refuse_borrowed(text: str) -> None:
+    """What was compiled says which files it comes from: the candidate's, which lies on no disk, and Triton's own."""
+    for name in dict.fromkeys(_SOURCE.findall(text)):
+        if name.startswith("/") and not name.startswith(_OWN_SOURCES):
+            file = Path(name).name
+            raise BorrowedKernelError(f"the kernel comes from {file} of an installed package: write it yourself")
+
+
+def _without_dead_checks(chosen: Any) -> Any:
+    """Options for Triton's front end that give the same TTIR sooner.
+
+    Unless told otherwise it computes for every integer operation whether it overflows, and then asserts that only under
+    `debug`: else the operations have no use and `make_ttir` removes them.
+    """
+    checks = getattr(chosen, "sanitize_overflow", False) and not chosen.debug
+    return replace(chosen, sanitize_overflow=False) if checks else chosen
 
 
 def entry_of(ttir: str) -> str:

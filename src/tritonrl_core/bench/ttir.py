@@ -25,30 +25,30 @@ _CALLEE = re.compile(r"tt\.call @([\w$.-]+)\(([^)]*)\)")
 _CONSTANT = re.compile(r"arith\.constant (?:dense<)?([^>:\s]+)>?")
 _DESCRIPTOR_RANK = re.compile(r"\[([0-9, ]+)\]")
 
-_MOVES = """
+_MOVES = frozenset("""
     tt.addptr tt.splat tt.broadcast tt.expand_dims tt.reshape tt.trans tt.bitcast tt.advance tt.make_tensor_ptr
     tt.cat tt.join tt.split tt.unsplat tt.make_tensor_descriptor tt.fp_to_fp tt.int_to_ptr tt.ptr_to_int
     arith.extf arith.truncf arith.extsi arith.extui arith.trunci arith.sitofp arith.uitofp arith.fptosi
     arith.fptoui arith.bitcast arith.index_cast arith.index_castui ttg.convert_layout
     tt.reinterpret_tensor_descriptor
-""".split()  # noqa: SIM905 - words
+""".split())  # noqa: SIM905 - words
 _LOADS = frozenset(["tt.load", "tt.descriptor_load", "tt.experimental_descriptor_load", "tt.descriptor_gather"])
 _STORES = frozenset(["tt.store", "tt.descriptor_store", "tt.experimental_descriptor_store", "tt.descriptor_scatter"])
 _ATOMICS = frozenset(["tt.atomic_rmw", "tt.atomic_cas", "tt.descriptor_reduce"])
 _ACCESSES = _LOADS | _STORES | _ATOMICS
 """Their first operand is where."""
-_HARMLESS = """
+_HARMLESS = frozenset("""
     arith.constant tt.get_program_id tt.get_num_programs tt.make_range tt.return tt.print tt.assert ttg.barrier
     gpu.barrier ub.poison llvm.intr.assume cf.assert
-""".split()  # noqa: SIM905 - words
+""".split())  # noqa: SIM905 - words
 _KNOWN_DIALECTS = ("arith.", "math.", "ub.", "index.")
 MOST_ROUNDS = 64
 """How often a function's operations are gone through until nothing changes any more; loops in loops need a few."""
 
-_COMPUTING = """
+_COMPUTING = frozenset("""
     tt.dot tt.dot_scaled tt.reduce tt.scan tt.clampf tt.precise_sqrt tt.precise_divf tt.mulhiui tt.gather
     tt.histogram tt.extern_elementwise tt.elementwise_inline_asm tt.map_elementwise tt.call
-""".split()  # noqa: SIM905 - words
+""".split())  # noqa: SIM905 - words
 _NEUTRAL: Mapping[str, tuple[float, bool]] = {
     "arith.addf": (0.0, True), "arith.addi": (0, True), "arith.subf": (0.0, False), "arith.subi": (0, False),
     "arith.mulf": (1.0, True), "arith.muli": (1, True), "arith.divf": (1.0, False), "arith.divsi": (1, False),
@@ -373,7 +373,8 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
     sets = _Sets(function.values)
     for number, argument in enumerate(function.arguments):
         sets.origin[argument] = 1 << number if function.pointers[number] else 0
-    constants = _constants(function)
+    constants, callers = _constants(function), callers | {function.name}
+    acting = [operation for operation in function.operations if not _is_idle(operation.name)]
     summary = _Summary(set(), {})
     changed, rounds = True, 0
     while changed:
@@ -385,8 +386,9 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
         changed = False
         for to, source in function.moves:
             changed |= sets.move(to, source)
-        for operation in function.operations:
-            changed |= _transfer(operation, sets, constants, summary, functions, callers | {function.name})
+        for operation in acting:
+            changed |= _transfer(operation, sets, constants, summary, functions, callers)
+        changed &= bool(function.moves)  # where nothing is handed back, each operation's operands were known
     strays = (_stray(operation, sets) for operation in function.operations if operation.operands)
     summary.stray = summary.stray or next(filter(None, strays), "")
     function.summary = summary
@@ -418,12 +420,15 @@ def _number(text: str) -> float | None:
         return None
 
 
+def _is_idle(name: str) -> bool:
+    """Whether an operation by itself moves nothing; what regions and branches hand on is among `_Function.moves`."""
+    return name in _HARMLESS or name.startswith(("scf.", "cf.")) or name.endswith(".return")
+
+
 def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float], summary: _Summary,
               functions: Mapping[str, _Function], callers: frozenset[str]) -> bool:  # fmt: skip
-    """Let one operation act on the sets; True where something changed."""
+    """Let one operation that is not idle act on the sets; True where something changed."""
     name, operands, results = operation.name, operation.operands, operation.results
-    if name in _HARMLESS or name.startswith(("scf.", "cf.")) or name.endswith(".return"):
-        return False
     if name in _LOADS and operands:
         summary.reads.update(_bits(sets.origin[operands[0]]))
         changed = _some([sets.load(result, operands[0]) for result in results])

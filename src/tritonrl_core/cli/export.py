@@ -26,7 +26,7 @@ def export(
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Judge the kernel again before it goes.")] = True,
 ) -> None:
     """Write the best verified kernel of a task, its reference and a test of it, with where it comes from."""
-    from tritonrl_core.evaluate.reverify import run_scores, run_tasks
+    from tritonrl_core.evaluate.reverify import not_here, run_scores, run_tasks
     from tritonrl_core.report.export import best_score, export_kernel
     from tritonrl_core.session import Session
 
@@ -37,8 +37,8 @@ def export(
     for score in best:
         if score.task_key not in known:
             raise UsageError(
-                f"task {score.task_id!r} is not here today as it was then, so its reference is not at hand",
-                remedy="Use the plugins and task files that the run was made with.",
+                f"the reference of task {score.task_id!r} is not at hand: {not_here(score.task_id, known)}",
+                remedy="Use the version, plugins and task files that the run was made with (plugins.lock.json).",
             )
     if verify:
         best = _verified(chosen, [(known[score.task_key], score) for score in best])

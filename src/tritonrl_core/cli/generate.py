@@ -52,6 +52,8 @@ def generate_tasks(
     curated = session.tasks(split)
     for line in curated.summary:
         stderr().print(escape(line), highlight=False)
+    if not curated.kept and curated.summary:
+        raise UsageError(f"none of the tasks of preset {preset} is left", remedy="See above what is wrong with them.")
     if not curated.kept:
         raise UsageError(f"no plugin of preset {preset} generates tasks", remedy="Enable one: `plugins: [fusion]`.")
     if with_solutions:

@@ -30,6 +30,9 @@ BAR_WIDTH = 32
 
 STATUS_WIDTH = 14
 
+OF_STEPS = ("sft", "rl")
+"""Stages that are counted in steps of the optimiser; all others are counted in completions."""
+
 
 class LiveProgress:
     """Draws progress, rates and the last verdicts. Use as a context manager."""
@@ -62,7 +65,8 @@ class LiveProgress:
         self._figures, self._left, self._told, self._began = "", 0.0, 0.0, time.monotonic()
         self._counts, self._last = Counter(), ()
         if not self.console.is_terminal:
-            self.console.print(f"{stage}: {total} steps", highlight=False, markup=False)
+            counted = "steps" if stage in OF_STEPS else "completions"
+            self.console.print(f"{stage}: {total:,} {counted}", highlight=False, markup=False)
 
     def update(self, report: StepReport) -> None:
         """A step is done."""
@@ -89,9 +93,8 @@ class LiveProgress:
         now = time.monotonic()
         if self._step == self._total or now - self._told > LOG_EVERY_S:
             self._told = now
-            self.console.print(
-                f"{self._stage} {self._step}/{self._total} {self._line()}", highlight=False, markup=False
-            )
+            line = f"{self._stage} {self._step}/{self._total} {self._line()}".rstrip()
+            self.console.print(line, highlight=False, markup=False)
 
     def _line(self) -> str:
         left = f"{seconds_text(self._left)} left" if self._left > 0 and self._step < self._total else ""

@@ -120,5 +120,6 @@ def _scores(folder: Path) -> list[Score]:
 
     scores = last_scores(folder) if (folder / SCORES_FILE).is_file() else []
     if not scores:
-        raise UsageError(f"{folder}: no scores in it", remedy="Name a folder that `tritonrl eval` made.")
+        why = "no scores in it" if folder.is_dir() else "no such folder"
+        raise UsageError(f"{folder}: {why}", remedy="Name a folder that `tritonrl eval` made.")
     return scores

@@ -33,19 +33,21 @@ def reverify(
 
     Exit code: 0 all as then, 1 some differ, 2 bad usage, 3 some could not be judged by a fault of ours.
     """
-    from tritonrl_core.evaluate.reverify import run_scores, run_tasks
+    from tritonrl_core.evaluate.reverify import not_here, run_scores, run_tasks
     from tritonrl_core.session import Session
 
     chosen = run_preset(run, preset, overrides or [])
     session = Session.open(chosen)
     scores = _chosen(run_scores(run), task, status, limit)
-    found = _judge(chosen, session, scores, run_tasks(run, chosen, session))
+    tasks = run_tasks(run, chosen, session)
+    found = _judge(chosen, session, scores, tasks)
     if as_json:
         typer.echo(json.dumps([_row(item.then, item.now, item.what) for item in found.differences], indent=2))
     else:
         _show(found)
     for name, count in found.gone.items():
-        stderr().print(f"{name}: not here today as it was then; {count} not judged", style="dim", highlight=False)
+        why = not_here(name, tasks)
+        stderr().print(f"{name}: {count} not judged, {why}", style="dim", highlight=False)
     stderr().print(
         f"{found.judged} judged again, {len(found.differences)} differ"
         + (f", {found.infra} could not be judged" if found.infra else ""),

@@ -62,7 +62,10 @@ def train(
     """Train a model with a preset, from supervised cold start to reinforcement learning."""
     new_run = {"--preset": preset, "--model": model, "--set": overrides, "--out": out}
     if resume is not None:
+        from tritonrl_core.runs import read_run
+
         refuse_beside_resume(new_run, "the run's own preset", "a new run")
+        read_run(resume)  # a wrong name is told at once, before the libraries load
     chosen = _preset(preset, overrides or []) if resume is None else None
     if launch is None and processes is not None:
         raise UsageError("--processes is for --launch", remedy="Say --launch ddp (or fsdp2) as well.")

@@ -24,6 +24,9 @@ EXIT_NOT_PASSED = 1
 EXIT_INFRA = 3
 STATUS_WIDTH = 15
 
+SAID = ("device", "target", "speed", "sandbox", "workers")
+"""What is said of the bench before it judges."""
+
 
 def verify(
     reference: Annotated[Path, typer.Argument(help="A KernelBench-form file: Model, get_inputs, get_init_inputs.")],
@@ -91,8 +94,9 @@ def read_candidate(path: Path) -> str:
 
 
 def say_where(description: Mapping[str, str], preset: str) -> None:
-    """The first line of every judgement: on what, in which box."""
-    parts = [f"preset {preset}", *(f"{key} {value}" for key, value in description.items())]
+    """The first line of every judgement: on what, in which box. `tritonrl doctor` and the report have the rest."""
+    of = {**description, "sandbox": description.get("sandbox", "none").partition(":")[0]}
+    parts = [f"preset {preset}", *(f"{key} {of[key]}" for key in SAID if key in of)]
     stderr().print("[dim]" + " · ".join(parts) + "[/]", highlight=False)
 
 

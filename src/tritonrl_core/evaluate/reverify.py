@@ -54,6 +54,13 @@ def run_tasks(root: Path, preset: Preset, session: TaskSource) -> dict[str, Task
     return {task.key: task for task in tasks}
 
 
+def not_here(name: str, tasks: Mapping[str, Task]) -> str:
+    """Why a task by whose name candidates were judged is not among `tasks`."""
+    if any(task.id == name for task in tasks.values()):
+        return "today's task of that name is another one (its reference, what it declares or its family differ)"
+    return "there is no task of that name today"
+
+
 def run_scores(root: Path) -> list[Score]:
     """The scores of a run or an evaluation, in the order they came."""
     return last_scores(root) if (root / EVAL_FILE).is_file() else list(read_scores(root))

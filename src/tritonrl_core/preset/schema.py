@@ -227,7 +227,7 @@ def plugin_entries(value: object) -> dict[str, dict[str, Any]]:
     for entry in value:
         name, options = _plugin_entry(entry)
         if name in entries:
-            raise ValueError(f"plugins lists {name!r} twice")
+            raise ValueError(f"plugins lists {name!r} twice: keep one")
         entries[name] = options
     return entries
 

@@ -154,8 +154,10 @@ def read_run(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         preset = yaml.safe_load(paths.preset.read_text())
         lock = json.loads(paths.lock.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
+        absent = next((path.name for path in (paths.preset, paths.lock) if not path.exists()), "")
+        why = f"it has no {absent}" if root.is_dir() and absent else error if root.is_dir() else "there is none"
         raise UsageError(
-            f"{root} is not a run's folder: {error}",
+            f"{root} is not a run's folder: {why}",
             remedy=f"Name a folder that `tritonrl train` made; it has {PRESET_FILE} and {LOCK_FILE} in it.",
         ) from error
     return preset, lock

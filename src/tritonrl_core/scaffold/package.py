@@ -164,7 +164,7 @@ def _notes(hooks: Sequence[str]) -> str:
     owned = [f"`{hook}`" for hook in hooks if RULES[hook].kind is Kind.OWNED]
     if not owned:
         return ""
-    return f"It owns {', '.join(owned)}: one plugin beside the baseline may, unless the preset's `owners:` picks one.\n"
+    return f"It owns {', '.join(owned)}: one plugin beside the baseline may, unless the preset's `owners:` picks one.\n\n"
 
 
 PYPROJECT = """[build-system]
@@ -208,7 +208,7 @@ plugins:
 
 """
 
-README_END = """
+README_END = """\
 With it off, the baseline answers. `tritonrl plugins explain --preset FILE` shows who answers which hook.
 
 To work on it:

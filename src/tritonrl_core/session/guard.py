@@ -21,6 +21,7 @@ from tritonrl_core.errors import HookFailure, InfraError, TaskError, UsageError
 from tritonrl_core.hookspecs import RULES, Kind
 from tritonrl_core.plugin import Plugin
 from tritonrl_core.session.discovery import BASE, boundary, shown
+from tritonrl_core.session.explanation import Who
 from tritonrl_core.types import (
     VERDICT_RANK,
     Bench,
@@ -46,6 +47,10 @@ class Owner:
 
     def __str__(self) -> str:
         return f"plugin {self.name!r} ({self.distribution} {self.version})"
+
+    @property
+    def who(self) -> Who:
+        return Who(self.name, self.distribution, self.version)
 
     def failure(self, hook: str, what: str, remedy: str = "") -> HookFailure:
         return HookFailure(

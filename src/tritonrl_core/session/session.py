@@ -1,30 +1,27 @@
 """A session: the plugins of one preset, loaded and checked, with one typed method for each hook.
 
-It knows who answers what, in which order, and whom to blame. What a hook is for says `hookspecs`; what a plugin may do
-there guards `guard`.
+What a hook is for says `hookspecs`; who is asked in which order knows `hooks`; what a plugin may do there `guard`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from random import Random
 from typing import Any, Self
 
-import pluggy
-
-from tritonrl_core import __version__, hookspecs
+from tritonrl_core import __version__
 from tritonrl_core.errors import PluginError, TritonRLError
-from tritonrl_core.hookspecs import HOOK_API, PROJECT, RULES
-from tritonrl_core.plugin import Plugin, hookimpl
+from tritonrl_core.plugin import Plugin
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session.assembly import check_installed, check_owners, find, room_of, start
 from tritonrl_core.session.discovery import BASE, InstalledPlugin, boundary, load_plugin, shown
-from tritonrl_core.session.explanation import Explanation, HookExplanation, Problem, Who, idle_plugins
-from tritonrl_core.session.guard import Owner, blame, guarded, guarded_wrapper
-from tritonrl_core.session.implementations import implementations
+from tritonrl_core.session.explanation import Explanation, Problem, idle_plugins
+from tritonrl_core.session.guard import Owner, blame
+from tritonrl_core.session.hooks import Hooks
+from tritonrl_core.session.lock import differences, locked
 from tritonrl_core.tasks.curate import Curated, curate
 from tritonrl_core.types import (
     Bench,
@@ -66,14 +63,7 @@ class Session:
         self.preset = preset
         self.on_hook_failure = preset.on_hook_failure
         self.plugins: Mapping[str, Owner] = {owner.name: owner for owner in owners}
-        self._local = threading.local()
-        self._asked: dict[str, list[Who]] = {hook: [] for hook in RULES}
-        self._wrapping: dict[str, list[Who]] = {hook: [] for hook in RULES}
-        self._passed_over: dict[str, list[Who]] = {hook: [] for hook in RULES}
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(hookspecs)
-        for owner in owners:  # pluggy asks the one registered last first
-            self._register(owner)
+        self._hooks = Hooks(owners, preset.owners)
 
     @classmethod
     def open(cls, preset: Preset, *, discover: bool = True, plugins: Sequence[type[Plugin]] = ()) -> Self:
@@ -98,14 +88,16 @@ class Session:
         Raises `PluginError` where two have the same id.
         """
         seed = self.preset.seed if seed is None else seed
-        answers: list[tuple[str, list[Task]]] = self._manager.hook.generate_tasks(split=split, seed=seed)
+        answers: list[tuple[str, list[Task]]] = self._hooks.answers("generate_tasks", split=split, seed=seed)
         source: dict[str, str] = {}
         found: list[Task] = []
         for plugin, tasks in reversed(answers):
             for task in tasks:
                 if task.id in source:
+                    first, second = self.plugins[source[task.id]], self.plugins[plugin]
+                    givers = f"by {first} and by {second}" if first is not second else f"twice by {first}"
                     raise PluginError(
-                        f"task id {task.id!r} is given by {self._who(source[task.id])} and by {self._who(plugin)}",
+                        f"task id {task.id!r} is given {givers}",
                         remedy="Ids are unique over all tasks of a run: rename one, or leave a source out.",
                     )
                 source[task.id] = plugin
@@ -114,64 +106,61 @@ class Session:
 
     def sample_level(self, stats: Mapping[int, LevelStats], step: int, rng: Random) -> int:
         """The level of the next task; one of those in `stats`."""
-        level: int = self._first("sample_level", stats=stats, step=step, rng=rng)
+        level: int = self._hooks.answer("sample_level", stats=stats, step=step, rng=rng)
         if stats and level not in stats:
-            raise self._answerer("sample_level").failure(
+            raise self._hooks.refuse(
                 "sample_level", f"answered level {level}; there are tasks of levels {sorted(stats)}"
             )
         return level
 
     def sample_task(self, tasks: Sequence[Task], step: int, rng: Random) -> Task:
         """The next task; one of `tasks`, which are of one level, the one whose turn it is first."""
-        task: Task = self._first("sample_task", tasks=tasks, step=step, rng=rng)
+        task: Task = self._hooks.answer("sample_task", tasks=tasks, step=step, rng=rng)
         if all(task.id != known.id for known in tasks):
-            raise self._answerer("sample_task").failure(
+            raise self._hooks.refuse(
                 "sample_task", f"answered task {task.id!r}, which is none of the {len(tasks)} that it was given"
             )
         return task
 
     def pre_filter(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
         """The first objection to a candidate; None where there is none."""
-        self._forget("pre_filter")
-        objection: Objection | None = self._manager.hook.pre_filter(task=task, candidate=candidate, program=program)
+        objection: Objection | None = self._hooks.answers("pre_filter", task=task, candidate=candidate, program=program)
         return objection
 
     def sandbox_exec(self, job: SandboxJob) -> SandboxResult:
         """Run untrusted work in a new child process; exactly one result. For single-threaded worker processes only."""
-        result: SandboxResult = self._first("sandbox_exec", job=job)
+        result: SandboxResult = self._hooks.answer("sandbox_exec", job=job)
         return result
 
     def check_correctness(self, task: Task, program: Program) -> Verdict:
         """Whether a program computes what the task's reference computes."""
-        verdict: Verdict = self._first("check_correctness", task=task, program=program)
+        verdict: Verdict = self._hooks.answer("check_correctness", task=task, program=program)
         return verdict
 
     def measure_speed(self, task: Task, program: Program) -> Timing:
         """The speed of a program that passed."""
-        timing: Timing = self._first("measure_speed", task=task, program=program)
+        timing: Timing = self._hooks.answer("measure_speed", task=task, program=program)
         return timing
 
     def observe_group(self, scores: Sequence[Score], step: int) -> None:
         """Tell all plugins of one group's scores."""
-        self._manager.hook.observe_group(scores=scores, step=step)
+        self._hooks.answers("observe_group", scores=scores, step=step)
 
     def assign_credit(self, scores: Sequence[Score]) -> Sequence[Credit]:
         """Advantages of one group, one `Credit` a score, in order."""
-        credits: Sequence[Credit] = self._first("assign_credit", scores=scores)
+        credits: Sequence[Credit] = self._hooks.answer("assign_credit", scores=scores)
         if len(credits) != len(scores):
-            raise self._answerer("assign_credit").failure(
-                "assign_credit", f"answered {len(credits)} credits for {len(scores)} scores"
-            )
+            raise self._hooks.refuse("assign_credit", f"answered {len(credits)} credits for {len(scores)} scores")
         return credits
 
     def collect_metrics(self, step: int) -> dict[str, float]:
         """Figures of all plugins at this step, each name prefixed with its plugin's."""
-        answers: list[tuple[str, dict[str, float]]] = self._manager.hook.collect_metrics(step=step)
+        answers: list[tuple[str, dict[str, float]]] = self._hooks.answers("collect_metrics", step=step)
         return {f"{plugin}/{key}": float(value) for plugin, found in reversed(answers) for key, value in found.items()}
 
     def open_bench(self, spec: BenchSpec) -> Bench:
         """The place where programs run."""
-        bench: Bench = self._first("open_bench", spec=spec)
+        bench: Bench = self._hooks.answer("open_bench", spec=spec)
         return bench
 
     def tasks(self, split: str = "train") -> Curated:
@@ -199,50 +188,28 @@ class Session:
 
     def last_answer(self, hook: str) -> str:
         """The plugin that answered this hook's last call from this thread, "" where all declined."""
-        answered: dict[str, str] = getattr(self._local, "answered", {})
-        return answered.get(hook, "")
+        return self._hooks.last_answer(hook)
 
     def explain(self) -> Explanation:
         """Who answers what in which order, and which installed plugins are not enabled."""
-        hooks = tuple(
-            HookExplanation(
-                hook=hook, kind=rule.kind,
-                asked=tuple(reversed(self._asked[hook])), wrappers=tuple(reversed(self._wrapping[hook])),
-                passed_over=tuple(reversed(self._passed_over[hook])),
-            )
-            for hook, rule in RULES.items()
-        )  # fmt: skip
-        enabled = tuple(_as_who(owner) for owner in self.plugins.values())
-        return Explanation(hooks=hooks, enabled=enabled, idle=idle_plugins(self.plugins), problems=())
+        enabled = tuple(owner.who for owner in self.plugins.values())
+        return Explanation(self._hooks.explained(), enabled, idle=idle_plugins(self.plugins), problems=())
 
     def lock(self) -> dict[str, Any]:
         """What this session is made of: versions and full options of its plugins, as plain data."""
-        plugins = [
-            {
-                "name": owner.name, "distribution": owner.distribution, "version": owner.version,
-                "options": owner.plugin.options.model_dump(mode="json"),
-            }
-            for owner in self.plugins.values()
-        ]  # fmt: skip
-        return {"hook_api": HOOK_API, "plugins": plugins}
+        return locked(self.plugins.values())
 
     def lock_differences(self, lock: Mapping[str, Any]) -> list[str]:
         """How this session differs from one that a lock describes, one sentence each; [] where it does not."""
-        then = {plugin["name"]: plugin for plugin in lock.get("plugins", [])}
-        now = {plugin["name"]: plugin for plugin in self.lock()["plugins"]}
-        found = [f"plugin {name!r} was enabled then" for name in then if name not in now]
-        found += [f"plugin {name!r} was not enabled then" for name in now if name not in then]
-        for name in now.keys() & then.keys():
-            found += [
-                f"plugin {name!r}: {key} was {then[name].get(key)!r} and is {now[name][key]!r}"
-                for key in ("distribution", "version", "options")
-                if then[name].get(key) != now[name][key]
-            ]
-        return sorted(found)
+        return differences(lock, self.lock())
 
     def state_dict(self) -> dict[str, Any]:
         """State of every plugin by name, as plain JSON-able data."""
-        return {name: self._guard_state(owner, owner.plugin.state_dict) for name, owner in self.plugins.items()}
+        saved = {}
+        for name, owner in self.plugins.items():
+            with _its_state(owner):
+                saved[name] = owner.plugin.state_dict()
+        return saved
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Give each plugin its state back. Raises `PluginError` for state of a plugin that is not enabled."""
@@ -253,57 +220,8 @@ class Session:
                     remedy="Resume with the preset that the run was started with.",
                 )
         for name, saved in state.items():
-            owner = self.plugins[name]
-            self._guard_state(owner, lambda owner=owner, saved=saved: owner.plugin.load_state_dict(saved))  # type: ignore[misc]
-
-    # -- inside --------------------------------------------------------------------------------------------------------
-
-    def _register(self, owner: Owner) -> None:
-        guards: dict[str, Any] = {}
-        for found in implementations(type(owner.plugin)):
-            place = self._wrapping if found.wrapper else self._asked
-            if not found.wrapper and self.preset.owners.get(found.hook, owner.name) != owner.name != BASE:
-                self._passed_over[found.hook].append(_as_who(owner))
-                continue
-            place[found.hook].append(_as_who(owner))
-            guard = guarded_wrapper if found.wrapper else guarded
-            asking = guard(owner, found.hook, getattr(owner.plugin, found.method), self._tell)
-            guards[found.hook] = hookimpl(asking, wrapper=found.wrapper)
-        self._manager.register(_Guards(guards), name=owner.name)
-
-    def _first(self, hook: str, **arguments: Any) -> Any:
-        self._forget(hook)
-        answer = getattr(self._manager.hook, hook)(**arguments)
-        if answer is None:
-            raise PluginError(
-                f"nobody answered {hook}(): all enabled plugins declined, the base too", remedy="Report it."
-            )
-        return answer
-
-    def _tell(self, hook: str, plugin: str) -> None:
-        if not hasattr(self._local, "answered"):
-            self._local.answered = {}
-        self._local.answered[hook] = plugin
-
-    def _forget(self, hook: str) -> None:
-        getattr(self._local, "answered", {}).pop(hook, None)
-
-    def _answerer(self, hook: str) -> Owner:
-        return self.plugins[self.last_answer(hook)]
-
-    def _who(self, plugin: str) -> str:
-        return str(self.plugins[plugin])
-
-    def _guard_state(self, owner: Owner, ask: Callable[[], Any]) -> Any:
-        with boundary(lambda error: PluginError(f"{owner}: its state failed: {shown(error)}")):
-            return ask()
-
-
-class _Guards:
-    """One plugin's guarded hooks as attributes, for pluggy to find. Equal to nothing but itself."""
-
-    def __init__(self, guards: Mapping[str, Any]) -> None:
-        self.__dict__.update(guards)
+            with _its_state(self.plugins[name]):
+                self.plugins[name].plugin.load_state_dict(saved)
 
 
 def explain(preset: Preset) -> Explanation:
@@ -322,5 +240,5 @@ def explain(preset: Preset) -> Explanation:
     return replace(Session(preset, owners).explain(), problems=tuple(problems))
 
 
-def _as_who(owner: Owner) -> Who:
-    return Who(owner.name, owner.distribution, owner.version)
+def _its_state(owner: Owner) -> AbstractContextManager[None]:
+    return boundary(lambda error: PluginError(f"{owner}: its state failed: {shown(error)}"))

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tritonrl_core import hub
 from tritonrl_core.bench.constants import integer_constants
 from tritonrl_core.errors import TaskError
 from tritonrl_core.syntax import parse
@@ -277,16 +278,17 @@ def _read(path: Path) -> str:
 
 def _fetch(name: str) -> Iterable[dict[str, Any]]:
     """Rows of a dataset as JSONL fields. The boundary to the hub: whatever goes wrong becomes one message."""
+    remedy = "Connect to the network once, or download its files and give their folder instead."
+    reason = hub.missing("dataset", name)
+    if reason:
+        raise TaskError(f"dataset {name}: not in the local cache, and {reason}", remedy=remedy)
     try:
         from datasets import load_dataset
 
         splits = load_dataset(name)
     except Exception as error:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TaskError(
-            f"dataset {name}: not in the local cache, and could not be fetched: {cause}",
-            remedy="Connect to the network once, or download its files and give their folder instead.",
-        ) from error
+        raise TaskError(f"dataset {name}: could not be fetched: {cause}", remedy=remedy) from error
     for split, rows in splits.items():
         level = _LEVEL.search(str(split))
         for number, row in enumerate(rows):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tritonrl_core.errors import ModelError
+from tritonrl_core.models import has_weights
 from tritonrl_core.tasks.prompts import chat_messages, compact_prompt
 from tritonrl_core.types import Task
 
@@ -25,8 +26,6 @@ SAMPLE_BATCH = 128
 """Completions sampled at once."""
 
 Prompt = str | list[dict[str, str]]
-
-_WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
@@ -136,11 +135,6 @@ def merge_adapters(trainer: Any) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         model.merge_and_unload()
-
-
-def has_weights(folder: Path) -> bool:
-    """Whether a local model folder holds weights at all."""
-    return any(True for pattern in _WEIGHT_FILES for _ in folder.glob(pattern))
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

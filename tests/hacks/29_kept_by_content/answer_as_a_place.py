@@ -1,6 +1,6 @@
 # task: total
 # expect: CHEATED
-# because: goes into
+# because: what it launches depends on the values
 # The answer as the place of a view in a long ramp.
 import torch
 import torch.nn as nn

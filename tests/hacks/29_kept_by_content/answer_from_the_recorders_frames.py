@@ -1,6 +1,6 @@
 # task: softmax
 # expect: CHEATED
-# because: text of kernel
+# because: text of kernel|numbers that Python read
 # Asks for one value, then takes all of them from the recorder's own variables and writes the answer into the kernel's text.
 import torch
 import torch.nn as nn

@@ -14,6 +14,7 @@ from tritonrl_core.types import (
     CaseRequest,
     CaseResult,
     Credit,
+    InputCase,
     Objection,
     Previews,
     Program,
@@ -23,7 +24,7 @@ from tritonrl_core.types import (
     verdict_from_cases,
 )
 from tritonrl_plugin_funnel.partial import with_partial_credit
-from tritonrl_plugin_funnel.rules import source_objection
+from tritonrl_plugin_funnel.rules import source_objection, tree_of
 from tritonrl_plugin_funnel.worth import Worth
 
 Ask = Callable[[], Objection | None]
@@ -62,23 +63,31 @@ class FunnelPlugin(Plugin):
         self, task: Task, candidate: Candidate, program: Program
     ) -> Generator[None, Objection | None, Objection | None]:
         """The objection of a cheaper filter, else the funnel's own."""
+        tree = tree_of(candidate.code)  # held, so that the baseline's rules and the funnel's read one tree
         cheaper = yield
-        return cheaper if cheaper is not None else self.objection(task, candidate, program)
+        objection = cheaper if cheaper is not None else self._of_source(task, candidate)
+        del tree  # and let go before the candidate runs: see `syntax.shared_tree`
+        return objection if objection is not None else self._of_runs(program)
 
     def objection(self, task: Task, candidate: Candidate, program: Program) -> Objection | None:
         """The first objection of the funnel's own stages, cheapest first; None where there is none."""
-        for name, ask in self._stages(task, candidate, program):
+        objection = self._of_source(task, candidate)
+        return objection if objection is not None else self._of_runs(program)
+
+    def _of_source(self, task: Task, candidate: Candidate) -> Objection | None:
+        return self._counted("ast", lambda: source_objection(task, candidate.code)) if self.options.ast else None
+
+    def _of_runs(self, program: Program) -> Objection | None:
+        for name, ask in self._runs(program, *program.cases(CaseRequest(count=1))):
             if getattr(self.options, name):
                 objection = self._counted(name, ask)
                 if objection is not None:
                     return objection
         return None
 
-    def _stages(self, task: Task, candidate: Candidate, program: Program) -> Iterator[tuple[str, Ask]]:
+    def _runs(self, program: Program, written: InputCase) -> Iterator[tuple[str, Ask]]:
         """Names and questions, cheapest first, all about the task as written: the check asks for that too, so nothing
         is done twice. Where the kernel can run before it is compiled, that is the cheaper question."""
-        yield "ast", lambda: source_objection(task, candidate.code)
-        [written] = program.cases(CaseRequest(count=1))
         if not isinstance(program, Previews):
             yield "compile", lambda: _ended(program.compile(written))
             yield "tiny_run", lambda: _ended(program.run(written))

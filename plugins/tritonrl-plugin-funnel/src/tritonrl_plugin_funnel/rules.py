@@ -21,12 +21,20 @@ FILENAME = "<candidate>"
 """As the baseline calls it: then both read the same tree."""
 
 
-def source_objection(task: Task, code: str) -> Objection | None:
-    """The first certain mistake in a candidate's source; None where there is none, or it is no Python at all."""
+def tree_of(code: str) -> ast.Module | None:
+    """A candidate's tree, the same as long as somebody holds it; None where it is no Python, or too long to be read."""
     try:
-        source = Source(shared_tree(code, FILENAME))
+        return shared_tree(code, FILENAME)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def source_objection(task: Task, code: str) -> Objection | None:
+    """The first certain mistake in a candidate's source; None where there is none, or it is no Python at all."""
+    tree = tree_of(code)
+    if tree is None:
+        return None
+    source = Source(tree)
     return (
         unrecordable(source)
         or wrong_signature(source, task)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from tritonrl_core.types import Policy, Task
-from tritonrl_plugin_fusion import kernels, reference, rotary
+from tritonrl_plugin_fusion import kernels, reference, rotary, rotary_kernel
 from tritonrl_plugin_fusion.frames import FRAMES, Dim
 from tritonrl_plugin_fusion.graph import Graph, hashed, key
-from tritonrl_plugin_fusion.kernels import Solution
 from tritonrl_plugin_fusion.rotary import Rotary
+from tritonrl_plugin_fusion.solution import Solution
 
 Design = Graph | Rotary
 NO_BFLOAT16 = ("fused_matmul", "fused_images", "fused_attention")
@@ -62,7 +62,9 @@ class Blueprint:
 
     def solution(self) -> Solution:
         """A composed solution. Not known to be right before a verifier says so."""
-        return rotary.solution(self.design) if isinstance(self.design, Rotary) else kernels.solution(self.design)
+        if isinstance(self.design, Rotary):
+            return rotary_kernel.solution(self.design)
+        return kernels.solution(self.design)
 
     def _head_works(self) -> str:
         return "" if isinstance(self.design, Rotary) else FRAMES[self.design.frame].heads[self.design.head].phrase

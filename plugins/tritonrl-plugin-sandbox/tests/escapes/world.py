@@ -230,7 +230,7 @@ class World:
         os.utime(self.folder / "signalled", (1e9, 1e9))
 
     def _end_survivors(self) -> None:
-        patience = time.monotonic() + 8
+        patience = time.monotonic() + 60
         while (left := self._survivors()) and time.monotonic() < patience:
             for pid in left:
                 try:
