@@ -126,15 +126,25 @@ tl.store(y + row * 1024 + i[:, None] * 32 + i[None, :], p)"""
     assert dtype not in kind or carried.traffic.flops == {kind[dtype]: 4 * 2 * 32**3}
 
 
-def test_tensor_float_products_have_ten_bits(carried):
+@pytest.mark.parametrize(
+    ("precision", "least", "most", "flops"),
+    [
+        ("tf32", 1e-5, 2e-3, {"tf32": 1}),
+        ("tf32x3", 0, 1e-6, {"tf32": 3}),
+        ("bf16x3", 1e-7, 1e-4, {"fp16": 3}),
+        ("bf16x6", 0, 1e-6, {"fp16": 6}),
+    ],
+)
+def test_products_of_parts_have_their_digits_and_cost_each_part(carried, precision, least, most, flops):
     a = torch.randn(1, 1024)
-    body = """
+    body = f"""
 i = tl.arange(0, 32)
 m = tl.load(x + i[:, None] * 32 + i[None, :])
-tl.store(y + i[:, None] * 32 + i[None, :], tl.dot(m, tl.trans(m), input_precision='tf32'))"""
+tl.store(y + i[:, None] * 32 + i[None, :], tl.dot(m, tl.trans(m), input_precision='{precision}'))"""
     exact = (a.view(32, 32).double() @ a.view(32, 32).double().T).view(1, 1024)
     error = ((carried(body, a, block=1024) - exact).abs() / exact.abs().max()).max()
-    assert 1e-5 < error < 2e-3
+    assert least <= error < most
+    assert carried.traffic.flops == {name: passes * 2 * 32**3 for name, passes in flops.items()}
 
 
 @pytest.mark.parametrize("operation", ["add", "max", "min", "xchg"])

@@ -364,25 +364,40 @@ def _dot(machine: Operations, frame: Frame, operation: Operation) -> Any:
     kinds = [machine.type_of(slot) for slot in operation.operands]
     a, b, c = (full(frame.get(slot), kind.shape) for slot, kind in zip(operation.operands, kinds, strict=True))
     element = kinds[0].element
-    tensor_float = element == "f32" and "inputPrecision = tf32" in operation.text
-    name = _arithmetic(element, tensor_float)
-    work = 2.0 * frame.count * kinds[0].count * kinds[1].shape[-1]
+    precision = _PRECISION.search(operation.text) if element == "f32" else None
+    name, passes = _PASSES.get(precision[1], ("fp32", 1)) if precision else (_arithmetic(element), 1)
+    work = 2.0 * passes * frame.count * kinds[0].count * kinds[1].shape[-1]
     machine.memory.traffic.tile_work += work * kinds[2].count
     machine.memory.traffic.flops[name] = machine.memory.traffic.flops.get(name, 0.0) + work
     if element in values.INTEGERS:
         return (np.matmul(a.astype(np.int32), b.astype(np.int32)) + c).astype(values.dtype_of(kinds[2].element))
-    if tensor_float and "tf32x3" not in operation.text:
-        a, b = values.tf32(a), values.tf32(b)
     wide = np.float64 if element == "f64" else np.float32
-    product = np.matmul(a.astype(wide, copy=False), b.astype(wide, copy=False)) + c
+    a, b = a.astype(wide, copy=False), b.astype(wide, copy=False)
+    if name == "tf32" and passes == 1:
+        a, b = values.tf32(a), values.tf32(b)
+    multiply = _in_three if precision and precision[1] == "bf16x3" else np.matmul
+    product = multiply(a, b) + c
     target = operation.types[0].element
     return values.rounded(product, target) if target in NARROW else product.astype(values.dtype_of(target), copy=False)
 
 
-def _arithmetic(element: str, tensor_float: bool) -> str:
+_PRECISION = re.compile(r"inputPrecision = (\w+)")
+_PASSES = {"tf32": ("tf32", 1), "tf32x3": ("tf32", 3), "bf16x3": ("fp16", 3), "bf16x6": ("fp16", 6)}
+"""By a float32 product's precision: the arithmetic that it runs on, and how many products of parts it takes. All three
+or six parts together hold float32's digits, but for three of bfloat16's."""
+
+
+def _in_three(a: Array, b: Array) -> Array:
+    """A product of float32 matrices as their upper and lower halves in bfloat16 give it, without that of the lower."""
+    upper, other = values.rounded(a, "bf16"), values.rounded(b, "bf16")
+    lower, rest = values.rounded(a - upper, "bf16"), values.rounded(b - other, "bf16")
+    return np.matmul(upper, other) + np.matmul(upper, rest) + np.matmul(lower, other)
+
+
+def _arithmetic(element: str) -> str:
     """The kind of arithmetic that a matrix product runs on, as `bench.targets` names them."""
     if element in ("f32", "f64"):
-        return "fp64" if element == "f64" else "tf32" if tensor_float else "fp32"
+        return "fp64" if element == "f64" else "fp32"
     return "fp16" if element in ("f16", "bf16") else "fp8"
 
 
