@@ -9,11 +9,13 @@ import torch
 
 from tritonrl_core.bench import replay_together
 from tritonrl_core.bench.gpu_program import workers_for
-from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune
+from tritonrl_core.bench.prepare import Ready
 from tritonrl_core.bench.replay_check import Bench, Clock
 from tritonrl_core.bench.replay_job import Job, plan_bytes, read, together_bytes
 from tritonrl_core.bench.replay_pool import ReplayPool
 from tritonrl_core.bench.replay_together import check_together
+from tritonrl_core.bench.together import MOST, MOST_BYTES, Chances, fits, together
 from tritonrl_core.types import BenchSpec, InputCase, Status, Task
 
 CPU = torch.device("cpu")
@@ -160,6 +162,62 @@ def test_a_worker_checks_together_and_goes_on():
         assert [[one["status"] for one in answer.data["right"]] for answer in answers] == [[Status.PASSED] * 4] * 2
     finally:
         pool.close()
+
+
+def test_a_task_whose_candidates_take_a_closer_look_is_seldom_tried():
+    chances = Chances()
+
+    def candidates(count: int, right: bool) -> int:
+        tried = 0
+        for _ in range(count):
+            if chances.pays("task"):
+                chances.learn("task", right)
+                tried += 1
+        return tried
+
+    assert candidates(10, True) == 10
+    assert candidates(2 + 80, False) == 2 + 10
+    assert chances.pays("other")
+    assert candidates(16, True) == 16 - 7  # up to the next try, and all from there on
+
+
+KERNEL = Kernel("k", "k", "module {\n  tt.func public @k(%arg0: !tt.ptr<f32>) {\n    tt.return\n  }\n}\n", {},
+                (Param("x", "*fp32"),))  # fmt: skip
+
+
+def launching(kernel: Kernel = KERNEL, nbytes: int = 128) -> LaunchPlan:
+    buffers = (*BUFFERS, Buffer(nbytes, "alloc"))
+    return LaunchPlan("sm_90", "3.7.1", (kernel,), buffers, (X,), {"w": W}, (), (Launch(0, (1, 1, 1), (OUT,)),), (OUT,))
+
+
+ADDING = replace(KERNEL, ttir=KERNEL.ttir.replace("tt.return", "tt.atomic_rmw\n    tt.return"))
+PLANS = {
+    "fits": (launching(), True),
+    "right without its launches, perhaps": (plan(), False),
+    "atomics": (launching(ADDING), False),
+    "to be tuned": (replace(launching(), steps=(Tune(((Launch(0, (1, 1, 1), (OUT,)),),) * 2),)), False),
+}
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_plans_of_which_one_run_tells_all_go_together(kind):
+    made, expected = PLANS[kind]
+    assert fits(made) == expected
+
+
+def test_cases_go_together_as_far_as_they_are_ready_and_have_room():
+    cases = [InputCase(f"case {seed}", seed=seed) for seed in range(12)]
+    ready = {case.name: Ready(launching(), (), "none") for case in cases}
+
+    def chosen(first: int = 0) -> list[str]:
+        return [case.name for case, _ in together(cases[first], cases[first + 1 :], lambda case: ready.get(case.name))]
+
+    assert chosen() == [case.name for case in cases[:MOST]]
+    ready["case 1"] = Ready(launching(nbytes=MOST_BYTES), (), "none")
+    del ready["case 2"]
+    assert chosen(0) == [f"case {seed}" for seed in (0, *range(3, 2 + MOST))]
+    assert chosen(1) == chosen(2) == []
+    assert chosen(11) == []
 
 
 def test_a_gpu_has_more_workers_where_it_has_more_cores():

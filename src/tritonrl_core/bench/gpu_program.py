@@ -26,7 +26,7 @@ from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, tog
 from tritonrl_core.bench.replay_pool import Answer, ReplayPool
 from tritonrl_core.bench.signatures import Signatures
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.bench.together import together
+from tritonrl_core.bench.together import Chances, together
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
     BenchSpec,
@@ -63,14 +63,14 @@ class GpuBench:
         self._baselines = Baselines(default_folder())
         self._preparation: Prepares = elsewhere or Preparation(spec, gpu_for(spec.target), make_cases, self.values)
         self._previews: CpuPreviews | None = None
-        self._habit, self._early = Habit(make_cases), Early(spec.cpu_workers)
+        self._habit, self._early, self._chances = Habit(make_cases), Early(spec.cpu_workers), Chances()
         self._lock = threading.Lock()
 
     def program(self, task: Task, candidate: Candidate) -> GpuProgram:
         """A candidate on this bench; nothing runs yet."""
         return GpuProgram(
             task, candidate, self.spec, self._preparation, self._pool, self._make_cases, self._baselines, self.previews,
-            self._habit, self._early,
+            self._habit, self._early, self._chances,
         )  # fmt: skip
 
     def previews(self) -> CpuPreviews:
@@ -130,9 +130,9 @@ class GpuProgram:
     def __init__(
         self, task: Task, candidate: Candidate, spec: BenchSpec, preparation: Prepares, pool: ReplayPool,
         make_cases: MakeCases, baselines: Baselines, previews: Callable[[], CpuPreviews], habit: Habit,
-        early: Early,
+        early: Early, chances: Chances,
     ) -> None:  # fmt: skip
-        self._baselines, self._previews, self._habit = baselines, previews, habit
+        self._baselines, self._previews, self._habit, self._chances = baselines, previews, habit, chances
         self.task, self._spec, self._pool, self._make_cases = task, spec, pool, make_cases
         self._signatures = Signatures(task, candidate, preparation, habit, early)
         self._encoded: dict[int, PlanBytes] = {}
@@ -220,12 +220,13 @@ class GpuProgram:
         self._prepare(case)
         others = [one for one in self._habit.others(self.task, case) if _case_key(one) not in self._results]
         parts = together(case, others, self._signatures.ready)
-        if not parts:
+        if not parts or not self._chances.pays(self.task.key):
             return {}
         sent = [(one, self._sent(ready)) for one, ready in parts]
         answer = self._ask(together_bytes(self.task, sent, self._spec.precision))
-        if answer.outcome != "ok" or "right" not in answer.data:
-            self._one_by_one = True
+        self._one_by_one = answer.outcome != "ok" or "right" not in answer.data
+        self._chances.learn(self.task.key, not self._one_by_one)
+        if self._one_by_one:
             return {}
         spent = [answer.data["seconds"], *({} for _ in parts[1:])]  # it cannot be told apart
         told = zip(answer.data["right"], answer.data["facts"], spent, strict=True)

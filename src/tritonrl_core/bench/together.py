@@ -7,6 +7,8 @@ each is checked by itself after all.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tritonrl_core.bench.facts import has_atomics
@@ -23,6 +25,34 @@ MOST_BYTES = 1 << 28
 """Bytes of all their buffers: they lie on the device together."""
 
 
+MISSES, TRY_EVERY = 2, 8
+"""After so many candidates of a task in a row that had to be checked one by one after all, only one in so many is
+tried: a reference that changes its inputs, say, always takes a closer look."""
+
+
+class Chances:
+    """For which tasks it pays to check cases together. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._misses: Counter[str] = Counter()
+
+    def pays(self, task_key: str) -> bool:
+        """Whether to try the next candidate of a task."""
+        with self._lock:
+            missed = self._misses[task_key]
+            self._misses[task_key] += missed >= MISSES  # counts those that are not tried as well
+            return missed < MISSES or (missed - MISSES) % TRY_EVERY == TRY_EVERY - 1
+
+    def learn(self, task_key: str, right: bool) -> None:
+        """What came of a try."""
+        with self._lock:
+            if right:
+                del self._misses[task_key]
+            elif self._misses[task_key] < MISSES:
+                self._misses[task_key] += 1
+
+
 def together(
     case: InputCase, others: Sequence[InputCase], ready: Callable[[InputCase], Ready | None]
 ) -> list[tuple[InputCase, Ready]]:
@@ -33,8 +63,9 @@ def together(
     for one in (case, *others):
         prepared = ready(one) if len(found) < MOST else None
         if prepared is not None and fits(prepared.plan):
-            room -= sum(buffer.nbytes for buffer in prepared.plan.buffers)
-            if room >= 0:
+            needed = sum(buffer.nbytes for buffer in prepared.plan.buffers)
+            if needed <= room:
+                room -= needed
                 found.append((one, prepared))
         if not found:
             return []  # the case itself may not
