@@ -150,6 +150,7 @@ def on_gpu(
         seconds["timing, with waiting"] += time.perf_counter() - before
         seconds["timing: alone on the GPU"] += timing.facts.get("seconds", 0.0)
         seconds["timing: worker"] += timing.facts.get("worker_s", 0.0)
+        seconds["timing: turn"] += timing.facts.get("turn_s", 0.0)
         seconds.update({f"timing: {name}": value for name, value in timing.facts.get("part_seconds", {}).items()})
         return str(timing.status)
 

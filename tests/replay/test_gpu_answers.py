@@ -19,7 +19,7 @@ RIGHT: dict[str, Any] = {
 }  # fmt: skip
 TIMED: dict[str, Any] = {
     "status": "PASSED", "reason": "", "candidate_us": [[10.0, 10.1, 9.9]],
-    "baseline_us": {"eager": [[20.0, 20.1, 19.9]]}, "notes": [], "worker_seconds": 0.5,
+    "baseline_us": {"eager": [[20.0, 20.1, 19.9]]}, "notes": [], "worker_seconds": 0.5, "turn_seconds": 0.1,
     "facts": {"eager_wall_us": None, "floor_us": 1.0},
 }  # fmt: skip
 PROTOCOL = TimingProtocol("adaptive")

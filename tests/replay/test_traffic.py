@@ -86,6 +86,7 @@ def test_one_who_works_lets_one_who_wants_to_be_alone_go_first():
     mine, settled = Traffic(fds), []
     with mine.shared():
         assert not mine.give_way(lambda: settled.append(True))
+        assert mine.waited_s == 0
         other = user(fds, "alone", 1)
         tell(other)
         tell(other)
@@ -98,6 +99,7 @@ def test_one_who_works_lets_one_who_wants_to_be_alone_go_first():
         alone = [span for span in found if span[0] == "alone"]
         assert settled[0] <= alone[0][1]
         assert alone[0][2] <= time.monotonic()
+        assert mine.waited_s > 0.003  # he was alone for four milliseconds
     with mine.shared(), mine.alone():
         assert not mine.give_way()
     mine.close()

@@ -77,5 +77,5 @@ def times_of(answer: Answer, protocol: TimingProtocol, device: str, wall_us: flo
     if data["status"] != Status.PASSED:
         return went_wrong(Status(data["status"]), data["reason"], protocol, device)
     data["facts"]["eager_wall_us"] = data["facts"].get("eager_wall_us") or wall_us
-    data["facts"]["worker_s"] = round(data["worker_seconds"], 4)
+    data["facts"] |= {"worker_s": round(data["worker_seconds"], 4), "turn_s": round(data["turn_seconds"], 4)}
     return timing_of(data, protocol, device)

@@ -295,6 +295,7 @@ class GpuProgram:
         if "seconds" in answer.data:
             answer.data["seconds"]["waiting"] = time.perf_counter() - began - answer.data["worker_seconds"]
             answer.data["seconds"]["worker"] = answer.data["worker_seconds"]
+            answer.data["seconds"]["turn"] = answer.data["turn_seconds"]
         return answer
 
     def _sent(self, prepared: Ready) -> PlanBytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -37,6 +38,8 @@ class Traffic:
         self._door, self._room = (os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC) for fd in inherited)
         self._waiting = waiting
         self._have_it_alone = False
+        self.waited_s = 0.0
+        """Seconds that this process has waited for others, in all."""
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -87,8 +90,10 @@ class Traffic:
             fcntl.flock(self._door, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(self._room, how | fcntl.LOCK_NB)
         except BlockingIOError:
+            began = time.perf_counter()
             self._waiting(True)
             fcntl.flock(self._door, fcntl.LOCK_EX)
             fcntl.flock(self._room, how)
             self._waiting(False)
+            self.waited_s += time.perf_counter() - began
         fcntl.flock(self._door, fcntl.LOCK_UN)

@@ -108,7 +108,7 @@ class Cases:
             wipe(given.inputs)
             return None
         self.give_way()
-        answers = _answers(materials, None)
+        answers = self._answers(materials, None)
         self.give_way()
         tensors = [*answers.exact, *answers.native, *answers.inputs.values(), *answers.state.values()]
         if _nbytes([*tensors, *answers.after.values()]) > self._most_case:
@@ -156,7 +156,17 @@ class Cases:
 
     def _work_out(self, task: Task, case: InputCase, double: bool) -> Answers:
         key = content_key(task.key, case.signature, case.distribution, case.seed)
-        return _answers(self.materials(task, case), self._changed.get(key), double)
+        return self._answers(self.materials(task, case), self._changed.get(key), double)
+
+    def _answers(self, materials: Materials, changed: frozenset[str] | None, double: bool = True) -> Answers:
+        """`changed` is what the reference is known to change; None where that is not known."""
+        native = materials.expected("native")
+        self.give_way()
+        exact = materials.expected("fp64") if double else native
+        self.give_way()
+        after = _after(materials) if changed is None or changed else {}
+        no_double = materials.fp64_fallback if double else ""
+        return Answers(exact, native, named_inputs(materials.inputs), materials.state, after, no_double)
 
 
 def _clear_workspaces() -> None:
@@ -164,15 +174,6 @@ def _clear_workspaces() -> None:
     clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)  # not there in builds without CUDA
     if clear is not None:
         clear()
-
-
-def _answers(materials: Materials, changed: frozenset[str] | None, double: bool = True) -> Answers:
-    """`changed` is what the reference is known to change; None where that is not known."""
-    native = materials.expected("native")
-    exact = materials.expected("fp64") if double else native
-    after = _after(materials) if changed is None or changed else {}
-    no_double = materials.fp64_fallback if double else ""
-    return Answers(exact, native, named_inputs(materials.inputs), materials.state, after, no_double)
 
 
 def _after(materials: Materials) -> dict[str, Tensor]:

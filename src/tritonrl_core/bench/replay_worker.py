@@ -50,11 +50,12 @@ def main(arguments: list[str]) -> int:
             _, fds = wire.receive(control)
         except wire.Disconnected:
             return 0
-        began = time.perf_counter()
+        began, waited = time.perf_counter(), traffic.waited_s
         data = wire.content(fds[0])
         os.close(fds[0])
         answer = _done(bench, traffic, read(data))
         answer["worker_seconds"] = time.perf_counter() - began
+        answer["turn_seconds"] = traffic.waited_s - waited
         lost = answer.get("fault") or answer.get("replace_worker")
         if lost:
             bench.cases.disown()
