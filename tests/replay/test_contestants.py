@@ -7,6 +7,7 @@ from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, _sums, graphs_
 from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.replay_time import unlike_first
 from tritonrl_core.bench.replayer import Placed, Replay
 from tritonrl_core.bench.walk import Given
 from tritonrl_core.types import InputCase, Task, TimingProtocol
@@ -157,3 +158,14 @@ def test_work_is_captured_as_often_as_it_takes(floor_us, took_us, places, trials
     protocol = TimingProtocol("adaptive", trials=trials, captures=places)
     assert graphs_wanted(floor_us, took_us, protocol) == graphs
     assert graphs_wanted(floor_us, took_us, protocol, seldom=True) <= graphs
+
+
+def test_a_place_that_was_left_otherwise_than_the_first_is_judged_by_itself():
+    places = [placed(FILL, shift=number * SHIFT) for number in range(4)]
+    for each in places:
+        each.run()
+    assert unlike_first(places) == [False, False, False]
+    places[1].tensor(OUT)[2] = 7.0
+    places[3].arena.memory[0] ^= 1
+    assert unlike_first(places) == [True, False, True]
+    assert unlike_first(places[:1]) == []

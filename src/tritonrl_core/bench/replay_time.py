@@ -265,7 +265,7 @@ class _Heat:
         if not intact:
             reason = "a kernel wrote to memory that it was not given, while it was timed"
             return {"status": Status.CHEATED, "reason": reason, "replace_worker": True}
-        places[1:] = [placed for placed, other in zip(places[1:], self._others(places), strict=True) if other]
+        places[1:] = [placed for placed, other in zip(places[1:], unlike_first(places), strict=True) if other]
         self.bench.give_way()
         if self.job.large is not None:
             torch.cuda.empty_cache()
@@ -282,16 +282,6 @@ class _Heat:
         now = [one for runner in runners for one in runner.now()]
         disturbed, *sums = torch.stack([self.bench.disturbed().long(), *now]).tolist()
         return not disturbed and sums == [known for runner in runners for known in runner.known()]
-
-    def _others(self, places: Sequence[Placed]) -> list[bool]:
-        """Which of the places after the first must be judged by themselves, because a guard zone or an output there
-        is not as at the first; waits for the device once."""
-        first = places[0].outputs()
-        flags = [
-            _any([placed.arena.disturbed(), *differences(list(zip(placed.outputs(), first, strict=True)))])
-            for placed in places[1:]
-        ]
-        return list(map(bool, torch.stack(flags).tolist())) if flags else []
 
     def _floor_us(self) -> float | None:
         """The least time in which what the plan is given and gives can be moved: inputs and weights from memory, and of
@@ -316,7 +306,14 @@ def _rounded(lanes: Samples) -> Samples:
     return [[round(us, 3) for us in lane] for lane in lanes]
 
 
-def _any(flags: Sequence[torch.Tensor | bool]) -> torch.Tensor:
-    """Whether one of them is set, on the device of the first, which is a tensor."""
-    device = flags[0].device if isinstance(flags[0], torch.Tensor) else None
-    return torch.stack([torch.as_tensor(flag, device=device) for flag in flags]).any()
+def unlike_first(places: Sequence[Placed]) -> list[bool]:
+    """For the places after the first, whether a guard zone or an output there is not as at the first; waits for the
+    device once. The first is judged in any case, and what is like it need not be."""
+    first = places[0].outputs()
+    flags = []
+    for placed in places[1:]:
+        disturbed = placed.arena.disturbed()
+        pairs = list(zip(placed.outputs(), first, strict=True))
+        found = [torch.as_tensor(flag, device=disturbed.device) for flag in differences(pairs)]
+        flags.append(torch.stack([disturbed, *found]).any())
+    return list(map(bool, torch.stack(flags).tolist())) if flags else []
