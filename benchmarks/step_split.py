@@ -236,7 +236,7 @@ def parts(scores: Sequence[Score]) -> dict[str, float]:
             seconds["timing alone on the GPU"] += score.timing.facts.get("seconds", 0.0)
         seconds["recording"] += score.verdict.facts.get("prepare_seconds", {}).get("record", 0.0)
         seconds["compiling"] += score.verdict.facts.get("prepare_seconds", {}).get("compile", 0.0)
-        seconds["a check in a worker"] += score.verdict.facts.get("stage_seconds", {}).get("worker", 0.0)
+        seconds["one case's job in a worker"] += score.verdict.facts.get("stage_seconds", {}).get("worker", 0.0)
     return {name: round(value, 2) for name, value in seconds.items()}
 
 
