@@ -16,7 +16,7 @@ from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, read_run
 from tritonrl_core.train.before_and_after import BeforeAndAfter
 from tritonrl_core.train.faults import FaultLimit
-from tritonrl_core.train.opening import check, collect_tasks, open_run, own_preset, quiet_libraries, with_model
+from tritonrl_core.train.opening import check, collect_tasks, open_run, own_preset, with_model
 from tritonrl_core.train.progress import Progress, Silent
 from tritonrl_core.train.stages import Stages
 from tritonrl_core.types import Score, Task
@@ -68,18 +68,18 @@ class Training:
         open_scorer: OpenScorer,
     ) -> Training:
         """Open session and folder; refuse what cannot work before anything is loaded."""
-        from accelerate import PartialState
-
-        from tritonrl_core.session import Session
-
         if resume is not None:
             preset = own_preset(resume)
         elif preset is None:
             raise UsageError("Neither a preset nor a run to resume was named.", remedy="Name a preset: --preset NAME.")
         if resume is None:
             preset = with_model(preset, model)
-        quiet_libraries()
         check(preset)
+
+        from accelerate import PartialState
+
+        from tritonrl_core.session import Session
+
         progress = progress if PartialState().is_main_process else Silent()
         session = Session.open(preset)
         tasks = collect_tasks(session, progress) if resume is None else None
