@@ -130,7 +130,7 @@ class GpuProgram:
         self._signatures = Signatures(task, candidate, preparation, habit, early)
         self._encoded: dict[int, PlanBytes] = {}
         self._facts: dict[int, dict[str, Any]] = {}
-        self._alternatives: dict[int, CaseResult | None] = {}
+        self._alternatives: dict[str, CaseResult | None] = {}
         self._results: dict[str, CaseResult] = {}
         self._large = LargeCases()
         self._lock = threading.RLock()
@@ -141,7 +141,7 @@ class GpuProgram:
 
     def run(self, case: InputCase, criterion: str = "default") -> CaseResult:
         """Run on one case and compare. Raises `TaskError` for a broken reference, `InfraError` for faults of ours."""
-        key = content_key(case.name, case.signature, case.distribution, case.seed, criterion)
+        key = _case_key(case, criterion)
         with self._lock:
             if key not in self._results:
                 began = time.perf_counter()
@@ -218,15 +218,18 @@ class GpuProgram:
         return result
 
     def _wrong_alternative(self, case: InputCase) -> CaseResult | None:
-        """The first configuration of @triton.autotune that is wrong on the smallest case: the clock might pick it."""
-        small = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
-        prepared = self._prepare(small)
+        """The first wrong configuration of @triton.autotune, on this case where it is of the shape that is timed: there
+        the clock might pick another than it picked now. On the smallest case where it is not."""
+        as_written = self._make_cases(self.task, CaseRequest())[0].signature
+        if case.signature != as_written:
+            case = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
+        prepared = self._prepare(case)
         if isinstance(prepared, Stop):
-            return stopped(small, prepared)
-        key = id(prepared)
+            return stopped(case, prepared)
+        key = _case_key(case)
         if key not in self._alternatives:
             picks = range(most_variants(prepared.plan))
-            tried = (self._tried(small, prepared, pick) for pick in picks)
+            tried = (self._tried(case, prepared, pick) for pick in picks)
             self._alternatives[key] = next((result for result in tried if result.status is not Status.PASSED), None)
         return self._alternatives[key]
 
@@ -288,3 +291,7 @@ class GpuProgram:
             if not result.facts.get("right_without_launches"):
                 return False
         return True
+
+
+def _case_key(case: InputCase, criterion: str = "default") -> str:
+    return content_key(case.name, case.signature, case.distribution, case.seed, criterion)
