@@ -1,12 +1,12 @@
 """The commands as a user gives them, one after the other on this machine: do they work, and how long do they take?
 
     python benchmarks/front_door.py --out DIR [--steps 30] [--device cuda] [--minutes 8]
-    python benchmarks/front_door.py --out DIR --steps 3 --only train,report,reverify,export --table front-door-after
+    python benchmarks/front_door.py --out DIR --steps 3 --only train,report,reverify,export
 
-Trains nano under `all_extensions`, evaluates it beside the bundled one and compares the two, verifies a good, a wrong,
-a hanging and a cheating file, writes the report, judges the run's best kernels again, exports one and runs its test.
-What a step leaves in DIR is not made again. With `--only`, for some of the commands, the model is not judged before and
-after training. `tritonrl` is the one on PATH, or this Python's.
+Verifies a good, a wrong, a hanging and a cheating file, trains nano under `all_extensions`, evaluates it beside the
+bundled one and compares the two, writes the report, judges some of the run's kernels again, exports the best and runs
+its test. What a step leaves in DIR is not made again. With `--only`, for some of the commands, the model is not judged
+before and after training, and no table is kept. `tritonrl` is the one on PATH, or this Python's.
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ def steps(out: Path, count: int, device: str, whole: bool = True) -> Iterator[St
     held_out = "--eval" if whole else "--no-eval"
     yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
                          "--out", str(run), held_out], 0, lambda text: trained(run, count))  # fmt: skip
-    yield from afterwards(run, out, device)
     model = run / "checkpoints/rl/final"
     for name, source in (("eval-trained", str(model)), ("eval-bundled", "nano")):
         yield Step(name, ["eval", "--preset", "all_extensions", *setting, "--model", source, "--samples", "2",
                           "--out", str(out / name)], 0, lambda text, folder=out / name: evaluated(folder))  # fmt: skip
     yield Step("compare", ["eval", "compare", str(out / "eval-bundled"), str(out / "eval-trained")], 0, compared)
+    yield from afterwards(run, out, device)
 
 
 def afterwards(run: Path, out: Path, device: str) -> Iterator[Step]:
@@ -243,7 +243,6 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--minutes", type=float, default=9.0, help="begin no command after so long")
     parser.add_argument("--only", default="", help="commands whose names begin so, by commas")
-    parser.add_argument("--table", default="front-door", help="name of the table")
     chosen = parser.parse_args()
     wanted = tuple(chosen.only.split(","))
     out, ends = chosen.out.resolve(), time.monotonic() + 60 * chosen.minutes
@@ -264,9 +263,9 @@ def main() -> None:
         if step.name in known:
             rows.append(known[step.name])
     body = [[row["name"], row["status"], row["seconds"], row["found"]] for row in rows]
-    only = f" --only {chosen.only}" if chosen.only else ""
-    command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}{only}"
-    save(Table(chosen.table, ["command", "exit status", "seconds with start", "what came"], body, command))
+    command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"
+    if not chosen.only:
+        save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body, command))
     if {"eval-trained", "eval-bundled"} <= {row["name"] for row in rows if row["ok"]}:
         save(learned(out, command))
     sys.exit(not all(row["ok"] for row in rows))

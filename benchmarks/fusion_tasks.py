@@ -18,6 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tables import Table, save
+
 
 def generate(count, seed, size):
     from tritonrl_core import load_preset
@@ -81,6 +83,20 @@ def run(tasks, device):
             "wall_s": round(time.perf_counter() - wall, 1), "largest_gib": round(largest / 2**30, 1)}  # fmt: skip
 
 
+def table(figures, chosen):
+    """What generating took, a figure a row."""
+    memory = figures["rss_mib"]
+    rows = [
+        ["tasks, of patterns", f"{figures['tasks']:,}, {figures['patterns']}"],
+        ["what became of the draws", figures["tally"]],
+        ["seconds, and of CPU", f"{figures['wall_s']}, {figures['cpu_s']}"],
+        ["resident MiB after a quarter of the time, and at the end", f"{memory[1]}, {memory[-1]}"],
+        ["digest of ids, references and prompts", figures["digest"]],
+    ]
+    command = f"python benchmarks/fusion_tasks.py --count {chosen.count} --seed {chosen.seed}"
+    return Table("generated-tasks", ["what", "figure"], rows, command)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
@@ -95,6 +111,7 @@ def main():
         tasks, figures = generate(chosen.count, chosen.seed, "small")
         figures |= {"torch": torch.__version__, "python": platform.python_version()}
         print(json.dumps({"generated": figures}), flush=True)
+        save(table(figures, chosen))
         if chosen.run and chosen.size == "full":
             began = time.perf_counter()
             tasks, _ = generate(chosen.count, chosen.seed, "full")

@@ -39,6 +39,8 @@ def verification() -> Sequence[Piece]:
     parts, funnel = "benchmarks/throughput_parts.py", "benchmarks/funnel_gain.py"
     no_gpu = f"{funnel} --device cpu --mix nano --copies 1"
     return (
+        Piece("verification: no GPU", "benchmarks/verify_cpu.py {133} 2 5", ("verify-cpu",), 4, gpus=0, cores=2,
+              alone=True),
         Piece("profile: no GPU",
               "benchmarks/cpu_profile.py --what verdict --count {24} --workers 2 --floor --save cpu-profile",
               ("cpu-profile",), 2, gpus=0, cores=2, alone=True),
@@ -72,6 +74,7 @@ def verification() -> Sequence[Piece]:
         Piece("large size",
               f"benchmarks/full_size.py --size large --seconds {{480}} --rows {KEPT}/full-size-large.jsonl",
               ("full-size-large",), 9.5, cores=4, alone=True),
+        Piece("generated tasks", "benchmarks/fusion_tasks.py --count {1000}", ("generated-tasks",), 4, gpus=0, cores=1),
         Piece("fleet", "benchmarks/fleet.py --seconds {25}", ("fleet",), 6, gpus=4, cores=64, alone=True),
     )  # fmt: skip
 
@@ -137,9 +140,6 @@ def training() -> Sequence[Piece]:
     return (
         Piece("front door", f"benchmarks/front_door.py --out {KEPT}/front-door --steps {{30}} --minutes 8",
               ("front-door", "nano-cuda"), 9.5, cores=8),
-        Piece("commands after a run", f"benchmarks/front_door.py --out {KEPT}/front-door-after --steps {{3}} "
-              "--minutes 2.5 --only train,report,reverify,export --table front-door-after",
-              ("front-door-after",), 3.5, cores=8),
         Piece("faults: no GPU", f"{faults}-cpu --device cpu --stretches 2 --minutes 1.2 --every 10 --timeout 6",
               ("fault-training-cpu",), 4, gpus=0, cores=2),
         *(Piece(name, f"{faults} --minutes {{8.0}} --only {number}", ("fault-training",), 9.5, cores=6,

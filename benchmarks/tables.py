@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from pieces import PIECES
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "build" / "benchmarks"
@@ -96,13 +98,30 @@ def load(path: Path) -> Table:
 
 def write(table: Table, page: Path = PAGE) -> None:
     """Put a table between its marks. Raises `SystemExit` naming the marks where the page has none."""
-    begin, end = f"<!-- {table.name} -->", f"<!-- end of {table.name} -->"
+    fill(table.name, shown(table), page)
+
+
+def fill(name: str, words: str, page: Path) -> None:
+    """Put words between the marks of a table. Raises `SystemExit` as `write` does."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = page.read_text(encoding="utf-8")
-    if not has_place(table.name, text):
-        sys.exit(f"{page.name} has no place for the table {table.name}: put `{begin}` and `{end}` where it belongs.")
+    if not has_place(name, text):
+        sys.exit(f"{page.name} has no place for the table {name}: put `{begin}` and `{end}` where it belongs.")
     before, _, rest = text.partition(begin)
     after = rest.partition(end)[2]
-    page.write_text(f"{before}{begin}\n{table.markdown}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{words}\n{end}{after}", encoding="utf-8")
+
+
+def shown(table: Table) -> str:
+    """A table as it stands on the page: itself, and the piece of `make bench-gpu` that makes it."""
+    return "\n".join([table.markdown, *made_by(table.name)])
+
+
+def made_by(name: str) -> list[str]:
+    """How a table is made again, in a line; nothing for one that no piece makes."""
+    pieces = [piece.name for piece in PIECES if name in piece.tables]
+    start = os.path.commonprefix(pieces).strip()  # noqa: RUF071 - no paths: what `--pieces` takes
+    return [f'Again by `make bench-gpu PIECES="{start}"`.'] if pieces else []
 
 
 def found_in(paths: Iterable[Path]) -> Iterator[Table]:
@@ -132,20 +151,21 @@ def keep(tables: Iterable[Table], page: Path = PAGE, folder: Path = KEPT) -> lis
 
 def write_all(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
     """Write every result that is kept into the page; the names of those that it has no place for."""
-    homeless = []
-    for table in found_in([folder]):
-        if has_place(table.name, page.read_text(encoding="utf-8")):
+    text, kept = page.read_text(encoding="utf-8"), list(found_in([folder]))
+    for table in kept:
+        if has_place(table.name, text):
             write(table, page)
-        else:
-            homeless.append(table.name)
-    return homeless
+    for name in {name for piece in PIECES for name in piece.tables} - {table.name for table in kept}:
+        if has_place(name, text):
+            fill(name, "\n".join(["Not measured yet.", *made_by(name)]), page)
+    return [table.name for table in kept if not has_place(table.name, text)]
 
 
 def differing(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
     """Names of the results that are kept and that the page does not show as they are."""
     text = page.read_text(encoding="utf-8")
     return [table.name for table in found_in([folder])
-            if f"<!-- {table.name} -->\n{table.markdown}\n<!-- end of {table.name} -->" not in text]  # fmt: skip
+            if f"<!-- {table.name} -->\n{shown(table)}\n<!-- end of {table.name} -->" not in text]  # fmt: skip
 
 
 def has_place(name: str, text: str) -> bool:

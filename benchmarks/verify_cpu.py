@@ -9,15 +9,16 @@ shows in the rate, so the load average is in it, and the CPU time of a candidate
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tables import Table, save
 from verify_throughput import unique_candidates
 
 from tritonrl_core.bench.local import LocalBench, open_local_bench
@@ -61,6 +62,12 @@ def main(count: int, workers: int, cases: int) -> None:
         "load_average": os.getloadavg(),
     }  # fmt: skip
     print(json.dumps(figures))
+    columns = ["candidates", "input cases of each", "workers", "candidates a second", "ms of CPU each", "verdicts"]
+    verdicts = ", ".join(f"{number} {status}" for status, number in figures["statuses"].items())
+    row = [count, cases, workers, figures["per_second"], figures["cpu_ms"], verdicts]
+    command = f"python benchmarks/verify_cpu.py {count} {workers} {cases}"
+    load = ", ".join(f"{one:.1f}" for one in figures["load_average"])
+    save(Table("verify-cpu", columns, [row], command, [f"Load average {load}"]))
 
 
 def _pairs() -> list[tuple[Task, str]]:
@@ -101,5 +108,8 @@ def _judge(bench: LocalBench, task: Task, code: str, cases: int) -> CaseResult:
 
 
 if __name__ == "__main__":
-    given = [int(number) for number in sys.argv[1:]]
-    main(*(given + [400, 2, 1][len(given) :]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("count", 400), ("workers", 2), ("cases", 1)):
+        parser.add_argument(name, type=int, nargs="?", default=default)
+    chosen = parser.parse_args()
+    main(chosen.count, chosen.workers, chosen.cases)

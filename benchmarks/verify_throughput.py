@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -175,12 +175,21 @@ def on_gpu(
     }  # fmt: skip
 
 
+def by_stage(parts: Mapping[str, float]) -> dict[str, str]:
+    """`{"record": 135, "check: load": 5.2, …}` as `{"in all": "record 135", "check": "load 5.2, …"}`."""
+    stages: dict[str, list[str]] = {}
+    for name, figure in parts.items():
+        stage, _, part = name.rpartition(": ")
+        stages.setdefault(stage or "in all", []).append(f"{part} {figure:.{0 if figure >= 100 else 1}f}")
+    return {stage: ", ".join(found) for stage, found in stages.items()}
+
+
 def table(name: str, result: dict[str, Any]) -> Table:
-    """What was measured, one figure a row."""
+    """What was measured, one figure a row; a candidate's milliseconds in a row for each stage that they belong to."""
     rows: list[list[Any]] = []
     for key, value in result.items():
         if key == "mean_ms_a_candidate":
-            rows += [[f"ms a candidate, {part}", figure] for part, figure in value.items()]
+            rows += [[f"ms a candidate, {stage}", parts] for stage, parts in by_stage(value).items()]
         else:
             rows.append([key.replace("_", " "), _shown(value)])
     return Table(name, ["what", "figure"], rows, " ".join(["python", *sys.argv]))

@@ -11,11 +11,10 @@ import threading
 from functools import cache
 from types import CodeType
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 _lock = threading.Lock()
 _trees: WeakValueDictionary[tuple[str, str], ast.Module] = WeakValueDictionary()
-_inner: WeakKeyDictionary[ast.Module, list[ast.AST]] = WeakKeyDictionary()
 
 LONGEST = 200_000
 """Characters of a candidate's source that are read: parsing takes time that is the candidate's to spend, up to here."""
@@ -43,46 +42,42 @@ def shared_tree(source: str, filename: str = "<unknown>") -> ast.Module:
 
 
 def walk(node: ast.AST) -> list[ast.AST]:
-    """As `ast.walk`, without contexts and operators; in a third of its time, and once for a whole tree.
+    """As `ast.walk`, without contexts and operators; in a third of its time, and once for each node that it is given.
 
-    Give it no module that is changed afterwards.
+    Give it nothing that is changed afterwards.
     """
-    return [node, *_inner_nodes(node)] if isinstance(node, ast.Module) else _nodes(node)
+    kept = vars(node)
+    if _INSIDE not in kept:
+        found = [node]
+        for one in found:  # which grows meanwhile
+            found += children(one)
+        kept[_INSIDE] = found[1:]  # not the node itself, which would keep itself alive
+    return [node, *kept[_INSIDE]]
 
 
-def _inner_nodes(tree: ast.Module) -> list[ast.AST]:
-    """All nodes of a module but itself, which would keep it alive."""
-    inner = _inner.get(tree)
-    if inner is None:
-        inner = _inner[tree] = _nodes(tree)[1:]
-    return inner
+def children(node: ast.AST) -> list[ast.AST]:
+    """As `ast.iter_child_nodes`, without contexts and operators. The list is kept: do not change it, nor the node."""
+    kept = vars(node)
+    found: list[ast.AST] | None = kept.get(_CHILDREN)
+    if found is None:
+        found = kept[_CHILDREN] = []
+        for name in _fields(type(node)):
+            value = kept.get(name)
+            if isinstance(value, list):
+                found += [part for part in value if isinstance(part, ast.AST)]
+            elif isinstance(value, ast.AST):
+                found.append(value)
+    return found
 
+
+_INSIDE, _CHILDREN = "tritonrl: inside", "tritonrl: children"
+"""Where a node keeps what was found: no names that anything else could ask for."""
 
 _PLAIN = frozenset({
     "ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "asname", "module", "level", "conversion",
     "simple", "is_async", "n", "s",
 })  # fmt: skip
 """Fields that hold text, numbers, contexts or operators, whatever the node."""
-
-
-def _nodes(root: ast.AST) -> list[ast.AST]:
-    found = [root]
-    for node in found:  # which grows meanwhile
-        found += children(node)
-    return found
-
-
-def children(node: ast.AST) -> list[ast.AST]:
-    """As `ast.iter_child_nodes`, without contexts and operators."""
-    found: list[ast.AST] = []
-    kind: Any = type(node)
-    for name in _fields(kind):
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST)]
-        elif isinstance(value, ast.AST):
-            found.append(value)
-    return found
 
 
 @cache

@@ -120,13 +120,15 @@ def test_a_host_that_fails_unforeseen_is_our_fault_with_its_name() -> None:
 
 def test_a_host_whose_process_cannot_start_is_given_up(monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr("tritonrl_core.bench.places.PAUSE_S", 0.01)
     with_none = FleetBench(SPEC, [HostProcess(SPEC)], lambda task, request: [], at_once=1, patience_s=1)
     with pytest.raises(InfraError, match="places"):
         with_none.describe()
     with_none.close()
 
 
-def test_cores_are_shared_out_by_gpu() -> None:
+def test_cores_are_shared_out_by_gpu(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")  # what the processes do does not matter here
     opened = host_processes(replace(SPEC, gpus=(0, 2), cpu_workers=5))
     try:
         assert [(place._spec.gpus, place._spec.cpu_workers) for place in opened] == [((0,), 2), ((2,), 2)]

@@ -9,7 +9,7 @@ import torch
 from tritonrl_core.bench import preview as previews
 from tritonrl_core.bench.plan import Note
 from tritonrl_core.bench.prepare import Recorded
-from tritonrl_core.bench.preview import CpuPreviews
+from tritonrl_core.bench.preview import BY_FAR, CpuPreviews
 from tritonrl_core.preset import load_preset
 from tritonrl_core.testing import SAMPLE_KERNEL, sample_task
 from tritonrl_core.types import Candidate, CaseRequest, CaseResult, Stage, Status
@@ -47,7 +47,9 @@ def test_a_result_that_is_off_by_far_is_wrong(verifier: Verifier, cpu: CpuPrevie
     result = previewed(verifier, cpu, SAMPLE_KERNEL.replace("tl.maximum(x, 0.0)", "tl.maximum(x, 1.0)"))
     assert result.status is Status.WRONG
     assert "replayed on a CPU" in result.reason
-    assert result.facts["mismatch"]["wrong"] > 0
+    assert result.error is not None
+    assert result.error > BY_FAR
+    assert not result.facts  # they take longer than all the rest, and nobody asks a preview for them
 
 
 @pytest.mark.parametrize("change", ["tl.maximum(x, 0.0)", "tl.maximum(x, 0.0) * 1.0003"])

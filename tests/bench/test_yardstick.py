@@ -1,6 +1,7 @@
 """A yardstick decides as the comparison does, and of what is wrong says the same; else it says nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,3 +89,18 @@ def test_the_candidate_s_output_stays_as_it_is():
     kept = got.clone()
     assert measured([got], sticks((exact, native))) is not None
     assert torch.equal(got, kept)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_a_single_number_is_told_as_well(factor):
+    exact, native = outputs(torch.float32, ())
+    found = measured([native * factor], sticks((exact, native)))
+    assert found is None if factor > 1 else found is not None and found.ok  # one wrong element may be a step
+
+
+def test_without_facts_only_the_facts_are_left_out():
+    exact, native = outputs(torch.float32, (64, 33))
+    full, short = (measured([native * 2], sticks((exact, native)), facts=facts) for facts in (True, False))
+    assert full is not None
+    assert full.facts
+    assert short == replace(full, facts={})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[2] / "benchmarks" / "tables.py")
 tables = importlib.util.module_from_spec(spec)
 sys.modules["tables"] = tables
@@ -67,7 +68,7 @@ def test_results_from_elsewhere_are_kept_where_the_page_has_a_place_for_them(tmp
     (theirs / "other.json").write_text('{"what": "no result"}')
     assert tables.keep(tables.found_in([theirs]), page, kept) == ["homeless"]
     assert tables.differing(kept, page) == ["speed"]
-    assert tables.write_all(kept, page) == []
+    assert tables.write_all(kept, page) == []  # and no line about a piece: none makes this table
     assert "| all | 12.3 |" in page.read_text()
     assert tables.differing(kept, page) == []
 
@@ -97,3 +98,13 @@ def test_a_result_that_the_page_has_lost_its_place_for_is_named(tmp_path):
 def test_the_page_shows_the_results_that_are_kept():
     """`python benchmarks/tables.py` writes them; words about a table belong outside its marks."""
     assert tables.differing() == []
+
+
+def test_a_table_names_the_piece_that_makes_it_and_one_that_is_not_measured_yet_too(tmp_path):
+    page = tmp_path / "page.md"
+    names = ("throughput", "fault-training")
+    page.write_text("".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in names))
+    tables.save(dataclasses.replace(TABLE, name="throughput"), tmp_path)
+    tables.write_all(tmp_path, page)
+    assert '`python b.py`.\nAgain by `make bench-gpu PIECES="throughput"`.\n<!-- end' in page.read_text()
+    assert 'Not measured yet.\nAgain by `make bench-gpu PIECES="faults: stretch"`.\n<!-- end' in page.read_text()

@@ -8,13 +8,21 @@ from pathlib import Path
 from statistics import fmean
 
 ROOT = Path(__file__).parents[2]
-CLAIMS = (ROOT / "README.md").read_text().partition("## What is measured")[2].partition("\n## ")[0]
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in CLAIMS.splitlines() if line.startswith("| ")]
+
+
+def rows_below(page: str, heading: str) -> list[list[str]]:
+    """The rows of the table below a heading."""
+    text = (ROOT / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+CLAIMS, SHORT = rows_below("README.md", "What is measured"), rows_below("docs/benchmarks.md", "In short")
 
 
 def figure(words: str) -> tuple[str, str]:
-    """The claim that begins so, and its figure."""
-    (row,) = [row for row in ROWS if row[0].startswith(words)]
+    """The claim of the page of benchmarks that begins so, and its figure."""
+    (row,) = [row for row in SHORT if row[0].startswith(words)]
     return row[0], row[1]
 
 
@@ -23,19 +31,31 @@ def rows_of(name: str) -> list[list[str]]:
     return list(json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["rows"])
 
 
+def last_row(name: str) -> dict[str, object]:
+    """The last row of a result, by column."""
+    head = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["columns"]
+    return dict(zip(head, rows_of(name)[-1], strict=True))
+
+
 def share(text: object) -> float:
     """`63.3 % (54.7–71.5)` → 63.3."""
     return float(str(text).split(" ")[0])
 
 
 def test_every_claim_leads_to_a_heading_that_is_there() -> None:
-    assert len(ROWS) > 6
-    for row in ROWS[2:]:
-        page, _, anchor = re.findall(r"\]\(([^)]+)\)", row[2])[0].partition("#")
-        text = (ROOT / page).read_text()
+    assert len(CLAIMS) > 4
+    for folder, cell in [(ROOT, row[-1]) for row in CLAIMS] + [(ROOT / "docs", row[-1]) for row in SHORT]:
+        page, _, anchor = re.findall(r"\]\(([^)]+)\)", cell)[0].partition("#")
+        text = (folder / (page or "benchmarks.md")).read_text()
         headings = {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
                     for line in text.splitlines() if line.startswith("#")}  # fmt: skip
-        assert not anchor or anchor in headings, row[2]
+        assert not anchor or anchor in headings, cell
+
+
+def test_readme_and_page_say_the_same() -> None:
+    short = {row[0]: row[1] for row in SHORT}
+    for claim, said, _ in CLAIMS:
+        assert short[claim] == said
 
 
 def test_cheats() -> None:
@@ -49,13 +69,15 @@ def test_cheats() -> None:
 
 
 def test_wrong_kernels() -> None:
-    head = json.loads((ROOT / "benchmarks" / "results" / "mutants-cuda-kind.json").read_text())["columns"]
-    last = dict(zip(head, rows_of("mutants-cuda-kind")[-1], strict=True))
-    scored, ours, theirs = (int(str(last[name]).split(" ")[0]) for name in ("scored", "multi_input", "kernelbench"))
-    claim, said = figure("wrong kernels that passed")
-    assert f"of {scored} made" in claim
-    assert f"KernelBench's criterion passes {scored - theirs}" in claim
-    assert int(said) == scored - ours
+    tables = {"wrong kernels that passed": "mutants-cuda-kind", "the same without a GPU; K": "mutants-cpu-kind"}
+    for words, name in tables.items():
+        scored, ours, theirs = (
+            int(str(last_row(name)[key]).split(" ")[0]) for key in ("scored", "multi_input", "kernelbench")
+        )
+        claim, said = figure(words)
+        assert f"of {scored} made" in claim or claim.startswith("the same")
+        assert f"KernelBench's criterion passes {scored - theirs}" in claim
+        assert int(said) == scored - ours
 
 
 def test_right_kernels() -> None:
@@ -77,3 +99,36 @@ def test_the_rate() -> None:
 def test_the_small_model() -> None:
     before, after = (fmean(share(row[column]) for row in rows_of("nano-gain")) for column in (2, 3))
     assert figure("the small model on held-out tasks")[1] == f"{before:.0f} % → {after:.0f} %"
+
+
+def test_without_a_gpu() -> None:
+    assert figure("the same without a GPU on two cores")[1] == str(last_row("verify-cpu")["candidates a second"])
+
+
+def test_full_size() -> None:
+    last = last_row("full-size-full")
+    claim, said = figure("seconds to judge a task at full size")
+    assert claim.endswith(f"of {last['passed']}")
+    assert said == f"{float(str(last['median s'])):.2f}, {float(str(last['slowest s'])):.2f}"
+
+
+def test_a_second_gpu() -> None:
+    two = next(row for row in rows_of("fleet") if row[:4] == [2, 32, 1, "processes"])
+    assert float(figure("what a second GPU")[1]) == float(two[5])
+
+
+def test_five_inputs_and_the_funnel() -> None:
+    ratios = [float(rows_of(f"multi-input-cost-{device}")[-1][1]) for device in ("cuda", "cpu")]
+    assert figure("time that five inputs take")[1] == "; ".join(f"{ratio:.1f}" for ratio in ratios)
+    gains = [float(rows_of(f"funnel-gain-{device}-nano")[0][4]) for device in ("cuda", "cpu")]
+    assert figure("verdicts a second of what a young model writes")[1] == "; ".join(f"{gain:.1f}" for gain in gains)
+
+
+def test_estimates() -> None:
+    last = rows_of("estimate-agreement")[-1]
+    assert figure("rank correlation")[1] == ", ".join(f"{float(value):.2f}" for value in last[2:4])
+
+
+def test_the_share_of_verification() -> None:
+    shares = {row[-1] for row in rows_of("step-split")[1:]}
+    assert shares == {figure("share of a training step")[1]}

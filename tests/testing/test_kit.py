@@ -16,7 +16,9 @@ def test_there_is_a_candidate_for_each_way_to_end() -> None:
     assert len({sample.candidate.key for sample in samples}) == len(LABELS)
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(
+    "device", [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
+)
 def test_the_baseline_gives_each_the_verdict_of_its_label(tritonrl_verifier, device) -> None:
     if device == "cuda" and not visible_gpus():
         pytest.skip("there is no NVIDIA GPU here")

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import tritonrl_nano
 from safetensors.torch import load_file
 
@@ -18,6 +19,7 @@ NANO = Path(tritonrl_nano.__file__).parent
 STEPS, COMPLETIONS, TASKS = 2, 16, 4
 
 
+@pytest.mark.slow
 def test_nano_trains_for_a_few_steps_with_every_extension(tmp_path: Path) -> None:
     held_out = tmp_path / "held_out.jsonl"
     held_out.write_text("".join((NANO / "suite/held_out.jsonl").read_text().splitlines(keepends=True)[:TASKS]))

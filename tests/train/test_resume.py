@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.runs import read_metrics, read_scores
-from tritonrl_core.train.evaluation import HeldOut, Shares, gain_lines
 from tritonrl_core.train.faults import MOST_IN_A_ROW
+from tritonrl_core.train.held_out import HeldOut, Shares, gain_lines
 from tritonrl_core.train.progress import StepReport
 from tritonrl_core.train.run import train
 from tritonrl_core.types import Score

@@ -33,7 +33,8 @@ from tritonrl_core.types import InputCase, Limits, SandboxResult, Status, Task
 @dataclass(frozen=True)
 class Job:
     """One plan for one case. `encoded` is the plan as bytes; `pick` the alternative of each tuning group; programs run
-    from first to last or, of half of the cases and with `other_order` of the other half, from last to first."""
+    from first to last or, of half of the cases and with `other_order` of the other half, from last to first. `facts`:
+    whether anybody wants to know where a wrong output is wrong."""
 
     task: Task
     case: InputCase
@@ -44,6 +45,7 @@ class Job:
     precision: str = "ieee"
     pick: int = 0
     other_order: bool = False
+    facts: bool = True
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,9 @@ def _compared(job: Job, arena: Arena) -> Comparison:
         facts = shape_facts([shape for shape, _ in shapes], [shape for shape, _ in job.prepared.wanted])
         return Comparison(False, None, reason=differs, facts=facts)
     exact, native = job.prepared.exact, job.prepared.native
-    told = measured(got, job.prepared.yardsticks(job.precision)) if job.criterion == "default" else None
+    told = None
+    if job.criterion == "default":
+        told = measured(got, job.prepared.yardsticks(job.precision), facts=job.facts)
     return told or compare(
         got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision,
         nearby=job.prepared.materials.nearby, inputs=list(named_inputs(job.prepared.materials.inputs).values()),

@@ -219,10 +219,3 @@ def right_only_by_launches(plan: LaunchPlan) -> bool:
         and 0 not in output.shape
         for output in plan.outputs
     )
-
-
-def arithmetic_calls(plan: LaunchPlan, *, prologue: bool = False) -> list[AtenCall]:
-    """ATen calls that compute: what `delegation: layout_only` does not allow."""
-    return [
-        call for call in plan.aten_calls(prologue=prologue) if aten_ops.kind(call.name) not in ("layout", "allocation")
-    ]

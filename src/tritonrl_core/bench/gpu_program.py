@@ -137,7 +137,7 @@ class GpuProgram:
         self._signatures = Signatures(task, candidate, preparation, habit, early)
         self._encoded: dict[int, PlanBytes] = {}
         self._facts: dict[int, dict[str, Any]] = {}
-        self._alternatives: dict[int, CaseResult | None] = {}
+        self._alternatives: dict[str, CaseResult | None] = {}
         self._results: dict[str, CaseResult] = {}
         self._large = LargeCases()
         self._one_by_one = False  # whether cases are checked each by itself from here on
@@ -252,15 +252,18 @@ class GpuProgram:
         return result
 
     def _wrong_alternative(self, case: InputCase) -> CaseResult | None:
-        """The first configuration of @triton.autotune that is wrong on the smallest case: the clock might pick it."""
-        small = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
-        prepared = self._prepare(small)
+        """The first wrong configuration of @triton.autotune, on this case where it is of the shape that is timed: there
+        the clock might pick another than it picked now. On the smallest case where it is not."""
+        as_written = self._make_cases(self.task, CaseRequest())[0].signature
+        if case.signature != as_written:
+            case = replace(self._make_cases(self.task, CaseRequest(count=1, small=True))[0], dtype=case.dtype)
+        prepared = self._prepare(case)
         if isinstance(prepared, Stop):
-            return stopped(small, prepared)
-        key = id(prepared)
+            return stopped(case, prepared)
+        key = _case_key(case)
         if key not in self._alternatives:
             picks = range(most_variants(prepared.plan))
-            tried = (self._tried(small, prepared, pick) for pick in picks)
+            tried = (self._tried(case, prepared, pick) for pick in picks)
             self._alternatives[key] = next((result for result in tried if result.status is not Status.PASSED), None)
         return self._alternatives[key]
 

@@ -18,6 +18,7 @@ from tritonrl_core.bench.answers import computed_in_python, given, with_other_va
 from tritonrl_core.bench.binaries import Binaries
 from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
 from tritonrl_core.bench.flow import UNTOUCHED, stray_access, unearned_output
+from tritonrl_core.bench.lazy_outputs import left_to_the_reader, reference_outputs
 from tritonrl_core.bench.modes import DispatchMode
 from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune, every_step
 from tritonrl_core.bench.plan_check import PlanLimits
@@ -150,7 +151,7 @@ class Preparation:
             failure = recording.plan
             return Stop(failure.status, failure.stage, failure.reason, recording.sandbox)
         plan = recording.plan
-        stop = self._broken_rule(task, plan)
+        stop = self._broken_rule(task, case, plan)
         if stop is None and self._draw.random() < self.spot_checks:
             stop = self.recheck(task, candidate, case, plan)
         if stop is not None:
@@ -218,7 +219,7 @@ class Preparation:
         )
         return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason)) if reason else recording
 
-    def _broken_rule(self, task: Task, plan: LaunchPlan) -> Stop | None:
+    def _broken_rule(self, task: Task, case: InputCase, plan: LaunchPlan) -> Stop | None:
         idle = idle_launch(plan)
         if not plan.launches() and not idle:
             return Stop(Status.REJECTED, Stage.RECORD, "no Triton kernel was launched")
@@ -232,9 +233,11 @@ class Preparation:
         stray = stray_access(plan)
         if stray:
             return Stop(Status.UNSUPPORTED, Stage.RECORD, stray)
-        unearned = unearned_output(plan, computes=not self._only_moves(task))
+        only_moves = self._only_moves(task)
+        unearned = unearned_output(plan, computes=not only_moves)
         if not unearned:
-            return None
+            left = left_to_the_reader(plan, lambda: reference_outputs(task, case), only_moves=only_moves)
+            return Stop(Status.WRONG, Stage.RECORD, left) if left else None
         if idle and (unearned.endswith(UNTOUCHED) or not plan.launches()):
             return Stop(Status.WRONG, Stage.RECORD, unearned + idle)
         return Stop(Status.CHEATED, Stage.RECORD, unearned)

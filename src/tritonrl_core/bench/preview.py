@@ -51,7 +51,6 @@ class CpuPreviews:
         return CaseResult(
             case, Status.WRONG, Stage.TINY, f"{outcome.reason} (replayed on a CPU)", sandbox=recorded.sandbox,
             error=None if compared is None else compared.error, worst=None if compared is None else compared.worst,
-            facts={"mismatch": dict(compared.facts)} if compared is not None and compared.facts else {},
         )  # fmt: skip
 
     def _replayed(self, task: Task, case: InputCase, recorded: Recorded) -> Outcome | None:
@@ -60,7 +59,8 @@ class CpuPreviews:
             return None
         try:
             prepared = self._references.prepare(task, case)
-            job = Job(task, case, recorded.plan, encode(recorded.plan), prepared, precision=self._spec.precision)
+            encoded, precision = encode(recorded.plan), self._spec.precision
+            job = Job(task, case, recorded.plan, encoded, prepared, precision=precision, facts=False)
             return cpu_replay.replay(job, self._server, self._limits)
         except (InfraError, TaskError) as error:
             log.debug("%s: no preview: %s", task.id, error)  # the GPU decides anyway

@@ -51,6 +51,9 @@ NOT_ASSEMBLED = "LLVM and the assembler on the kernels of other shapes and layou
 BESIDE_FIRST, BESIDE = 1, 7
 """So many further cases of the same plan are replayed in one child: before any has passed, and after."""
 
+SMALL_CASES = 4
+"""Small cases of other values that each configuration of a tuning is tried on; the last of them has bands."""
+
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
 
@@ -258,22 +261,27 @@ class LocalProgram:
         return True
 
     def _other_alternatives(self, case: InputCase) -> Outcome:
-        """The first wrong one of the configurations that the clock of a GPU might pick, each on one small case."""
+        """The first wrong one of the configurations that the clock of a GPU might pick, each on several small cases."""
         if self._alternatives is None:
-            small = self._resources.make_cases(self._task, CaseRequest(count=1, small=True))[0]
-            small = replace(small, dtype=case.dtype)
-            self._alternatives = self._tried(small)
+            request = CaseRequest(count=SMALL_CASES, small=True, values=True)
+            cases = [replace(small, dtype=case.dtype) for small in self._resources.make_cases(self._task, request)]
+            self._alternatives = self._tried(cases)
         return self._alternatives
 
-    def _tried(self, case: InputCase) -> Outcome:
-        plan = self._plan(case)
+    def _tried(self, cases: Sequence[InputCase]) -> Outcome:
+        plan = self._plan(cases[0])
         if isinstance(plan, Stop):
             return Outcome(plan.status, f"on the smallest case: {plan.reason}")
-        prepared = self._resources.references.prepare(self._task, case)
-        for pick in range(1, _most_variants(plan.ready.plan)):
-            outcome = self._replay(self._job(case, plan, prepared, "default", pick))
-            if outcome.status is not Status.PASSED:
-                return replace(outcome, reason=f"configuration {pick + 1} of @triton.autotune: {outcome.reason}")
+        picks = range(1, _most_variants(plan.ready.plan))
+        prepared = [self._resources.references.prepare(self._task, case) for case in cases]
+        whole = list(zip(cases, prepared, strict=True))[: 1 if plan.ready.for_one_case else None]
+        for pick in picks:
+            jobs = [self._job(case, plan, known, "default", pick) for case, known in whole]
+            outcomes = cpu_replay.replay_together(jobs, self._resources.server, self._resources.limits)
+            outcomes += [self._replay(job) for job in jobs[len(outcomes) :]]
+            for outcome in outcomes:
+                if outcome.status is not Status.PASSED:
+                    return replace(outcome, reason=f"configuration {pick + 1} of @triton.autotune: {outcome.reason}")
         return Outcome(Status.PASSED)
 
     def _result(self, case: InputCase, ready: Ready, prepared: Prepared, outcome: Outcome) -> CaseResult:
@@ -346,7 +354,7 @@ def _unchecked(ready: Ready, outcome: Outcome, no_double: str) -> tuple[str, ...
     if no_double:
         found.append(facts.no_double_form(no_double))
     if has_alternatives(ready.plan):
-        found.append("configurations of @triton.autotune but the first, on other cases than the smallest")
+        found.append("configurations of @triton.autotune but the first, on other cases than the smallest ones")
     if outcome.libdevice:
         found.append(f"digits of libdevice functions ({', '.join(outcome.libdevice)})")
     return tuple(found)

@@ -4,7 +4,7 @@ It decides as `tolerance.compare` does, and of a wrong output says the same, fig
 nothing, that must be asked. (Of a right output that may name a larger error: relative to a part of what is allowed.)
 It exists because comparing small tensors is all overhead: at each of its 300 operations
 PyTorch gives up the interpreter's lock, and the thread waits for it anew. With 32 threads judging at once a comparison
-of a millisecond took a quarter of a second (docs/log.md).
+of a millisecond took a quarter of a second (docs/log.md). NumPy's operations are cheaper by far, and there are six.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tritonrl_core.bench.mismatch import mismatch_facts
-from tritonrl_core.bench.tolerance import MOST_STEPS, Comparison, allowance, real, story, told, worst_of
+from tritonrl_core.bench.tolerance import MOST_STEPS, Comparison, allowance, real, story, told
+
+Doubles = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
     """One floating output in double precision, and how far each element may be from it; both finite."""
 
-    expected: Tensor
-    allowed: Tensor
+    expected: Doubles
+    allowed: Doubles
 
     @property
     def nbytes(self) -> int:
@@ -44,18 +48,18 @@ def yardstick(exact: Tensor, native: Tensor, tolerance: float | None, precision:
     forms = (native.to(torch.float64), expected, expected.to(native.dtype).to(torch.float64))
     if not all(bool(torch.isfinite(values).all()) for values in forms):
         return None
-    return Yardstick(expected, allowance(exact, native, tolerance, precision))
+    return Yardstick(expected.numpy(), allowance(exact, native, tolerance, precision).numpy())
 
 
-def measured(got: Sequence[Tensor], sticks: Sequence[Yardstick | None]) -> Comparison | None:
-    """The comparison of outputs of the right shapes and dtypes.
+def measured(got: Sequence[Tensor], sticks: Sequence[Yardstick | None], *, facts: bool = True) -> Comparison | None:
+    """The comparison of outputs of the right shapes and dtypes, on the CPU; without `facts` it has none.
 
     None where it can't be told: without a yardstick, and where so few elements are wrong that they may be steps that
     fell on the other side.
     """
     found = []
     for index, (mine, stick) in enumerate(zip(map(real, got), sticks, strict=True)):
-        compared = None if stick is None else _measured(index, mine, stick)
+        compared = None if stick is None else _measured(index, mine, stick, facts)
         if compared is None:
             return None
         found.append(compared)
@@ -63,13 +67,19 @@ def measured(got: Sequence[Tensor], sticks: Sequence[Yardstick | None]) -> Compa
     return worst if worst is None or worst.ok else replace(worst, reason=story(worst.worst, len(got)))
 
 
-def _measured(index: int, got: Tensor, stick: Yardstick) -> Comparison | None:
-    error = got.to(torch.float64).sub(stick.expected).abs_().div_(stick.allowed)
-    error.nan_to_num_(nan=math.inf, posinf=math.inf)
-    result = told(index, worst_of(error, got, stick.expected, stick.allowed).tolist(), tuple(error.shape))
+def _measured(index: int, got: Tensor, stick: Yardstick, facts: bool) -> Comparison | None:
+    mine, shape = got.to(torch.float64).numpy(), stick.expected.shape
+    with np.errstate(all="ignore"):
+        error = np.asarray(np.abs(mine - stick.expected) / stick.allowed)  # an array, also of a single number
+    np.copyto(error, math.inf, where=np.isnan(error))
+    place = int(error.argmax())
+    numbers = [float(values.flat[place]) for values in (error, mine, stick.expected, stick.allowed)]
+    result = told(index, [*numbers, place], shape)
     if result.ok:
         return result
     wrong = error > 1.0
-    if int(wrong.sum()) <= max(1.0, error.numel() * MOST_STEPS):
+    if np.count_nonzero(wrong) <= max(1.0, error.size * MOST_STEPS):
         return None
-    return replace(result, facts=mismatch_facts(got, stick.expected, wrong))
+    if not facts:
+        return result
+    return replace(result, facts=mismatch_facts(got, torch.from_numpy(stick.expected), torch.from_numpy(wrong)))

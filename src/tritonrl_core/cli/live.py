@@ -59,8 +59,11 @@ class LiveProgress:
             self._live.stop()
 
     def begin(self, stage: str, total: int) -> None:
-        """A stage of `total` steps starts."""
+        """A stage of `total` steps starts; one of none is not shown."""
         self._end_stage()
+        if not total:
+            self._stage = ""
+            return
         self._stage, self._total, self._step = stage, total, 0
         self._figures, self._left, self._told, self._began = "", 0.0, 0.0, time.monotonic()
         self._counts, self._last = Counter(), ()

@@ -129,12 +129,11 @@ def _start_ranks(
     from tritonrl_core.preset import Preset
     from tritonrl_core.runs import read_run
     from tritonrl_core.train.launch import command, configuration, processes_for
-    from tritonrl_core.train.opening import check, quiet_libraries, with_model
+    from tritonrl_core.train.opening import check, with_model
 
     configuration(launch)
     preset = with_model(preset, model) if preset else Preset.from_data(read_run(resume or Path())[0], label=str(resume))
     launched = command(launch, processes or processes_for(preset), ["-m", "tritonrl_core.cli", "train", *arguments])
-    quiet_libraries()
     check(preset)
     os.execv(launched[0], launched)
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tritonrl_core.tasks.loaders import cache_folder
-
 log = logging.getLogger(__name__)
 
 
 VERSIONS = {"fitness": 2, "graphs": 2, "facts": 1}
 """What is kept, and the version of what finds it out: raised when that changes its answers."""
+
+
+def cache_folder() -> Path:
+    """Where tasks keep what they need not fetch or compute twice."""
+    return Path(os.environ.get("TRITONRL_CACHE") or Path.home() / ".cache" / "tritonrl")
 
 
 def kept(what: str) -> Memo:

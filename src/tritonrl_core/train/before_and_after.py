@@ -12,8 +12,8 @@ from tritonrl_core.preset import Preset
 from tritonrl_core.runs import Run, read_metrics, read_scores
 
 if TYPE_CHECKING:
-    from tritonrl_core.train.evaluation import HeldOut
     from tritonrl_core.train.grpo import Scorer
+    from tritonrl_core.train.held_out import HeldOut
     from tritonrl_core.train.model import Policy
     from tritonrl_core.train.progress import Progress
 
@@ -47,7 +47,7 @@ class BeforeAndAfter:
 
     def known(self) -> dict[str, HeldOut]:
         """What a resumed run has measured already, by when."""
-        from tritonrl_core.train.evaluation import HeldOut
+        from tritonrl_core.train.held_out import HeldOut
 
         if not self._resumed:
             return {}

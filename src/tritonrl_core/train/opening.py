@@ -33,9 +33,16 @@ def with_model(preset: Preset, model: str | None) -> Preset:
 
 
 def check(preset: Preset) -> None:
-    """Raise `UsageError` or its kin for what the preset asks for and this machine has not."""
-    from tritonrl_core.bench.resolve import resolve_spec
+    """Raise `UsageError` or its kin for what the preset asks for and this machine has not, the cheapest question first.
+
+    Loads TRL and what it stands on, and quiets them.
+    """
     from tritonrl_core.models import resolve_model
+
+    resolve_model(preset.train.model)
+    quiet_libraries()
+
+    from tritonrl_core.bench.resolve import resolve_spec
     from tritonrl_core.tasks.suites import named_tasks
     from tritonrl_core.train.config import check_trainer_options
     from tritonrl_core.train.ranks import check_ranks
@@ -43,7 +50,6 @@ def check(preset: Preset) -> None:
     check_ranks()
     check_trainer_options(preset)
     warn_of_rounding(preset)
-    resolve_model(preset.train.model)
     if preset.verifier.url is None:
         resolve_spec(preset)
     else:

@@ -22,6 +22,7 @@ _WITHS = (ast.With, ast.AsyncWith)
 _ALL_CHILDREN = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.BinOp, ast.Assign, ast.Expr, ast.keyword)
 """The most frequent nodes, all of whose children run where they do."""
 _BIND_NOTHING = (ast.Constant, ast.Call, ast.BinOp, ast.Assign, ast.Expr, ast.Subscript, ast.Tuple, ast.keyword)
+_NO_IMPORT = (*_BIND_NOTHING, ast.Attribute)
 
 
 def certain_nodes(statements: Sequence[ast.stmt]) -> list[ast.AST]:
@@ -82,9 +83,11 @@ def bound_names(nodes: Iterable[ast.AST]) -> frozenset[str] | None:
     for node in nodes:
         if isinstance(node, _BIND_NOTHING):
             continue
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()) if name in DYNAMIC:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.id in DYNAMIC:
                 return None
+            continue
+        match node:
             case ast.Attribute(attr=name) if name in DYNAMIC or name == "__dict__":
                 return None
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
@@ -111,7 +114,7 @@ def aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     rebound: set[str] = set()
     for node in nodes:
-        if isinstance(node, _BIND_NOTHING):
+        if isinstance(node, _NO_IMPORT) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)):
             continue
         match node:
             case ast.Import():

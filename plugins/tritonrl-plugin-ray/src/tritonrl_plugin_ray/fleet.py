@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import ray
@@ -17,10 +17,8 @@ import ray
 from tritonrl_core.errors import UsageError
 from tritonrl_core.types import Bench, BenchRoom, BenchSpec
 from tritonrl_plugin_ray.actors import NAMESPACE, RayPlace, places, start
+from tritonrl_plugin_ray.options import RayOptions
 from tritonrl_plugin_ray.shape import Node, Shape, of_one_kind, shape_of
-
-if TYPE_CHECKING:
-    from tritonrl_plugin_ray.plugin import RayPlugin
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ KNOCK_S = 10.0
 class Fleet:
     """The actors of one bench. Closing the bench ends them."""
 
-    def __init__(self, options: RayPlugin.Options, room: BenchRoom, spec: BenchSpec) -> None:
+    def __init__(self, options: RayOptions, room: BenchRoom, spec: BenchSpec) -> None:
         gpu = spec.device == "cuda"
         self.shape = shape_of(
             of_one_kind(nodes(), options.gpu) if gpu else nodes(),

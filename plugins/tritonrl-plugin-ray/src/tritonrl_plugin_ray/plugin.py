@@ -1,21 +1,18 @@
-"""The plugin's class: its options with their defaults, and its hooks. Ray is imported when a bench is opened."""
+"""The plugin's class: its hooks. Ray is imported when a bench is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from tritonrl_core.errors import UsageError
 from tritonrl_core.plugin import Plugin, PluginContext, PluginOptions, hookimpl
 from tritonrl_core.types import Bench, BenchSpec
+from tritonrl_plugin_ray.options import RayOptions
 
 if TYPE_CHECKING:
     from tritonrl_plugin_ray.fleet import Fleet
-
-Count = Annotated[int, Field(ge=0)]
 
 
 class RayPlugin(Plugin):
@@ -23,18 +20,8 @@ class RayPlugin(Plugin):
 
     name = "ray"
 
-    class Options(PluginOptions):
-        """`hosts` have programs: one for each GPU, or on a cluster without GPUs one for each `cpus` CPUs. `preparers`
-        record and compile for hosts with a GPU, one for each `cpus` CPUs that are left; 0: hosts do that themselves.
-        `gpu` is Ray's name (`accelerator_type`) of the GPUs to use, where the cluster has several kinds.
-        """
-
-        address: str = "auto"
-        hosts: Count | None = None
-        preparers: Count | None = None
-        cpus: Annotated[int, Field(ge=1)] = 8
-        gpu: str | None = None
-        patience_s: Annotated[float, Field(gt=0)] = 600.0
+    class Options(RayOptions):
+        """As `RayOptions` says."""
 
     def __init__(self, options: PluginOptions | None = None, context: PluginContext | None = None) -> None:
         super().__init__(options, context)

@@ -36,6 +36,7 @@ def test_the_suite_is_large_and_covers_every_class():
     assert len({name.partition("/")[0] for name in listed}) == 13
 
 
+@pytest.mark.slow
 def test_attacks_work_with_the_layers_off():
     """Else the rest proves nothing. A class each; the matrix in the documents says which cases do not work here."""
     results = column("none", only="read_secret$|secret_in_environ$|process_vm_readv|leaked_desc|signal_bystander$|"

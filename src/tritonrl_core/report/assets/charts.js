@@ -29,10 +29,13 @@ function addPlot(box, make, height = 200) {
 
 const redrawAll = () => plots.forEach((entry) => entry.redraw());
 
+// Between two marks below a plot: whole steps, however few there are.
+const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
+
 function axes(format, grid = true) {
   const common = {stroke: cssColour("--muted"), font: "11px system-ui, sans-serif", ticks: {show: false}};
   return [
-    {...common, grid: {show: false}, space: 56, size: 26},
+    {...common, grid: {show: false}, space: 56, size: 26, incrs: WHOLE},
     {...common, grid: {show: grid, stroke: cssColour("--line"), width: 1}, size: 46, space: 34,
      values: (_, ticks) => ticks.map(format)},
   ];
