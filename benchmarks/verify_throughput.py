@@ -114,6 +114,7 @@ def on_gpu(
     """Everything: five cases and a timing for each candidate. `apart` records and compiles them all first."""
     device, spec = bench.describe()["device"], bench.spec
     seconds: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
     refused: list[str] = []
 
     def prepared(job: tuple[Task, str]) -> GpuProgram:
@@ -139,6 +140,7 @@ def on_gpu(
             result = program.run(case)
             seconds["whole check"] += time.perf_counter() - before
             seconds.update({f"check: {name}": value for name, value in result.facts.get("stage_seconds", {}).items()})
+            beside["cases"] += result.status is Status.PASSED and not result.facts.get("stage_seconds")
             if case.signature not in signatures:
                 seconds.update(result.facts.get("prepare_seconds", {}))
                 signatures.add(case.signature)
@@ -169,7 +171,8 @@ def on_gpu(
         "what": "record, compile, check five cases, time 10 + 100 runs", "device": device, "candidates": done,
         "seconds": round(wall, 2), **(parts if apart else {"candidates_per_s": round(done / wall, 2)}),
         "gpu_busy_percent": gpu.mean(), "cores_used": round(used / wall, 1),
-        "parent_cpu_ms_a_candidate": round(mine / done * 1e3, 1), "statuses": statuses, "refused": refused[:20],
+        "parent_cpu_ms_a_candidate": round(mine / done * 1e3, 1),
+        "cases_in_anothers_job": round(beside["cases"] / done, 2), "statuses": statuses, "refused": refused[:20],
         "mean_ms_a_candidate": {name: round(value / done * 1e3, 1) for name, value in seconds.items()},
         **_about(spec, jobs),
     }  # fmt: skip
