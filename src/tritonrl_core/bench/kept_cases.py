@@ -59,12 +59,13 @@ class Kept:
         """What goes into a run, each storage by itself as the reference made it. `part` gives a copy of so many bytes
         from a byte of the case on; without it they are read to the host. The answers stay where they are."""
         part = part or (lambda start, nbytes: self.shelf.read(self.place + start, nbytes))
-        storages: dict[int, Tensor] = {}
+        storages: dict[tuple[int, int], Tensor] = {}
 
         def tensor(lie: Lies) -> Tensor:
-            if lie.start not in storages or not lie.nbytes:
-                storages[lie.start] = part(lie.start, lie.nbytes)
-            return lie.tensor(storages[lie.start])
+            where = lie.start, lie.nbytes  # an empty storage begins where the next one does
+            if where not in storages:
+                storages[where] = part(*where)
+            return lie.tensor(storages[where])
 
         state = {name: tensor(lie) for name, lie in self.named["state"].items()}
         inputs = [*map(tensor, self.named["inputs"].values())]
