@@ -114,14 +114,15 @@ def fill(name: str, words: str, page: Path) -> None:
 
 def shown(table: Table) -> str:
     """A table as it stands on the page: itself, and the piece of `make bench-gpu` that makes it."""
-    return "\n".join([table.markdown, *made_by(table.name)])
+    piece = made_by(table.name)
+    return f"{table.markdown}\nAgain by {piece}." if piece else table.markdown
 
 
-def made_by(name: str) -> list[str]:
-    """How a table is made again, in a line; nothing for one that no piece makes."""
+def made_by(name: str) -> str:
+    """The command that makes a table; "" for one that no piece makes."""
     pieces = [piece.name for piece in PIECES if name in piece.tables]
     start = os.path.commonprefix(pieces).strip()  # noqa: RUF071 - no paths: what `--pieces` takes
-    return [f'Again by `make bench-gpu PIECES="{start}"`.'] if pieces else []
+    return f'`make bench-gpu PIECES="{start}"`' if pieces else ""
 
 
 def found_in(paths: Iterable[Path]) -> Iterator[Table]:
@@ -156,8 +157,8 @@ def write_all(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
         if has_place(table.name, text):
             write(table, page)
     for name in {name for piece in PIECES for name in piece.tables} - {table.name for table in kept}:
-        if has_place(name, text):
-            fill(name, "\n".join(["Not measured yet.", *made_by(name)]), page)
+        if has_place(name, text) and is_open(name, text):
+            fill(name, f"Not measured yet: {made_by(name)}.", page)
     return [table.name for table in kept if not has_place(table.name, text)]
 
 
@@ -166,6 +167,12 @@ def differing(folder: Path = KEPT, page: Path = PAGE) -> list[str]:
     text = page.read_text(encoding="utf-8")
     return [table.name for table in found_in([folder])
             if f"<!-- {table.name} -->\n{shown(table)}\n<!-- end of {table.name} -->" not in text]  # fmt: skip
+
+
+def is_open(name: str, text: str) -> bool:
+    """Whether nothing was measured yet of what stands between a table's marks; some were written there by hand."""
+    words = text.partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0].strip()
+    return not words or words.startswith("Not measured yet")
 
 
 def has_place(name: str, text: str) -> bool:

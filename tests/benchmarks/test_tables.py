@@ -102,9 +102,10 @@ def test_the_page_shows_the_results_that_are_kept():
 
 def test_a_table_names_the_piece_that_makes_it_and_one_that_is_not_measured_yet_too(tmp_path):
     page = tmp_path / "page.md"
-    names = ("throughput", "fault-training")
-    page.write_text("".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in names))
+    words = {"throughput": "old", "fault-training": "Not measured yet.", "timing-load": "by hand"}
+    page.write_text("".join(f"<!-- {name} -->\n{said}\n<!-- end of {name} -->\n" for name, said in words.items()))
     tables.save(dataclasses.replace(TABLE, name="throughput"), tmp_path)
     tables.write_all(tmp_path, page)
     assert '`python b.py`.\nAgain by `make bench-gpu PIECES="throughput"`.\n<!-- end' in page.read_text()
-    assert 'Not measured yet.\nAgain by `make bench-gpu PIECES="faults: stretch"`.\n<!-- end' in page.read_text()
+    assert 'Not measured yet: `make bench-gpu PIECES="faults: stretch"`.\n<!-- end' in page.read_text()
+    assert "<!-- timing-load -->\nby hand\n<!-- end" in page.read_text(), "what was measured and not kept stays"

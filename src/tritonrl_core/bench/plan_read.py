@@ -35,7 +35,7 @@ from tritonrl_core.bench.plan import (
     Tune,
     Word,
 )
-from tritonrl_core.bench.ttir import takes
+from tritonrl_core.bench.ttir_text import takes
 from tritonrl_core.types import Status
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ from tritonrl_core.types import (
 )
 
 UNCHECKED = (
-    "races between programs (one order of them is tried) and the order of atomics",
+    "races between programs (one order of them is tried) or threads of one, and the order of atomics",
     "the device's own digits (fast division and functions, fused multiply-add)",
 )
 """What a replay on the CPU cannot see, in every verdict that it gives."""

@@ -12,18 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-_RESULTS = re.compile(r"(%[\w$.-]+(?::\d+)?(?:, %[\w$.-]+(?::\d+)?)*) = (.*)", re.S)
-_USE = re.compile(r"%[\w$.-]+(?:#\d+)?")
-_OPERATION = re.compile(r'"?([a-z_]+\.[\w.]+)"?')
-_FUNCTION = re.compile(r"tt\.func (?:public |private )?@([\w$.-]+)\((.*?)\)(?: ->| attributes| \{|$)")
-_ARGUMENT = re.compile(r"(%[\w$.-]+): (\S+)")
-_FOR = re.compile(r"scf\.for (?:unsigned )?(%[\w$.-]+) = ")
-_BINDING = re.compile(r"(%[\w$.-]+) = (%[\w$.-]+(?:#\d+)?)")
-_BLOCK = re.compile(r"(\^\w+)(?:\((.*)\))?:")
-_BRANCH = re.compile(r"(\^\w+)(?:\(([^:)]*)[^)]*\))?")
+from tritonrl_core.bench.ttir_text import Function, Operation, functions_of, width
+
 _CALLEE = re.compile(r"tt\.call @([\w$.-]+)\(([^)]*)\)")
 _CONSTANT = re.compile(r"arith\.constant (?:dense<)?([^>:\s]+)>?")
-_DESCRIPTOR_RANK = re.compile(r"\[([0-9, ]+)\]")
 
 _MOVES = frozenset("""
     tt.addptr tt.splat tt.broadcast tt.expand_dims tt.reshape tt.trans tt.bitcast tt.advance tt.make_tensor_ptr
@@ -90,235 +82,21 @@ def kernel_flow(ttir: str, entry: str, types: Sequence[str]) -> KernelFlow:
     return _kernel_flow(ttir, entry, tuple(types))
 
 
-def takes(ttir: str, entry: str, types: Sequence[str]) -> str:
-    """How the text's kernel differs from launch parameters of these Triton types, in words; "" where it fits.
-
-    The driver is told addresses of arguments and no sizes: it reads as many, and as much of each, as the binary wants.
-    """
-    headers = [match for line in ttir.splitlines() if (match := _FUNCTION.match(line.strip())) and match[1] == entry]
-    found = [kind.rstrip(",") for match in headers for _, kind in _ARGUMENT.findall(match[2])]
-    wanted = [form for kind in types for form in _forms(kind)]
-    if len(headers) != 1 or len(found) != len(wanted):
-        return f"takes {len(found)} arguments, {len(wanted)} are passed"
-    for number, (kind, form) in enumerate(zip(found, wanted, strict=True)):
-        if not (kind.startswith(form) if form.startswith("!") else kind == form):
-            return f"takes {kind[:40]} as argument {number}, {form.removeprefix('!tt.')} is passed"
-    return ""
-
-
-_SCALARS: Mapping[str, str] = {"fp16": "f16", "bf16": "bf16", "fp32": "f32", "fp64": "f64", "f32": "f32", "f64": "f64"}
-
-
-def _forms(kind: str) -> list[str]:
-    """What a launch parameter of this Triton type is in TTIR; pointers and descriptors by how their types begin."""
-    if kind.startswith("*"):
-        return ["!tt.ptr"]
-    if kind.startswith("tensordesc"):
-        rank = (_width(kind) - 1) // 2
-        return ["!tt.tensordesc", *["i32"] * rank, *["i64"] * rank]
-    return [_SCALARS.get(kind, f"i{kind[1:]}")]
-
-
 @lru_cache(maxsize=512)
 def _kernel_flow(ttir: str, entry: str, types: tuple[str, ...]) -> KernelFlow:
-    owners = [number for number, kind in enumerate(types) for _ in range(_width(kind))]
+    owners = [number for number, kind in enumerate(types) for _ in range(width(kind))]
     pointers = frozenset(n for n, kind in enumerate(types) if kind.startswith(("*", "tensordesc")))
-    functions = _parse(ttir)
-    function = functions.get(entry)
+    text = _Text(functions_of(ttir))
+    function = text.functions.get(entry)
     if function is None or len(function.arguments) != len(owners) or not function.complete:
         return KernelFlow(pointers, {number: Written(frozenset(), pointers) for number in pointers}, certain=False)
-    summary = _summarise(function, functions, frozenset())
+    summary = _summarise(function, text, frozenset())
     writes: dict[int, Written] = {}
     for target, written in summary.writes.items():
         before = writes.get(owners[target], Written())
         copied, computed = (frozenset(owners[i] for i in part) for part in (written.copied, written.computed))
         writes[owners[target]] = Written(before.copied | copied, before.computed | computed)
     return KernelFlow(frozenset(owners[i] for i in summary.reads), writes, summary.certain, summary.stray)
-
-
-def _width(kind: str) -> int:
-    """How many TTIR arguments a launch parameter becomes: a descriptor brings its sizes and strides along."""
-    rank = _DESCRIPTOR_RANK.search(kind) if kind.startswith("tensordesc") else None
-    return 1 if rank is None else 1 + 2 * len(rank[1].split(","))
-
-
-# Parsing: lines become operations; names become numbers, because regions use the same names again.
-
-
-@dataclass
-class _Operation:
-    name: str
-    text: str
-    operands: list[int]
-    results: list[int]
-    control: tuple[int, ...]
-    """Values that decide whether the operation is carried out."""
-
-
-@dataclass
-class _Function:
-    name: str
-    arguments: list[int] = field(default_factory=list)
-    pointers: list[bool] = field(default_factory=list)
-    """For every argument whether it points to memory."""
-    operations: list[_Operation] = field(default_factory=list)
-    moves: list[tuple[int, int]] = field(default_factory=list)
-    """Pairs (to, from): values handed to block arguments, loop variables and results of regions."""
-    values: int = 0
-    complete: bool = True
-    summary: _Summary | None = None
-    """What it does, once that is known: a function may be called by many."""
-
-
-@dataclass
-class _Open:
-    """A region being read: its operation, the names defined in it, and where its terminator's values go."""
-
-    operation: _Operation | None
-    names: dict[str, list[int]]
-    blocks: dict[str, list[int]] = field(default_factory=dict)
-    arguments: list[int] = field(default_factory=list)
-
-
-def _parse(ttir: str) -> dict[str, _Function]:
-    functions: dict[str, _Function] = {}
-    reader: _Reader | None = None
-    for line in ttir.splitlines():
-        text = line.strip()
-        header = _FUNCTION.match(text)
-        if header is not None:
-            reader = _Reader(header[1], header[2])
-            functions[header[1]] = reader.function
-        elif reader is not None and reader.regions:
-            reader.read(text)
-    return functions
-
-
-class _Reader:
-    """Reads one function's body line by line."""
-
-    def __init__(self, name: str, arguments: str) -> None:
-        self.function = _Function(name)
-        self.regions = [_Open(None, {})]
-        for use, kind in _ARGUMENT.findall(arguments):
-            self.function.arguments.append(self._define(use))
-            self.function.pointers.append("!tt.ptr" in kind or kind.startswith("!tt.tensordesc"))
-        self._pending: list[tuple[str, list[int]]] = []
-
-    def read(self, text: str) -> None:
-        if not text or text.startswith(("//", "#")):
-            return
-        if text.startswith("}"):
-            closed = self.regions.pop()
-            if text.endswith("{") and closed.operation is not None:
-                self._open(closed.operation, closed.arguments)
-            return
-        label = _BLOCK.match(text)
-        if label is not None and text.startswith("^"):
-            self._label(label[1], label[2] or "")
-            return
-        operation = self._operation(text)
-        if text.endswith("{"):
-            self._open(operation, [])
-
-    def _define(self, name: str, count: int = 1) -> int:
-        numbers = list(range(self.function.values, self.function.values + count))
-        self.function.values += count
-        self.regions[-1].names[name] = numbers
-        return numbers[0] if numbers else -1
-
-    def _value(self, use: str) -> int:
-        name, _, index = use.partition("#")
-        for region in reversed(self.regions):
-            if name in region.names:
-                return region.names[name][min(int(index or 0), len(region.names[name]) - 1)]
-        self.function.complete = False
-        return self._define(name)
-
-    def _operation(self, text: str) -> _Operation:
-        match = _RESULTS.match(text)
-        body = match[2] if match else text
-        found = _OPERATION.match(body)
-        name = found[1] if found else "?"
-        operands = (
-            [] if name in ("scf.for", "scf.while") else [self._value(use) for use in _USE.findall(_without_text(body))]
-        )
-        control = tuple(v for region in self.regions if region.operation for v in region.operation.operands[:1]
-                        if region.operation.name in ("scf.if", "scf.while", "cf.cond_br"))  # fmt: skip
-        operation = _Operation(name, body, operands, [], control)
-        if match is not None:
-            operation.results = self._results(match[1])
-        self.function.operations.append(operation)
-        self._terminate(operation)
-        return operation
-
-    def _results(self, names: str) -> list[int]:
-        numbers: list[int] = []
-        for part in names.split(", "):
-            name, _, count = part.partition(":")
-            first = self._define(name, int(count or 1))
-            numbers.extend(range(first, first + int(count or 1)))
-        return numbers
-
-    def _open(self, operation: _Operation, before: list[int]) -> None:
-        """Begin a region. Loop variables get their first values here; `before` are the previous region's arguments."""
-        bindings = _BINDING.findall(operation.text) if operation.name in ("scf.for", "scf.while") else []
-        if operation.name == "scf.for" and not before:
-            header = operation.text.split("iter_args")[0]
-            operation.operands = [self._value(use) for use in _USE.findall(header)[1:]]
-            bindings = _BINDING.findall(operation.text.partition("iter_args")[2])
-        sources = [self._value(source) for _, source in bindings] if not before else []
-        self.regions.append(_Open(operation, {}))
-        if operation.name == "scf.for" and not before:
-            self._define((_FOR.match(operation.text) or ["", "%?"])[1])
-        if not before:
-            arguments = [self._define(name) for name, _ in bindings]
-            self.function.moves += [
-                *zip(arguments, sources, strict=True),
-                *zip(operation.results, sources, strict=False),
-            ]
-            self.regions[-1].arguments = arguments
-        else:
-            self.regions[-1].arguments = before
-
-    def _label(self, name: str, arguments: str) -> None:
-        region = self.regions[-1]
-        numbers = [self._define(use) for use in _USE.findall(arguments)]
-        operation = region.operation
-        if operation is not None and operation.name == "scf.while":
-            # The second region's block takes what `scf.condition` passed: the same values as the results.
-            self.function.moves += zip(numbers, operation.results, strict=False)
-        elif operation is not None and name == "^bb0":
-            self.function.moves += [(number, operand) for number in numbers for operand in operation.operands]
-        region.blocks[name] = numbers
-        for target, values in self._pending:
-            if target == name:
-                self.function.moves += zip(numbers, values, strict=False)
-
-    def _terminate(self, operation: _Operation) -> None:
-        region = self.regions[-1]
-        owner = region.operation
-        if operation.name in ("cf.br", "cf.cond_br"):
-            for target, values in _BRANCH.findall(operation.text):
-                numbers = [self._value(use) for use in _USE.findall(values)]
-                self._pending.append((target, numbers))
-                self.function.moves += zip(region.blocks.get(target, []), numbers, strict=False)
-        elif (
-            operation.name in ("scf.yield", "tt.reduce.return", "tt.scan.return", "tt.map_elementwise.return") and owner
-        ):
-            targets = [] if owner.name == "scf.while" else owner.results
-            self.function.moves += zip(targets, operation.operands, strict=False)
-            self.function.moves += zip(region.arguments, operation.operands, strict=False)
-        elif operation.name == "scf.condition" and owner:
-            self.function.moves += zip(owner.results, operation.operands[1:], strict=False)
-            owner.operands = operation.operands[:1]
-
-
-def _without_text(body: str) -> str:
-    return re.sub(r'"[^"]*"', "", body) if '"' in body and not body.startswith('"') else body
-
-
-# Flow: for every value, three sets of arguments, as bits: the pointer's origin, memory moved in, memory computed with.
 
 
 @dataclass
@@ -329,7 +107,17 @@ class _Summary:
     stray: str = ""
 
 
+@dataclass
+class _Text:
+    """The functions of one text, and what those do that were gone through: a function may be called by many."""
+
+    functions: Mapping[str, Function]
+    known: dict[str, _Summary] = field(default_factory=dict)
+
+
 class _Sets:
+    """For every value three sets of arguments, as bits: the pointer's origin, memory moved in, memory computed with."""
+
     def __init__(self, count: int) -> None:
         self.origin, self.copied, self.computed = [0] * count, [0] * count, [0] * count
 
@@ -369,7 +157,7 @@ def _bits(mask: int) -> Iterator[int]:
         mask, number = mask >> 1, number + 1
 
 
-def _summarise(function: _Function, functions: Mapping[str, _Function], callers: frozenset[str]) -> _Summary:
+def _summarise(function: Function, text: _Text, callers: frozenset[str]) -> _Summary:
     sets = _Sets(function.values)
     for number, argument in enumerate(function.arguments):
         sets.origin[argument] = 1 << number if function.pointers[number] else 0
@@ -387,15 +175,15 @@ def _summarise(function: _Function, functions: Mapping[str, _Function], callers:
         for to, source in function.moves:
             changed |= sets.move(to, source)
         for operation in acting:
-            changed |= _transfer(operation, sets, constants, summary, functions, callers)
+            changed |= _transfer(operation, sets, constants, summary, text, callers)
         changed &= bool(function.moves)  # where nothing is handed back, each operation's operands were known
     strays = (_stray(operation, sets) for operation in function.operations if operation.operands)
     summary.stray = summary.stray or next(filter(None, strays), "")
-    function.summary = summary
+    text.known[function.name] = summary
     return summary
 
 
-def _constants(function: _Function) -> dict[int, float]:
+def _constants(function: Function) -> dict[int, float]:
     found: dict[int, float] = {}
     for operation in function.operations:
         match = _CONSTANT.match(operation.text) if operation.name == "arith.constant" else None
@@ -421,12 +209,12 @@ def _number(text: str) -> float | None:
 
 
 def _is_idle(name: str) -> bool:
-    """Whether an operation by itself moves nothing; what regions and branches hand on is among `_Function.moves`."""
+    """Whether an operation by itself moves nothing; what regions and branches hand on is among `Function.moves`."""
     return name in _HARMLESS or name.startswith(("scf.", "cf.")) or name.endswith(".return")
 
 
-def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float], summary: _Summary,
-              functions: Mapping[str, _Function], callers: frozenset[str]) -> bool:  # fmt: skip
+def _transfer(operation: Operation, sets: _Sets, constants: Mapping[int, float], summary: _Summary,
+              text: _Text, callers: frozenset[str]) -> bool:  # fmt: skip
     """Let one operation that is not idle act on the sets; True where something changed."""
     name, operands, results = operation.name, operation.operands, operation.results
     if name in _LOADS and operands:
@@ -436,7 +224,7 @@ def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float]
     if name in _STORES or name in _ATOMICS:
         return _store(operation, sets, summary)
     if name == "tt.call":
-        return _call(operation, sets, summary, functions, callers)
+        return _call(operation, sets, summary, text, callers)
     neutral = _without_neutral(operation, constants)
     if name in _MOVES or neutral is not None:
         return _some([sets.move(result, operand) for result in results for operand in neutral or operands])
@@ -446,7 +234,7 @@ def _transfer(operation: _Operation, sets: _Sets, constants: Mapping[int, float]
     return _some([sets.compute(result, operand) for result in results for operand in operands])
 
 
-def _stray(operation: _Operation, sets: _Sets) -> str:
+def _stray(operation: Operation, sets: _Sets) -> str:
     """How an operation deals with addresses in a way that nobody can follow; to be asked when the sets are known.
 
     An access by an address of no argument, or an address that becomes data: out of memory, or out of a count of rounds,
@@ -461,17 +249,17 @@ def _stray(operation: _Operation, sets: _Sets) -> str:
     return ""
 
 
-def _touch_all(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
+def _touch_all(operation: Operation, sets: _Sets, summary: _Summary) -> bool:
     """An operation nobody has looked at may read and write all memory that it is given, from all that it is given."""
     parts = []
     for operand in operation.operands:
         summary.reads.update(_bits(sets.origin[operand]))
-        store = _Operation("tt.store", "", [operand, *operation.operands, *operation.operands], [], operation.control)
+        store = Operation("tt.store", "", [operand, *operation.operands, *operation.operands], [], operation.control)
         parts.append(_store(store, sets, summary))
     return _some(parts)
 
 
-def _without_neutral(operation: _Operation, constants: Mapping[int, float]) -> list[int] | None:
+def _without_neutral(operation: Operation, constants: Mapping[int, float]) -> list[int] | None:
     """The operand that matters, where the other is a constant that changes nothing; None where both matter."""
     if operation.name not in _NEUTRAL or len(operation.operands) != 2:
         return None
@@ -482,7 +270,7 @@ def _without_neutral(operation: _Operation, constants: Mapping[int, float]) -> l
     return [second] if first_too and constants.get(first) == value else None
 
 
-def _store(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
+def _store(operation: Operation, sets: _Sets, summary: _Summary) -> bool:
     if not operation.operands:
         return False
     pointer, *values = operation.operands
@@ -508,10 +296,9 @@ def _store(operation: _Operation, sets: _Sets, summary: _Summary) -> bool:
     return changed
 
 
-def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapping[str, _Function],
-          callers: frozenset[str]) -> bool:  # fmt: skip
+def _call(operation: Operation, sets: _Sets, summary: _Summary, text: _Text, callers: frozenset[str]) -> bool:
     match = _CALLEE.match(operation.text)
-    callee = functions.get(match[1]) if match else None
+    callee = text.functions.get(match[1]) if match else None
     points = "!tt.ptr" in operation.text.rpartition("->")[2]
     changed = _some([
         sets.compute(result, operand) if points else sets.depend(result, operand)
@@ -520,7 +307,7 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
     if callee is None or callee.name in callers or len(callee.arguments) > len(operation.operands):
         summary.certain = False
         return _touch_all(operation, sets, summary) or changed
-    inner = callee.summary or _summarise(callee, functions, callers)
+    inner = text.known.get(callee.name) or _summarise(callee, text, callers)
     summary.stray = summary.stray or inner.stray
     for number in inner.reads:
         summary.reads.update(_bits(sets.origin[operation.operands[number]]))
@@ -530,7 +317,7 @@ def _call(operation: _Operation, sets: _Sets, summary: _Summary, functions: Mapp
     return changed
 
 
-def _write_from_call(operation: _Operation, sets: _Sets, summary: _Summary, target: int, written: Written) -> bool:
+def _write_from_call(operation: Operation, sets: _Sets, summary: _Summary, target: int, written: Written) -> bool:
     def outer(numbers: frozenset[int]) -> frozenset[int]:
         return frozenset(i for number in numbers for i in _bits(sets.origin[operation.operands[number]]))
 
