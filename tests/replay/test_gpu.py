@@ -359,11 +359,13 @@ def test_five_cases_take_two_jobs_and_say_what_five_do(gpu_bench, jobs, monkeypa
     assert jobs[2:] == [1] * 5
     assert {result.status for result in (*together, *alone)} == {Status.PASSED}
     assert [told(result) for result in together] == [told(result) for result in alone]
+    for mine, theirs in zip(together, alone, strict=True):
+        assert abs(mine.facts["bytes_while_running"] - theirs.facts["bytes_while_running"]) < 1 << 20
 
 
 def told(result: CaseResult):
     """What is said of a case, but for times and for what else was on the device."""
-    besides = {"prepare_seconds", "stage_seconds", "bytes_at_most"}
+    besides = {"prepare_seconds", "stage_seconds", "bytes_at_most", "bytes_while_running"}
     facts = {name: value for name, value in result.facts.items() if name not in besides}
     return result.case, result.status, result.error, result.reason, facts
 
