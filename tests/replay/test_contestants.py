@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, _sums, graphs_wanted
-from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, graphs_wanted, intact, settle, watch
+from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS, bit_sum
 from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.replay_time import unlike_first
@@ -94,39 +94,39 @@ def test_the_reference_at_another_place_computes_the_same():
     assert all(a.data_ptr() != b.data_ptr() for a, b in zip(mine, theirs, strict=True))
 
 
-def intact(run: Runner) -> bool:
-    return [int(now) for now in run.now()] == run.known()
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_whoever_changes_the_references_memory_is_seen(number):
     run = runner(number)
+    watch([run])
     run()
-    run.settle()
-    assert intact(run)
+    settle([run])
+    assert intact([run], torch.tensor(False))
+    assert not intact([run], torch.tensor(True))
     with torch.no_grad():
         run._model.w[3] += 1.0
-    assert not intact(run)
+    assert not intact([run])
 
 
 def test_changes_are_seen_wherever_the_tensor_lies():
     """Sums are over eight bytes at a time where that can be, and over the rest."""
     base = torch.arange(40, dtype=torch.float32)
     for tensor in (base[:7], base[1:8], base[2:35:2], base[:1].to(torch.int8), base[:0]):
-        before = _sums([tensor, base])
-        assert before == _sums([tensor, base])
+        before = bit_sum(tensor)
+        assert before == bit_sum(tensor)
         for place in range(tensor.numel()):
             tensor[place] += 1
-            assert _sums([tensor])[0] != before[0]
+            assert bit_sum(tensor) != before
             tensor[place] -= 1
 
 
 def test_what_the_reference_changes_itself_is_not_held_against_anyone():
     run = runner(0, SOURCE.replace("return x * 2.0", "x.mul_(2.0)\n        return x"))
+    watch([run])
     run()
-    run.settle()
+    settle([run])
     run()
-    assert intact(run)
+    assert intact([run])
+    assert len(run.watched) == len(run.tensors()) - 1
 
 
 def test_constants_and_scratch_are_put_back_though_no_step_is_said_to_write_there():

@@ -145,15 +145,16 @@ def _events() -> list[Any]:
     made = [torch.cuda.Event(enable_timing=True, external=True) for _ in range(3)]  # type: ignore[no-untyped-call]
     for event in made:
         event.record()
-    torch.cuda.synchronize()
     return made
 
 
 def _graph(work: Callable[[], Any]) -> Callable[[], Any] | str:
-    """What launches the work as a graph, or why that can't be. What the work returns stays with the graph."""
+    """What launches the work as a graph, or why that can't be. What the work returns stays with the graph.
+
+    Nothing of it runs here, and it is launched behind all that was enqueued before: nobody has to wait for the device.
+    """
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     kept, why = None, ""
-    torch.cuda.synchronize()
     with torch.cuda.stream(stream):
         graph.capture_begin(capture_error_mode="thread_local")
         try:
@@ -165,7 +166,6 @@ def _graph(work: Callable[[], Any]) -> Callable[[], Any] | str:
                 graph.capture_end()
             except RuntimeError as error:
                 why = why or _first_words(error)
-    torch.cuda.synchronize()
     if why:
         _fresh_generator()
         return why
@@ -248,12 +248,16 @@ class Runner:
         self._spacer = torch.empty(number * SHIFT + 1, dtype=torch.uint8, device=materials.device)
         self._model = materials.model if number == 0 else copy.deepcopy(materials.model)
         self._inputs = materials.inputs if number == 0 else [map_tensors(v, _moved) for v in materials.inputs]
-        tensors = [*self._model.parameters(), *named_inputs(self._inputs).values()]
-        self._watched = list(zip(tensors, _sums(tensors), strict=True))
+        self.watched: list[tuple[torch.Tensor, int]] = []
+        """Tensors with the sums over their bits, as they must stay (`watch`). The sums are where no kernel is."""
 
     def __call__(self) -> Any:
         with torch.no_grad():
             return self._model(*self._inputs)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """What it reads."""
+        return [*self._model.parameters(), *named_inputs(self._inputs).values()]
 
     def compiled(self) -> Callable[[], Any]:
         """The same through torch.compile; compiled at the first call."""
@@ -268,24 +272,35 @@ class Runner:
 
         return run
 
-    def settle(self) -> None:
-        """From here on watch only what the reference itself, having run, has left alone."""
-        now = _sums([tensor for tensor, _ in self._watched])
-        self._watched = [pair for pair, value in zip(self._watched, now, strict=True) if pair[1] == value]
 
-    def known(self) -> list[int]:
-        """Sums over the bits of what is watched, as they must be: nobody else has any business here."""
-        return [known for _, known in self._watched]
-
-    def now(self) -> list[torch.Tensor]:
-        """The same as they are now, still on the device."""
-        return [bit_sum(tensor) for tensor, _ in self._watched]
+def watch(runners: Sequence[Runner]) -> None:
+    """From here on nobody but the references has any business with what they read; waits for the device once."""
+    tensors = [runner.tensors() for runner in runners]
+    sums = iter(_fetched([bit_sum(tensor) for each in tensors for tensor in each]))
+    for runner, each in zip(runners, tensors, strict=True):
+        runner.watched = [(tensor, next(sums)) for tensor in each]
 
 
-def _sums(tensors: Sequence[torch.Tensor]) -> list[int]:
-    """A sum over the bits of each tensor; waits for the device once."""
-    sums = [bit_sum(tensor) for tensor in tensors]
-    return list(map(int, torch.stack(sums).tolist())) if sums else []
+def settle(runners: Sequence[Runner]) -> None:
+    """Watch only what the references themselves, having run, have left alone; waits for the device once."""
+    now = iter(_sums(runners))
+    for runner in runners:
+        runner.watched = [(tensor, known) for tensor, known in runner.watched if next(now) == known]
+
+
+def intact(runners: Sequence[Runner], *others: torch.Tensor) -> bool:
+    """Whether what is watched is what it was, and none of `others` is set; waits for the device once."""
+    known = [known for runner in runners for _, known in runner.watched]
+    return _sums(runners, *others) == known + [0] * len(others)
+
+
+def _sums(runners: Sequence[Runner], *others: torch.Tensor) -> list[int]:
+    sums = [bit_sum(tensor) for runner in runners for tensor, _ in runner.watched]
+    return _fetched([*sums, *(other.long() for other in others)])
+
+
+def _fetched(numbers: Sequence[torch.Tensor]) -> list[int]:
+    return list(map(int, torch.stack(list(numbers)).tolist())) if numbers else []
 
 
 def _moved(tensor: torch.Tensor) -> torch.Tensor:

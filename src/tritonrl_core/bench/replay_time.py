@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captures
+from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, captures, intact, settle, watch
 from tritonrl_core.bench.device_memory import POISONS, wipe
 from tritonrl_core.bench.gpu_state import alone_on
 from tritonrl_core.bench.plan import DTYPES, TensorRef, tensors_in
@@ -102,10 +102,10 @@ class _Heat:
         mark("place")
         with fault_boundary(), seeded(self.job.case.seed):
             mine = [lane for placed in places for lane in self._candidate(placed, again=placed is not places[0])]
+            torch.cuda.synchronize()  # what the candidate broke shows here
         mark("capture")
         baselines = {name: lanes for name in self._asked() if (lanes := self._baseline(name, runners))}
-        for runner in runners:
-            runner.settle()
+        settle(runners)
         mark("baselines")
         with fault_boundary(), seeded(self.job.case.seed):
             tracks = self._race(mine, baselines)
@@ -126,12 +126,12 @@ class _Heat:
             "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
             "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
         }  # fmt: skip
-        intact = self._intact(runners)
+        clean = intact(runners, self.bench.disturbed())
         # Graphs and references go: judging a large case needs their memory.
         mine.clear()
         baselines.clear()
         runners.clear()
-        verdict = self._verdict(places, intact)
+        verdict = self._verdict(places, clean)
         clock.mark("verdict")
         self.facts["part_seconds"] = {name: round(value, 5) for name, value in clock.seconds.items()}
         return {
@@ -166,7 +166,9 @@ class _Heat:
         wipe(given.inputs)
         del given
         self.bench.cases.clear()
-        return places, [Runner(reference, number) for number in range(count)]
+        runners = [Runner(reference, number) for number in range(count)]
+        watch(runners)
+        return places, runners
 
     def _candidate(self, placed: Placed, *, again: bool) -> list[Lane]:
         packed = self.job.task.policy.packed_weights
@@ -260,9 +262,9 @@ class _Heat:
 
     # -- what was timed, was it right? ---------------------------------------------------------------------------------
 
-    def _verdict(self, places: list[Placed], intact: bool) -> dict[str, Any]:
+    def _verdict(self, places: list[Placed], clean: bool) -> dict[str, Any]:
         """Status and reason of the last timed runs: their outputs, and the memory beside them. Lets go of `places`."""
-        if not intact:
+        if not clean:
             reason = "a kernel wrote to memory that it was not given, while it was timed"
             return {"status": Status.CHEATED, "reason": reason, "replace_worker": True}
         places[1:] = [placed for placed, other in zip(places[1:], unlike_first(places), strict=True) if other]
@@ -276,12 +278,6 @@ class _Heat:
             if answer["status"] != Status.PASSED:
                 return {"status": answer["status"], "reason": f"the output of a timed run: {answer['reason']}"}
         return {"status": Status.PASSED, "reason": ""}
-
-    def _intact(self, runners: Sequence[Runner]) -> bool:
-        """Whether what is ours on the device is as it was; waits for the device once."""
-        now = [one for runner in runners for one in runner.now()]
-        disturbed, *sums = torch.stack([self.bench.disturbed().long(), *now]).tolist()
-        return not disturbed and sums == [known for runner in runners for known in runner.known()]
 
     def _floor_us(self) -> float | None:
         """The least time in which what the plan is given and gives can be moved: inputs and weights from memory, and of
