@@ -5,7 +5,7 @@
     python benchmarks/bench_gpu.py --pieces throughput,mutants --again
     python benchmarks/bench_gpu.py --minutes 10         # no piece is begun that might end later; call again to go on
     python benchmarks/bench_gpu.py --lanes 2            # side by side, each lane with a GPU and its share of the cores
-    python benchmarks/bench_gpu.py --share 0.3          # less of each: runs, groups and seconds
+    python benchmarks/bench_gpu.py --share 0.3          # less of each (runs, groups, seconds); the page stays as it is
     python benchmarks/bench_gpu.py --dry                # measure nothing: do commands read and tables render?
 
 `pieces.py` has the list. A piece leaves its result in build/benchmarks; one that fails, or has not come to its end, is
@@ -24,7 +24,7 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,15 @@ def main() -> None:
     if chosen.dry:
         sys.exit(rehearse(pieces))
     if chosen.again and not chosen.in_lane:
-        for piece in pieces:
-            marker(piece).unlink(missing_ok=True)
+        forget(pieces)
+    whole = [piece for piece in pieces if is_done(piece)]
     if chosen.lanes > 1:
         side_by_side(chosen.lanes, [*sys.argv[1:], "--in-lane", "--lanes", "1"])
     failed = run_all(pieces, ends, chosen.share)
-    if not chosen.in_lane:
+    if not chosen.in_lane and chosen.share < 1:
+        forget(set(pieces) - set(whole))
+        print(f"{PAGE.name} is left as it is: a share of a piece is no figure for it ({RESULTS} has the results)")
+    elif not chosen.in_lane:
         keep(load(path) for piece in pieces for path in results(piece) if marker(piece).exists())
         for name in write_all():
             print(f"{PAGE.name} has no place for {name}", file=sys.stderr)
@@ -78,6 +81,12 @@ def described(piece: Piece) -> str:
     where = f"{piece.gpus} GPU, {piece.cores:2} cores" + (", alone" if piece.alone else "")
     state = "done" if is_done(piece) else ""
     return f"{piece.name:30}{piece.minutes:5g} min  {where:24}{state:6}{', '.join(piece.tables)}"
+
+
+def forget(pieces: Iterable[Piece]) -> None:
+    """Have these run anew with the next call; their results stay where they are."""
+    for piece in pieces:
+        marker(piece).unlink(missing_ok=True)
 
 
 def marker(piece: Piece) -> Path:

@@ -33,6 +33,7 @@ from tables import Table, save
 from verify_throughput import PROTOCOL, REQUEST, cpu_seconds, unique_candidates
 
 from tritonrl_core.bench.host_process import HostProcess
+from tritonrl_core.bench.resolve import visible_gpus
 from tritonrl_core.errors import InfraError
 from tritonrl_core.plugin import PluginContext
 from tritonrl_core.session.benches import Benches
@@ -62,13 +63,22 @@ def main() -> None:
         print(json.dumps(measured(Shape.of(chosen.one), chosen.device, chosen.seconds)), flush=True)
         return
     rows: list[dict[str, Any]] = []
-    for shape in chosen.shapes.split(","):
+    for shape in possible(chosen.shapes.split(","), len(visible_gpus()) if chosen.device == "cuda" else sys.maxsize):
         found = _in_processes(shape, chosen.device, chosen.seconds, chosen.limit_s)
         if found:
             rows.append(found)
             print(json.dumps(found), flush=True)
             save(table(rows, chosen.save, chosen.seconds))
     print(table(rows, chosen.save, chosen.seconds).markdown)
+
+
+def possible(shapes: Sequence[str], gpus: int) -> list[str]:
+    """The shapes that so many GPUs are enough for; the others are told."""
+    needed = {text: sum(Shape.of(part).gpus for part in text.split("+")) for text in shapes}
+    for text, count in needed.items():
+        if count > gpus:
+            print(f"{text} is left out: {count} GPUs, and there are {gpus}", file=sys.stderr)
+    return [text for text, count in needed.items() if count <= gpus]
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def verification() -> Sequence[Piece]:
               f"benchmarks/full_size.py --size large --seconds {{480}} --rows {KEPT}/full-size-large.jsonl",
               ("full-size-large",), 9.5, cores=4, alone=True),
         Piece("generated tasks", "benchmarks/fusion_tasks.py --count {1000}", ("generated-tasks",), 4, gpus=0, cores=1),
-        Piece("fleet", "benchmarks/fleet.py --seconds {25}", ("fleet",), 6, gpus=4, cores=64, alone=True),
+        Piece("fleet", "benchmarks/fleet.py --seconds {25}", ("fleet",), 6, gpus=2, cores=64, alone=True),
     )  # fmt: skip
 
 
@@ -158,8 +158,8 @@ def training() -> Sequence[Piece]:
         Piece("ablations: no GPU", f"{estimated} run --limit-s 540", (), 9.5, gpus=0),
         Piece("ablations: no GPU: table", f"{estimated} table", ("ablation-arms-estimated", "ablation-pairs-estimated"),
               1, gpus=0, cores=1, after=("ablations: no GPU",)),
-        Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4", ("scaling-train",), 9, gpus=4,
-              cores=64, alone=True),
+        Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4 --size small --limit-s 160",
+              ("scaling-train",), 9, gpus=2, cores=64, alone=True),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from step_split import GROUP, SHOWN, StandIn, preset_for, split, write_model
 from tables import Table, save
 
+from tritonrl_core.bench.resolve import visible_gpus
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import read_metrics
 from tritonrl_core.train.launch import command
@@ -150,12 +151,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         options.model = options.model or Path(scratch) / "model"
         make_model(options)
-        for ranks in map(int, options.ranks.split(",") if options.ranks else ()):
+        for ranks in possible(options.ranks):
             told = measure(options, ranks, Path(scratch) / f"run-{ranks}")
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
             rows.append(told)
             save(table(rows))
+
+
+def possible(ranks: str) -> list[int]:
+    """The numbers of ranks that there are GPUs for, all of them where there is none; the others are told."""
+    wanted, gpus = [int(count) for count in ranks.split(",") if count], len(visible_gpus())
+    for count in wanted:
+        if gpus and count > gpus:
+            sys.stderr.write(f"{count} ranks are left out: there are {gpus} GPUs\n")
+    return [count for count in wanted if not gpus or count <= gpus]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:

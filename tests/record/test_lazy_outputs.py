@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.lazy_outputs import apart, in_order, left_to_the_reader
-from tritonrl_core.bench.plan import LaunchPlan, TensorRef
+from tritonrl_core.bench.lazy_outputs import in_order, left_to_the_reader
+from tritonrl_core.bench.plan import LaunchPlan, TensorRef, apart
 
 
 def plan(tensor: torch.Tensor) -> LaunchPlan:
@@ -20,7 +20,7 @@ FREE = [X, X.t(), X[:3, :4], X.view(5, 7, 1).expand(5, 7, 1), X[:, ::2], X[:0], 
 
 @pytest.mark.parametrize("tensor", LAZY, ids=lambda tensor: str(tensor.stride()))
 def test_elements_that_share_a_place_are_left_to_the_reader(tensor: torch.Tensor) -> None:
-    assert not apart((tensor.shape, tensor.stride()))
+    assert not apart(tensor.shape, tensor.stride())
     found = left_to_the_reader(plan(tensor), lambda: [tensor.clone()], only_moves=False)
     assert found.startswith("output 0 shows the same memory in several places")
 

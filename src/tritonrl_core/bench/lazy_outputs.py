@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from tritonrl_core.bench.plan import LaunchPlan, TensorRef
+from tritonrl_core.bench.plan import LaunchPlan, TensorRef, apart
 from tritonrl_core.bench.reference import Reference
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import InputCase, Task
@@ -25,11 +25,11 @@ def left_to_the_reader(plan: LaunchPlan, reference: Callable[[], Sequence[Tensor
     shapes and strides: it is asked only where an output is laid out unusually.
     """
     mine = [(number, (out.shape, out.stride)) for number, out in enumerate(plan.outputs) if isinstance(out, TensorRef)]
-    unusual = [(number, lies) for number, lies in mine if not apart(lies) or (only_moves and not in_order(lies))]
+    unusual = [(number, lies) for number, lies in mine if not apart(*lies) or (only_moves and not in_order(lies))]
     theirs = [(tuple(out.shape), out.stride()) for out in reference()] if unusual else []
     for number, lies in unusual:
         wanted = theirs[number] if number < len(theirs) else lies
-        if not apart(lies) and apart(wanted):
+        if not apart(*lies) and apart(*wanted):
             return f"output {number} shows the same memory in several places: give each element a place of its own"
         if only_moves and not in_order(lies) and in_order(wanted):
             return f"output {number} does not lie as the reference's does, in order: here that is the work"
@@ -42,18 +42,6 @@ def reference_outputs(task: Task, case: InputCase) -> list[Tensor]:
         return Reference(task).materialise(case, "meta").expected("native")
     except (TaskError, InfraError):
         return Reference(task).materialise(case, "cpu").expected("native")
-
-
-def apart(lies: Lies) -> bool:
-    """Whether no two elements share a place, as far as that shows when dimensions are taken by their strides."""
-    if 0 in lies[0]:
-        return True
-    reach = 0
-    for stride, size in sorted((stride, size) for size, stride in zip(*lies, strict=True) if size > 1):
-        if stride <= reach:
-            return False
-        reach += stride * (size - 1)
-    return True
 
 
 def in_order(lies: Lies) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -59,6 +59,18 @@ class TensorRef:
             return self.byte_offset
         last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
         return (last + 1) * DTYPES[self.dtype]
+
+
+def apart(shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether no two elements share a place, as far as that shows when dimensions are taken by their strides."""
+    if 0 in shape:
+        return True
+    reach = 0
+    for step, size in sorted((step, size) for size, step in zip(shape, stride, strict=True) if size > 1):
+        if step <= reach:
+            return False
+        reach += step * (size - 1)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,22 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Protocol
+from typing import Protocol
 
 from tritonrl_core.bench import aten_ops, aten_watch
+from tritonrl_core.bench.alternatives import without_failures
 from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.binaries import Binaries
-from tritonrl_core.bench.compile_request import BuildFailure, Built, CompiledKernel
+from tritonrl_core.bench.compile_request import CompiledKernel
 from tritonrl_core.bench.flow import UNTOUCHED, stray_access, unearned_output
 from tritonrl_core.bench.lazy_outputs import left_to_the_reader, reference_outputs
-from tritonrl_core.bench.modes import DispatchMode
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Step, Tune, every_step
+from tritonrl_core.bench.moved_data import reference_only_moves
+from tritonrl_core.bench.plan import AtenCall, LaunchPlan, every_step
 from tritonrl_core.bench.plan_check import PlanLimits
 from tritonrl_core.bench.record_request import RecordFailure
 from tritonrl_core.bench.recordings import Recording, Recordings
-from tritonrl_core.bench.reference import Reference
 from tritonrl_core.bench.sizing import more_than_sizes
 from tritonrl_core.bench.targets import GpuProperties
-from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
 
 MakeCases = Callable[[Task, CaseRequest], list[InputCase]]
@@ -278,80 +277,7 @@ def written_in_python(one: LaunchPlan, other: LaunchPlan) -> str:
     return "" if mine == theirs else "data written in Python depends on the values of the inputs"
 
 
-def without_failures(plan: LaunchPlan, built: Sequence[Built]) -> tuple[LaunchPlan, str]:
-    """The plan without alternatives that did not compile, and a reason where something else did not."""
-    failed = {number: part.reason for number, part in enumerate(built) if isinstance(part, BuildFailure)}
-    if not failed:
-        return plan, ""
-
-    def broken(steps: Sequence[Any]) -> str:
-        for step in steps:
-            if isinstance(step, Launch) and step.kernel in failed:
-                kernel = plan.kernels[step.kernel]
-                return (
-                    f"line {step.line}: kernel {kernel.name} does not compile for {plan.target}: {failed[step.kernel]}"
-                )
-        return ""
-
-    def kept(steps: Sequence[Step]) -> tuple[tuple[Step, ...], str]:
-        left: list[Step] = []
-        for step in steps:
-            if not isinstance(step, Tune):
-                if broken([step]):
-                    return (), broken([step])
-                left.append(step)
-                continue
-            variants = tuple(variant for variant in step.variants if not broken(variant))
-            if not variants:
-                return (), broken(step.variants[0])
-            left.append(replace(step, variants=variants))
-        return tuple(left), ""
-
-    prologue, reason = kept(plan.prologue)
-    steps, other = kept(plan.steps)
-    return replace(plan, prologue=prologue, steps=steps), reason or other
-
-
 def memory_for(workers: int) -> int:
     """Memory for one candidate's process: a share of half the machine's, and no more than 4 GiB."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(MOST_MEMORY, machine // 2 // workers)
-
-
-class _Names(DispatchMode):
-    """Names of the operators that run inside and are no views."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if not func.is_view:
-            self.names.add(str(func))
-        return func(*args, **(kwargs or {}))
-
-
-def reference_only_moves(task: Task, case: InputCase) -> bool:
-    """Whether a reference's forward consists of moving data: no arithmetic, no reduction, no selection.
-
-    Shapes tell, but where a value decides what runs. Raises `TaskError` where the reference does not run.
-    """
-    try:
-        names = _operators(task, case, "meta")
-    except (TaskError, InfraError):
-        names = _operators(task, case, "cpu")
-    moves = {"flip", "roll", "gather", "index", "index_select", "embedding", "tril", "triu", "repeat_interleave",
-             "index_put", "_unsafe_index", "scatter", "take", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
-             "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d"}  # fmt: skip
-    return all(aten_ops.kind(name) in ("layout", "allocation") or aten_ops.base_name(name) in moves for name in names)
-
-
-def _operators(task: Task, case: InputCase, device: str) -> set[str]:
-    """What a reference's forward runs on one case."""
-    materials = Reference(task).materialise(case, device)
-    seen = _Names()
-    with seen:
-        materials.expected("native")
-    return seen.names

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.plan import LaunchPlan
+from tritonrl_core.bench.plan import LaunchPlan, apart
 from tritonrl_core.bench.plan_check import PlanLimits, validate
 from tritonrl_core.bench.plan_read import PlanError
 from tritonrl_core.bench.report import clean
@@ -210,6 +210,8 @@ def foreign_part(plan: LaunchPlan, request: RecordRequest) -> str:
     for name, ref in plan.parameters.items():
         if name not in request.state or request.state[name].shape != ref.shape:
             return f"parameter {name[:60]} is none of the reference's"
+        if not apart(ref.shape, ref.stride):
+            return f"parameter {name[:60]} has no place of its own for each element"
     return ""
 
 

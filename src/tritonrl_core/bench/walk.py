@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench import aten_ops
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, TensorRef, Word
+from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, TensorRef, Word, apart
 from tritonrl_core.bench.reference import Materials
 from tritonrl_core.bench.references import named_inputs
 
@@ -123,9 +123,14 @@ class Walk(ABC):
                 raise
             raise CallError(call, error) from error
         results = list(result) if isinstance(result, list | tuple) else [result]
-        for ref, out in zip(call.outputs, results, strict=False):
-            if ref is None or self.plan.buffers[ref.buffer].role != "aten" or ref.buffer in born:
-                continue
+        new = [
+            (ref, results[place] if place < len(results) else None)
+            for place, ref in enumerate(call.outputs)
+            if ref is not None and self.plan.buffers[ref.buffer].role == "aten" and ref.buffer not in born
+        ]
+        for ref, out in new:
+            if not _is_meant(ref, out):
+                raise CallError(call, RuntimeError("its results are not those that the launch plan says"))
             born.add(ref.buffer)
             self.bind(ref, out)
 
@@ -162,6 +167,13 @@ class Walk(ABC):
     def outputs(self) -> list[torch.Tensor]:
         """The outputs, where they lie; a number becomes a tensor."""
         return [self.tensor(out) if isinstance(out, TensorRef) else torch.tensor(out) for out in self.plan.outputs]
+
+
+def _is_meant(ref: TensorRef, out: Any) -> bool:
+    """Whether an ATen result can be what a plan calls it: a tensor of this shape, as it lies or to be copied so."""
+    if not isinstance(out, torch.Tensor) or tuple(out.shape) != ref.shape:
+        return False
+    return out.stride() == ref.stride or apart(ref.shape, ref.stride)
 
 
 @contextmanager

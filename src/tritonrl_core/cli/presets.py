@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +23,8 @@ def list_presets() -> None:
     rows = table("preset", "plugins", "file")
     for name, path in sorted(available_presets().items()):
         preset = load_preset(name)
-        rows.add_row(name, ", ".join(plugin for plugin, _ in preset.plugins) or "–", str(path))
+        near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        rows.add_row(name, ", ".join(plugin for plugin, _ in preset.plugins) or "–", str(near))
     stdout().print(rows)
 
 

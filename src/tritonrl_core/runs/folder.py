@@ -154,13 +154,18 @@ def read_run(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         preset = yaml.safe_load(paths.preset.read_text())
         lock = json.loads(paths.lock.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        absent = next((path.name for path in (paths.preset, paths.lock) if not path.exists()), "")
-        why = f"it has no {absent}" if root.is_dir() and absent else error if root.is_dir() else "there is none"
         raise UsageError(
-            f"{root} is not a run's folder: {why}",
+            f"{root} is not a run's folder: {_what_is_not_there(paths) or error}",
             remedy=f"Name a folder that `tritonrl train` made; it has {PRESET_FILE} and {LOCK_FILE} in it.",
         ) from error
     return preset, lock
+
+
+def _what_is_not_there(paths: RunPaths) -> str:
+    """What a folder lacks to be a run's, in words; "" where it has all files."""
+    if not paths.root.is_dir():
+        return "there is no such folder"
+    return next((f"it has no {path.name}" for path in (paths.preset, paths.lock) if not path.exists()), "")
 
 
 def began_as(model: str) -> str:

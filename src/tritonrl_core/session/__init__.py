@@ -1,7 +1,8 @@
 """The plugins of a preset at work: which are on, in which order, who answers, and whom to blame.
 
 `discovery` looks at what is installed and loads one plugin; `assembly` starts those of a preset and settles owners;
-`guard` stands around every hook implementation; `session` is what the other rooms talk to.
+`hooks` asks them, `guard` stands around every implementation, `lock` says what a run was made with; `session` is what
+the other rooms talk to.
 """
 
 from __future__ import annotations

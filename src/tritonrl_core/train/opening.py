@@ -40,6 +40,8 @@ def check(preset: Preset) -> None:
     from tritonrl_core.models import resolve_model
 
     resolve_model(preset.train.model)
+    if preset.verifier.url is not None:
+        check_service(preset)
     quiet_libraries()
 
     from tritonrl_core.bench.resolve import resolve_spec
@@ -52,8 +54,6 @@ def check(preset: Preset) -> None:
     warn_of_rounding(preset)
     if preset.verifier.url is None:
         resolve_spec(preset)
-    else:
-        check_service(preset)
     named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
 
 
