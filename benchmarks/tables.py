@@ -120,8 +120,8 @@ def shown(table: Table) -> str:
 
 def made_by(name: str) -> str:
     """The command that makes a table; "" for one that no piece makes."""
-    pieces = [piece.name for piece in PIECES if name in piece.tables]
-    start = os.path.commonprefix(pieces).strip()  # noqa: RUF071 - no paths: what `--pieces` takes
+    pieces = [one for piece in PIECES if name in piece.tables for one in (piece.name, *piece.after)]
+    start = os.path.commonprefix(pieces).rstrip(": ")  # noqa: RUF071 - no paths: what `--pieces` takes
     return f'`make bench-gpu PIECES="{start}"`' if pieces else ""
 
 
