@@ -179,8 +179,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
          row["completions_per_s"], f"{row['completions_per_s'] / done[0]['completions_per_s']:.2f}×"]
         for row in done
     ]  # fmt: skip
-    failed = [f"{row['ranks']} GPUs by {row['launch']} did not end" for row in rows if row not in done]
-    return Table("scaling-train", columns, body, "python benchmarks/scaling_train.py --ranks 1,2,4", failed)
+    notes = [
+        f"{row['ranks']} GPUs, {row['launch'] or 'one process'}: ended by its limit with "
+        + (f"{row['steps']} steps that count" if row in done else "no step that counts")
+        for row in rows if "failed" in row or row not in done
+    ]  # fmt: skip
+    return Table("scaling-train", columns, body, "python benchmarks/scaling_train.py --ranks 1,2,4", notes)
 
 
 if __name__ == "__main__":
