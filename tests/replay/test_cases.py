@@ -52,6 +52,16 @@ def test_a_kept_case_is_the_case_made_anew(layout):
     assert not anew._kept
 
 
+def test_an_input_without_elements_is_kept_beside_others():
+    source = SOURCE.replace("torch.randn(4, 8), torch.randn(8)", "torch.randn(0), torch.randn(8)").replace(
+        "return x * 2.0 + self.w, (x > 0)", "return y * 2.0 + x.sum()"
+    )
+    task = replace(TASK, source=source)
+    kept, anew = Cases(CPU).given(task, CASE), Cases(CPU, most_case=0).given(task, CASE)
+    assert all(map(same_bits, kept.inputs, anew.inputs))
+    assert [tensor.numel() for tensor in kept.inputs] == [0, 8]
+
+
 def test_what_the_reference_changes_is_known():
     for cases in (Cases(CPU), Cases(CPU, most_case=0)):
         cases.given(TASK, CASE)

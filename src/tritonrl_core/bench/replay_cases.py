@@ -213,12 +213,13 @@ class _Kept:
     def given(self) -> Given:
         """What goes into a run, on the host, each storage by itself as the reference made it. The answers stay where
         they are."""
-        storages: dict[int, Tensor] = {}
+        storages: dict[tuple[int, int], Tensor] = {}
 
         def tensor(lie: Lies) -> Tensor:
-            if lie.start not in storages or not lie.nbytes:
-                storages[lie.start] = self._shelf.read(self._place + lie.start, lie.nbytes)
-            return lie.tensor(storages[lie.start])
+            where = lie.start, lie.nbytes  # an empty storage begins where the next one does
+            if where not in storages:
+                storages[where] = self._shelf.read(self._place + lie.start, lie.nbytes)
+            return lie.tensor(storages[where])
 
         state = {name: tensor(lie) for name, lie in self._state.items()}
         return Given([*map(tensor, self._inputs.values())], [*map(tensor, self._init_inputs)], state)
