@@ -76,7 +76,8 @@ def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, 
         said.seek(0)
         words = said.read()
     rows = metrics(folder)
-    told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "run_s": round(time.monotonic() - began, 1)}
+    told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "size": options.size,
+            "run_s": round(time.monotonic() - began, 1)}  # fmt: skip
     if code or len(rows) < 2:
         sys.stderr.write(words[-8000:])
         told |= {"failed": code}
@@ -179,8 +180,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
          row["completions_per_s"], f"{row['completions_per_s'] / done[0]['completions_per_s']:.2f}×"]
         for row in done
     ]  # fmt: skip
-    failed = [f"{row['ranks']} GPUs by {row['launch']} did not end" for row in rows if row not in done]
-    return Table("scaling-train", columns, body, "python benchmarks/scaling_train.py --ranks 1,2,4", failed)
+    notes = [
+        f"{row['ranks']} GPUs, {row['launch'] or 'one process'}: ended by its limit with "
+        + (f"{row['steps']} steps that count" if row in done else "no step that counts")
+        for row in rows if "failed" in row or row not in done
+    ]  # fmt: skip
+    ranks = ",".join(dict.fromkeys(str(row["ranks"]) for row in rows))
+    launches = " or ".join(dict.fromkeys(row["launch"] for row in rows if row["launch"])) or "ddp"
+    command = f"python benchmarks/scaling_train.py --ranks {ranks} --launch {launches} --size {rows[0]['size']}"
+    return Table("scaling-train", columns, body, command, notes)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
+_MADV_COLLAPSE = 25
+_HUGE_PAGE = 2 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -55,6 +57,21 @@ def tasks_of_user() -> int:
                 if entry.stat().st_uid == me:
                     count += sum(1 for _ in (entry / "task").iterdir())
     return count
+
+
+def gather_memory() -> None:
+    """Put the memory that this process has written into pages of 2 MiB, where the kernel will (Linux 6.1 and newer).
+
+    A fork hands on page by page, and its end gives back page by page: 17 ms for 230 MiB of 4 KiB each.
+    """
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+        span, rights, _, _, inode = line.split(maxsplit=5)[:5]
+        if rights != "rw-p" or inode != "0" or line.endswith("[stack]"):
+            continue
+        first, end = (int(address, 16) for address in span.split("-"))
+        first, end = -(-first // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE
+        if first < end:
+            _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _MADV_COLLAPSE)
 
 
 def close_all_but(keep: tuple[int, ...]) -> None:

@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from tritonrl_core.bench import wire
-from tritonrl_core.bench.process import become_subreaper, close_all_but, die_with_parent, kill_descendants, thread_count
+from tritonrl_core.bench.process import (
+    become_subreaper,
+    close_all_but,
+    die_with_parent,
+    gather_memory,
+    kill_descendants,
+    thread_count,
+)
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Limits, SandboxJob, SandboxResult
 
@@ -55,6 +62,7 @@ def serve(control: socket.socket, entry_module: str, profile: str, sandbox: Sand
     sys.dont_write_bytecode = True  # of what is imported from here on, which is a candidate's doing
     gc.collect()
     gc.freeze()
+    gather_memory()
     threads = thread_count()
     if threads != 1:
         # A forked child has only the forking thread: a lock that another one held would stay locked in every child.

@@ -12,7 +12,6 @@ from functools import lru_cache
 from tritonrl_core.syntax import parse, shared_tree, walk
 from tritonrl_core.types import Objection, Stage, Status, Task
 from tritonrl_plugin_funnel.api import launch_problem, missing_name
-from tritonrl_plugin_funnel.certain import certain_nodes
 from tritonrl_plugin_funnel.source import Source, launched_name
 from tritonrl_plugin_funnel.tensors import missing_of_tensors
 from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, NOT_ITS_OWN, reason_for
@@ -126,8 +125,8 @@ def unknown_api(source: Source) -> Objection | None:
 
 def asked_of_a_tensor(source: Source) -> Objection | None:
     """An operator or attribute that tensors do not have, used on one in a kernel."""
-    for kernel in source.kernels:
-        node, reason = missing_of_tensors(source, kernel, certain_nodes(kernel.body))
+    for kernel, nodes in source.kernel_nodes:
+        node, reason = missing_of_tensors(source, kernel, nodes)
         if reason:
             return _mistake(Status.BUILD_ERROR, node, reason)
     return None

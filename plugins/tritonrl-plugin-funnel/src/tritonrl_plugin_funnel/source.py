@@ -38,16 +38,17 @@ class Source:
         launched = {launched_name(node) for node in self.executed}
         functions = [node for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name in launched]
         names = [function.name for function in functions]
-        return [
-            function
-            for function in functions
-            if names.count(function.name) == 1 and [ast.unparse(d) for d in function.decorator_list] == ["triton.jit"]
-        ]
+        return [function for function in functions if names.count(function.name) == 1 and _is_plain_kernel(function)]
+
+    @cached_property
+    def kernel_nodes(self) -> list[tuple[ast.FunctionDef, list[ast.AST]]]:
+        """Each of `kernels` with the nodes of it that are certain to be compiled."""
+        return [(kernel, certain_nodes(kernel.body)) for kernel in self.kernels]
 
     @cached_property
     def compiled(self) -> list[ast.AST]:
         """Nodes of kernels that are certain to be compiled."""
-        return [node for kernel in self.kernels for node in certain_nodes(kernel.body)]
+        return [node for _, nodes in self.kernel_nodes for node in nodes]
 
     @cached_property
     def bound(self) -> frozenset[str] | None:
@@ -85,6 +86,14 @@ class Source:
     def _model(self) -> ast.ClassDef | None:
         same = [node for node in self.nodes if isinstance(node, ast.ClassDef) and node.name == "ModelNew"]
         return same[0] if len(same) == 1 and same[0] in self.tree.body and not same[0].decorator_list else None
+
+
+def _is_plain_kernel(function: ast.FunctionDef) -> bool:
+    """Whether `@triton.jit` is its one decorator, written that way."""
+    match function.decorator_list:
+        case [ast.Attribute(value=ast.Name(id="triton"), attr="jit")]:
+            return True
+    return False
 
 
 def launched_name(node: ast.AST) -> str:
