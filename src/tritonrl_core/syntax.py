@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import threading
+from contextlib import suppress
 from functools import cache
 from types import CodeType
 from typing import Any
@@ -16,6 +17,9 @@ from weakref import WeakValueDictionary
 _lock = threading.Lock()
 _trees: WeakValueDictionary[tuple[str, str], ast.Module] = WeakValueDictionary()
 
+TRIES = 5
+"""How often a source is read while a library that knows nothing of the lock reads its own (PyTorch, as it loads)."""
+
 LONGEST = 200_000
 """Characters of a candidate's source that are read: parsing takes time that is the candidate's to spend, up to here."""
 
@@ -23,6 +27,9 @@ LONGEST = 200_000
 def parse(source: str, filename: str = "<unknown>") -> ast.Module:
     """`ast.parse`, from any thread. Raises what that raises: `SyntaxError`, `ValueError`, `RecursionError`."""
     with _lock:
+        for _ in range(TRIES):
+            with suppress(SystemError):  # a library's own parsing in another thread, where it is loaded just now
+                return ast.parse(source, filename)
         return ast.parse(source, filename)
 
 
