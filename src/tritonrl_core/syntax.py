@@ -68,7 +68,8 @@ def children(node: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] | None = kept.get(_CHILDREN)
     if found is None:
         found = kept[_CHILDREN] = []
-        for name in _fields(type(node)):
+        kind: Any = type(node)
+        for name in _fields(kind):
             value = kept.get(name)
             if isinstance(value, list):
                 found += [part for part in value if isinstance(part, ast.AST)]
