@@ -53,7 +53,8 @@ def _in_three(a: Array, b: Array) -> Array:
     """A product of float32 matrices as their upper and lower halves in bfloat16 give it, without that of the lower."""
     upper, other = values.rounded(a, "bf16"), values.rounded(b, "bf16")
     lower, rest = values.rounded(a - upper, "bf16"), values.rounded(b - other, "bf16")
-    return np.matmul(upper, other) + np.matmul(upper, rest) + np.matmul(lower, other)
+    product: Array = np.matmul(upper, other) + np.matmul(upper, rest) + np.matmul(lower, other)
+    return product
 
 
 def _arithmetic(element: str) -> str:
