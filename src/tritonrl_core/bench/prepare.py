@@ -219,7 +219,14 @@ class Preparation:
             or written_in_python(recording.plan, again)
             or computed_in_python(recording.plan, again, read, given(request, others))
         )
-        return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason)) if reason else recording
+        if not reason:
+            return recording
+        status = Status.CHEATED
+        if read.only_integers and not more_than_sizes(recording.plan, again, read):
+            # A length, or an answer: nothing can tell.
+            status = Status.UNSUPPORTED
+            reason = f"{reason}; where integers are all there is, they may not size launches"
+        return replace(recording, plan=RecordFailure(status, Stage.RECORD, reason))
 
     def _broken_rule(self, task: Task, case: InputCase, plan: LaunchPlan) -> Stop | None:
         idle = idle_launch(plan)
