@@ -6,7 +6,8 @@
 Verifies a good, a wrong, a hanging and a cheating file, trains nano under `all_extensions`, evaluates it beside the
 bundled one and compares the two, writes the report, judges some of the run's kernels again, exports the best and runs
 its test. What a step leaves in DIR is not made again. With `--only`, for some of the commands, the model is not judged
-before and after training, and no table is kept. `tritonrl` is the one on PATH, or this Python's.
+before and after training, and no table is kept; nor with `--device cpu`, which rehearses it. `tritonrl` is the one on
+PATH, or this Python's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 from tables import Table, save
 
-from tritonrl_core.runs import Journal, read_journal, read_scores
+from tritonrl_core.runs import PRESET_FILE, Journal, read_journal, read_scores
 from tritonrl_core.types import Status
 
 REFERENCE = '''"""Softplus of each element, then the row's largest."""
@@ -106,14 +107,21 @@ def steps(out: Path, count: int, device: str, whole: bool = True) -> Iterator[St
     yield Step("verify", ["verify", str(out / "reference.py"), *files, *how], 1, judged)
     yield Step("verify, the good one", ["verify", str(out / "reference.py"), files[0], *how], 0, speed_of)
     held_out = "--eval" if whole else "--no-eval"
-    yield Step("train", ["train", "--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}",
-                         "--out", str(run), held_out], 0, lambda text: trained(run, count))  # fmt: skip
+    train = ["--preset", "all_extensions", *setting, "--set", f"train.grpo.max_steps={count}", held_out]
+    yield Step("train", begun_or_new("train", run, train), 0, lambda text: trained(run, count))
     model = run / "checkpoints/rl/final"
     for name, source in (("eval-trained", str(model)), ("eval-bundled", "nano")):
-        yield Step(name, ["eval", "--preset", "all_extensions", *setting, "--model", source, "--samples", "2",
-                          "--out", str(out / name)], 0, lambda text, folder=out / name: evaluated(folder))  # fmt: skip
+        asked = ["--preset", "all_extensions", *setting, "--model", source, "--samples", "2"]
+        yield Step(name, begun_or_new("eval", out / name, asked), 0, lambda text, folder=out / name: evaluated(folder))
     yield Step("compare", ["eval", "compare", str(out / "eval-bundled"), str(out / "eval-trained")], 0, compared)
     yield from afterwards(run, out, device)
+
+
+def begun_or_new(command: str, folder: Path, arguments: Sequence[str]) -> list[str]:
+    """The command that goes on with what was interrupted in this folder, or begins it."""
+    if (folder / PRESET_FILE).exists():
+        return [command, "--resume", str(folder)]
+    return [command, *arguments, "--out", str(folder)]
 
 
 def afterwards(run: Path, out: Path, device: str) -> Iterator[Step]:
@@ -272,10 +280,10 @@ def main() -> None:
             rows.append(known[step.name])
     body = [[row["name"], row["status"], row["seconds"], row["found"]] for row in rows]
     command = f"python benchmarks/front_door.py --out DIR --steps {chosen.steps}"
-    if not chosen.only:
+    if not chosen.only and chosen.device == "cuda":  # elsewhere it is a rehearsal
         save(Table("front-door", ["command", "exit status", "seconds with start", "what came"], body, command))
-    if {"eval-trained", "eval-bundled"} <= {row["name"] for row in rows if row["ok"]}:
-        save(learned(out, command))
+        if {"eval-trained", "eval-bundled"} <= {row["name"] for row in rows if row["ok"]}:
+            save(learned(out, command))
     sys.exit(not all(row["ok"] for row in rows))
 
 

@@ -165,7 +165,7 @@ def table(rows: Sequence[dict[str, Any]], size: str, machine: Machine) -> Table:
     refused = [f"{row['task']}: {row['status']} {row['reason']}" for row in mine if row["status"] != "PASSED"]
     slow = [f"{row['task']} {row['seconds']:.1f} s" for row in passed if row["seconds"] > MOST_SECONDS]
     untimed = [f"{row['task']}: {row['problem']}" for row in passed if row["problem"]]
-    total = len(operators())
+    total = len(operators()) if size == "full" else sum(1 for _ in tasks(size))
     notes = [
         *([f"{len(mine)} of {total} tasks: what the time was enough for"] if len(mine) < total else []),
         f"Beyond {MOST_SECONDS:g} s: {', '.join(slow) or 'none'}",

@@ -3,6 +3,7 @@
     python benchmarks/funnel_gain.py [--mix nano] [--rounds 3] [--device auto] [--copies 1] [--with multi_input]
     python benchmarks/funnel_gain.py --mix young [--tasks 10] [--group 10] …
     python benchmarks/funnel_gain.py --against every_input …
+    python benchmarks/funnel_gain.py --apart …
 
 The batch `nano` is what tritonrl-nano wrote for its training tasks at temperature 1 (tests/recorded), 30 of 100 right;
 the others are groups of candidates of one built-in task each, made faulty in the kinds and shares of `MIXES`. Each
@@ -12,6 +13,8 @@ counts; with it, that of the CPU time of all processes.
 
 `--against every_input` compares with an evaluator that runs all five inputs of a candidate whatever came before, which
 published gains refer to, in place of the same preset with the funnel off.
+
+`--apart`: all but the rules on the source happens in a host process of its own, as where there are several GPUs.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from mutation_operators import mutants
 from tables import ROOT, Table, save
@@ -31,14 +35,16 @@ from tritonrl_plugin_multi_input import MultiInputPlugin
 from verdict_rates import Job, Rounds, in_turn, tasks_by_id
 from verify_throughput import renamed
 
-from tritonrl_core.plugin import hookimpl
+from tritonrl_core.bench.host_process import HostProcess
+from tritonrl_core.plugin import Plugin, hookimpl
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.session import Session
+from tritonrl_core.session.benches import Benches
 from tritonrl_core.spans import parse_completion
 from tritonrl_core.tasks.golden import golden_solutions
 from tritonrl_core.tasks.loaders import load_tasks
 from tritonrl_core.testing import session_with
-from tritonrl_core.types import Candidate, Program, Status, Task, Verdict, verdict_from_cases
+from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status, Task, Verdict, verdict_from_cases
 
 RECORDED = ROOT / "tests" / "recorded"
 
@@ -145,6 +151,17 @@ class EveryInput(MultiInputPlugin):
         return verdict_from_cases(results[: failed + 1], total=len(cases))
 
 
+class Apart(Plugin):
+    """A bench in a process of its own, beside the verifier's."""
+
+    name = "apart"
+
+    @hookimpl
+    def open_bench(self, spec: BenchSpec) -> Bench | None:
+        own = replace(spec, worker_preset={})  # as without plugins: this one is installed nowhere
+        return Benches().over(own, [HostProcess(own)], 2 * own.cpu_workers, patience_s=60)
+
+
 def make_batch(tasks: int, group: int, seed: int, mix: str) -> list[Job]:
     """`tasks` groups of `group` candidates, no two with the same kernels. `mix` is one of `MIXES`, or `right`."""
     rng = random.Random(seed)
@@ -177,13 +194,14 @@ def gain_table(batches: Mapping[str, Rounds], name: str, command: str) -> Table:
     rows = [
         [
             batch, len(found.pairs()), found.rate(0), found.rate(1), found.ratio(), found.cpu_ms(0), found.cpu_ms(1),
-            found.ratio("cpu_seconds"), len(moved(found)),
+            found.ratio("cpu_seconds"), found.cpu_ms(0, "own_seconds"), found.cpu_ms(1, "own_seconds"),
+            len(moved(found)),
         ]
         for batch, found in batches.items()
     ]  # fmt: skip
     columns = [
         "batch", "candidates", "verdicts a second, funnel off", "on", "gain", "CPU ms a verdict, off", "on",
-        "gain in CPU time", "moved between PASSED and not",
+        "gain in CPU time", "of it the verifier's own process, off", "on", "moved between PASSED and not",
     ]  # fmt: skip
     return Table(name, columns, rows, command, [line for found in batches.values() for line in moved(found)])
 
@@ -218,18 +236,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--with", dest="other", default="", help="another plugin to have on throughout")
     parser.add_argument("--against", default="off", choices=["off", "every_input"], help="what it is compared with")
+    parser.add_argument("--apart", action="store_true", help="the bench in a process beside the verifier's")
     options = parser.parse_args(arguments)
-    off, on, session = opened(options)
+    off, on = opened(options)
     name = "-".join(filter(None, ["funnel-gain", options.device, options.mix, options.other]))
-    name += "-every-input" if session else ""
+    name += "-every-input" if options.against == "every_input" else ""
+    name += "-apart" if options.apart else ""
     command = f"python benchmarks/funnel_gain.py --device {options.device} --mix {options.mix}"
     command += f" --rounds {options.rounds}"
     command += f" --copies {options.copies}" if options.mix == NANO else f" --tasks {options.tasks}"
-    command += (f" --with {options.other}" if options.other else "") + (" --against every_input" if session else "")
+    command += f" --with {options.other}" if options.other else ""
+    command += " --against every_input" if options.against == "every_input" else ""
+    command += " --apart" if options.apart else ""
     found: dict[str, Rounds] = {}
     for words, right in ((f"70 % failing, {options.mix}", False), ("all right", True)):
         batches = [a_batch(options, options.seed + number, right) for number in range(options.rounds)]
-        found[words] = in_turn(off, on, batches, session, learns=True)
+        found[words] = in_turn(off, on, batches, learns=True)
         mixed = next(iter(found.values()))
         for table in (gain_table(found, name, command), kinds_table(mixed, f"{name}-kinds", command)):
             save(table)
@@ -237,14 +259,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def opened(options: argparse.Namespace) -> tuple[Preset, Preset, Session | None]:
-    """The preset without the funnel, the one with it, and the session of the first where it is a special one."""
+def opened(options: argparse.Namespace) -> tuple[Preset | Session, Preset | Session]:
+    """The preset without the funnel and the one with it, or sessions of what no preset has."""
     off = load_preset("baseline", [f"verifier.device={options.device}"])
     if options.against == "every_input":
-        session = session_with(EveryInput, preset=off)
-        return session.preset, off.with_plugins("multi_input", "funnel"), session
+        return session_with(EveryInput, preset=off), off.with_plugins("multi_input", "funnel")
     off = off.with_plugins(options.other) if options.other else off
-    return off, off.with_plugins("funnel"), None
+    return (apart(off), apart(off.with_plugins("funnel"))) if options.apart else (off, off.with_plugins("funnel"))
+
+
+def apart(preset: Preset) -> Session:
+    return Session.open(preset.with_plugins(Apart.name), plugins=(Apart,))
 
 
 def a_batch(options: argparse.Namespace, seed: int, right: bool) -> list[Job]:

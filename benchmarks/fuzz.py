@@ -142,14 +142,17 @@ def golden_plans(limit: int) -> list[tuple[Any, Any]]:
 
 
 def fuzz_plans(count: int, rng: random.Random, findings: Findings, until: float) -> int:
-    """Mutated plans through the reader and the rules."""
+    """Mutated plans through the reader and the rules, and as if they were the same program's on other values."""
     from tritonrl_core.bench import flow, plan_check
+    from tritonrl_core.bench.answers import computed_in_python, given
+    from tritonrl_core.bench.lazy_outputs import left_to_the_reader
     from tritonrl_core.bench.plan import LaunchPlan, encode, tensors_in
-    from tritonrl_core.bench.record_request import foreign_part
+    from tritonrl_core.bench.record_request import foreign_part, specs_in
+    from tritonrl_core.bench.sizing import more_than_sizes
 
     plans = golden_plans(40)
 
-    def through(data: bytes, request: Any) -> str:
+    def through(data: bytes, request: Any, whole: Any) -> str:
         answer = plan_check.validate(data)
         if not isinstance(answer, LaunchPlan):
             assert answer.reason, "no reason"
@@ -162,6 +165,14 @@ def fuzz_plans(count: int, rng: random.Random, findings: Findings, until: float)
         if foreign_part(answer, request):
             return "refused: foreign"
         flow.unearned_output(answer)
+        left_to_the_reader(answer, list, only_moves=True)
+        own = plan_check.validate(json.dumps(whole).encode())
+        assert isinstance(own, LaunchPlan), "a plan that was not mutated is refused"
+        arguments = request.arguments
+        specs = [*specs_in(arguments.forward), *specs_in(arguments.init), *request.state.values()]
+        zeros = given(request, bytes(sum(spec.nbytes for spec in specs)))
+        same = not computed_in_python(answer, own, zeros, zeros) and not more_than_sizes(answer, own, zeros)
+        assert same or encode(answer) != encode(own), "a plan is told from itself"
         return "accepted"
 
     for number in range(count):
@@ -172,7 +183,7 @@ def fuzz_plans(count: int, rng: random.Random, findings: Findings, until: float)
         if rng.random() < 0.1:
             at = rng.randrange(len(text))
             text = text[:at] + rng.randbytes(rng.randrange(8)) + text[at + rng.randrange(8) :]
-        findings.watch(f"plan {number}", lambda text=text, request=request: through(text, request))
+        findings.watch(f"plan {number}", lambda text=text, request=request, data=data: through(text, request, data))
     return count
 
 

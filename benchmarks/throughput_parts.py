@@ -2,7 +2,7 @@
 
     python benchmarks/throughput_parts.py families [--count 32]        # each family by itself, right kernels
     python benchmarks/throughput_parts.py mixes [--tasks 20]           # batches of other shares of failures
-    python benchmarks/throughput_parts.py cores [--seconds 20]         # 2, 4, 8, … cores, all families
+    python benchmarks/throughput_parts.py cores [--seconds 20]         # …, 8, 4, 2 cores, all families
 
 Unique candidates, each with kernels of its own name, so that nothing is compiled twice or answered from memory (but
 for the batch that says so). `families` and `cores` are of the bench (five cases of two signatures, 10 + 100 timed
@@ -18,8 +18,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from funnel_gain import RIGHT, make_batch
@@ -35,27 +35,31 @@ from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import BenchSpec, Candidate, Status, Task
 from tritonrl_core.verifier import Verifier
 
-NAME = "python benchmarks/throughput_parts.py"
 CUDA = ["verifier.device=cuda"]
+Row = list[Any]
 
 
-def families(count: int) -> Table:
+@dataclass(frozen=True)
+class Part:
+    """One table: its columns, and what gives its rows one by one."""
+
+    columns: Sequence[str]
+    rows: Callable[[argparse.Namespace], Iterator[Row]]
+    option: str
+
+
+def families(chosen: argparse.Namespace) -> Iterator[Row]:
     """A row a family: how many candidates a second, and where their time goes."""
     bench = open_bench()
-    jobs = by_family(count)
-    rows: list[list[Any]] = []
+    jobs = by_family(chosen.count)
     warm_up(bench, next(iter(jobs.values()))[0])
     for family, mine in sorted(jobs.items()):
         found = on_gpu(bench, mine, apart=False, most_s=60.0)
         ms = found["mean_ms_a_candidate"]
-        rows.append([family, found["candidates"], found["candidates_per_s"], found["statuses"].get("PASSED", 0),
-                     ms.get("record"), ms.get("compile"), ms.get("check: worker"), ms.get("timing: alone on the GPU"),
-                     found["gpu_busy_percent"]])  # fmt: skip
-        print(json.dumps(rows[-1]), flush=True)
+        yield [family, found["candidates"], found["candidates_per_s"], found["statuses"].get("PASSED", 0),
+               ms.get("record"), ms.get("compile"), ms.get("check: worker"), ms.get("timing: alone on the GPU"),
+               found["gpu_busy_percent"]]  # fmt: skip
     bench.close()
-    columns = ["family", "candidates", "candidates/s", "passed", "ms to record", "ms to compile",
-               "ms of a worker for checks", "ms alone on the GPU", "GPU busy, %"]  # fmt: skip
-    return Table("throughput-families", columns, rows, f"{NAME} families --count {count}")
 
 
 def by_family(count: int) -> dict[str, list[tuple[Task, str]]]:
@@ -71,26 +75,21 @@ def by_family(count: int) -> dict[str, list[tuple[Task, str]]]:
     }
 
 
-def mixes(tasks: int) -> Table:
+def mixes(chosen: argparse.Namespace) -> Iterator[Row]:
     """A row a batch: right ones, and 70 % failing in two ways; the last has every candidate twice."""
-    rows: list[list[Any]] = []
     preset = load_preset("all_extensions", [*CUDA, "without=[fusion]"])
     with Verifier(preset) as verifier:
         verifier.verify_batch([(job.task, job.candidate) for job in make_batch(4, 4, 99, RIGHT)])
         for number, (words, mix) in enumerate(BATCHES.items()):
-            jobs = [(job.task, job.candidate) for job in make_batch(tasks, 10, number, mix)]
+            jobs = [(job.task, job.candidate) for job in make_batch(chosen.tasks, 10, number, mix)]
             jobs += jobs if "twice" in words else []
             began = time.perf_counter()
             scores = verifier.verify_batch(jobs)
             seconds = time.perf_counter() - began
-            found = Counter(str(score.verdict.status) for score in scores)
-            timed = sum(score.timing is not None for score in scores)
-            rows.append([words, len(jobs), len(jobs) / seconds, timed,
-                         ", ".join(f"{n} {status}" for status, n in found.most_common())])  # fmt: skip
-            print(json.dumps(rows[-1]), flush=True)
             assert not any(score.verdict.status is Status.INFRA for score in scores), "INFRA among the verdicts"
-    columns = ["batch", "candidates", "verdicts/s", "timed", "verdicts"]
-    return Table("throughput-mixes", columns, rows, f"{NAME} mixes --tasks {tasks}")
+            found = Counter(str(score.verdict.status) for score in scores)
+            yield [words, len(jobs), len(jobs) / seconds, sum(score.timing is not None for score in scores),
+                   ", ".join(f"{n} {status}" for status, n in found.most_common())]  # fmt: skip
 
 
 BATCHES: Mapping[str, str] = {
@@ -101,20 +100,25 @@ BATCHES: Mapping[str, str] = {
 }
 
 
-def cores(seconds: float) -> Table:
-    """A row a number of cores: this benchmark's own machine with all but the first cores taken away."""
+def cores(chosen: argparse.Namespace) -> Iterator[Row]:
+    """A row a number of cores, most first: this benchmark's own machine with all but the first cores taken away."""
     have = sorted(os.sched_getaffinity(0))
-    rows: list[list[Any]] = []
-    for count in (number for number in (2, 4, 8, 16, 32) if number <= len(have)):
+    for count in (number for number in (32, 16, 8, 4, 2) if number <= len(have)):
         command = ["taskset", "-c", ",".join(map(str, have[:count])), sys.executable, "benchmarks/verify_throughput.py",
-                   "--device", "cuda", "--count", "2000", "--seconds", str(seconds)]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=True)
+                   "--device", "cuda", "--count", "2000", "--seconds", str(chosen.seconds)]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=chosen.seconds + 120, check=True)
         found = json.loads(done.stdout.strip().splitlines()[-1])
-        rows.append([count, found["candidates"], found["candidates_per_s"], found["candidates_per_s"] / count,
-                     found["cores_used"], found["gpu_busy_percent"]])  # fmt: skip
-        print(json.dumps(rows[-1]), flush=True)
-    columns = ["cores", "candidates", "candidates/s", "for each core", "cores used", "GPU busy, %"]
-    return Table("throughput-cores", columns, rows, f"{NAME} cores --seconds {seconds:g}")
+        yield [count, found["candidates"], found["candidates_per_s"], found["candidates_per_s"] / count,
+               found["cores_used"], found["gpu_busy_percent"]]  # fmt: skip
+
+
+PARTS: Mapping[str, Part] = {
+    "families": Part(("family", "candidates", "candidates/s", "passed", "ms to record", "ms to compile",
+                      "ms of a worker for checks", "ms alone on the GPU", "GPU busy, %"), families, "count"),
+    "mixes": Part(("batch", "candidates", "verdicts/s", "timed", "verdicts"), mixes, "tasks"),
+    "cores": Part(("cores", "candidates", "candidates/s", "for each core", "cores used", "GPU busy, %"), cores,
+                  "seconds"),
+}  # fmt: skip
 
 
 def open_bench() -> GpuBench:
@@ -130,19 +134,17 @@ def warm_up(bench: GpuBench, job: tuple[Task, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("families", "mixes", "cores"))
+    parser.add_argument("part", choices=tuple(PARTS))
     parser.add_argument("--count", type=int, default=32, help="candidates of each family")
     parser.add_argument("--tasks", type=int, default=20, help="groups of ten in each batch")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each number of cores")
     chosen = parser.parse_args()
-    parts: Mapping[str, Callable[[], Table]] = {
-        "families": lambda: families(chosen.count),
-        "mixes": lambda: mixes(chosen.tasks),
-        "cores": lambda: cores(chosen.seconds),
-    }
-    made = parts[chosen.part]()
-    save(made)
-    print(made.markdown)
+    part, rows = PARTS[chosen.part], []
+    command = f"python benchmarks/throughput_parts.py {chosen.part} --{part.option} {getattr(chosen, part.option):g}"
+    for row in part.rows(chosen):
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        save(Table(f"throughput-{chosen.part}", part.columns, rows, command))  # at once: it may be ended from outside
 
 
 if __name__ == "__main__":

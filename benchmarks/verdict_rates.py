@@ -32,18 +32,20 @@ class Job:
 
 @dataclass
 class Side:
-    """One preset's figures, one entry a round: seconds, CPU seconds of all processes, and the scores."""
+    """One preset's figures, one entry a round: seconds, CPU seconds of all processes, those of this one, and scores."""
 
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
+    own_seconds: list[float] = field(default_factory=list)
     scores: list[list[Score]] = field(default_factory=list)
 
     def judge(self, verifier: Verifier, jobs: Sequence[Job]) -> None:
         """Judge a batch and add its figures."""
-        began, used = time.perf_counter(), cpu_seconds()
+        began, used, own = time.perf_counter(), cpu_seconds(), time.process_time()
         scores = verifier.verify_batch([(job.task, job.candidate) for job in jobs])
         self.seconds.append(time.perf_counter() - began)
         self.cpu_seconds.append(cpu_seconds() - used)
+        self.own_seconds.append(time.process_time() - own)
         self.scores.append(scores)
 
 
@@ -64,9 +66,9 @@ class Rounds:
         pairs = zip(self.batches, self._of(side, "seconds"), strict=True)
         return statistics.median(len(jobs) / seconds for jobs, seconds in pairs)
 
-    def cpu_ms(self, side: int) -> float:
-        """Median of the CPU milliseconds of a verdict, of side 0 or 1."""
-        pairs = zip(self.batches, self._of(side, "cpu_seconds"), strict=True)
+    def cpu_ms(self, side: int, figure: str = "cpu_seconds") -> float:
+        """Median of the CPU milliseconds of a verdict, of side 0 or 1; `own_seconds`: of the verifier's process."""
+        pairs = zip(self.batches, self._of(side, figure), strict=True)
         return statistics.median(1e3 * seconds / len(jobs) for jobs, seconds in pairs)
 
     def pairs(self) -> list[tuple[Job, Score, Score]]:
@@ -83,14 +85,12 @@ class Rounds:
 
 
 def in_turn(
-    first: Preset, second: Preset, batches: Sequence[Sequence[Job]], session: Session | None = None, *,
-    learns: bool = False,
-) -> Rounds:  # fmt: skip
-    """Both presets on each batch; workers and GPU are started, and torch and triton loaded, before. `session` is the
-    first's, where it is none that its preset opens. `learns`: a plugin goes by earlier verdicts, so it sees a batch of
-    the same kind before."""
+    first: Preset | Session, second: Preset | Session, batches: Sequence[Sequence[Job]], *, learns: bool = False
+) -> Rounds:
+    """Both presets, or sessions that no preset opens, on each batch; workers and GPU are started, and torch and triton
+    loaded, before. `learns`: a plugin goes by earlier verdicts, so it sees a batch of the same kind before."""
     found = Rounds()
-    with Verifier(first, session) as one, Verifier(second) as two:
+    with _verifier(first) as one, _verifier(second) as two:
         for verifier in (one, two):
             verifier.verify_batch([(job.task, job.candidate) for job in warm_up(batches[0], whole=learns)])
         for number, jobs in enumerate(batches):
@@ -102,6 +102,10 @@ def in_turn(
             for turn in turns if number % 2 == 0 else turns[::-1]:
                 turn()
     return found
+
+
+def _verifier(side: Preset | Session) -> Verifier:
+    return Verifier(side) if isinstance(side, Preset) else Verifier(side.preset, side)
 
 
 def warm_up(jobs: Sequence[Job], *, whole: bool = False) -> list[Job]:

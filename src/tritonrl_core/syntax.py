@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import threading
+from contextlib import suppress
 from functools import cache
 from types import CodeType
 from typing import Any
@@ -16,6 +17,9 @@ from weakref import WeakValueDictionary
 _lock = threading.Lock()
 _trees: WeakValueDictionary[tuple[str, str], ast.Module] = WeakValueDictionary()
 
+TRIES = 5
+"""How often a source is read while a library that knows nothing of the lock reads its own (PyTorch, as it loads)."""
+
 LONGEST = 200_000
 """Characters of a candidate's source that are read: parsing takes time that is the candidate's to spend, up to here."""
 
@@ -23,6 +27,9 @@ LONGEST = 200_000
 def parse(source: str, filename: str = "<unknown>") -> ast.Module:
     """`ast.parse`, from any thread. Raises what that raises: `SyntaxError`, `ValueError`, `RecursionError`."""
     with _lock:
+        for _ in range(TRIES):
+            with suppress(SystemError):  # a library's own parsing in another thread, where it is loaded just now
+                return ast.parse(source, filename)
         return ast.parse(source, filename)
 
 
@@ -61,7 +68,8 @@ def children(node: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] | None = kept.get(_CHILDREN)
     if found is None:
         found = kept[_CHILDREN] = []
-        for name in _fields(type(node)):
+        kind: Any = type(node)
+        for name in _fields(kind):
             value = kept.get(name)
             if isinstance(value, list):
                 found += [part for part in value if isinstance(part, ast.AST)]

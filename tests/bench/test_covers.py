@@ -229,6 +229,13 @@ def test_a_kernels_result_may_decide_what_comes_next(bench):
         double[(100,)](y, out, x.numel(), BLOCK=block)
         return out""")  # fmt: skip
     source = DOUBLE.replace("x * 2.0", "x * 8").replace("torch.randn(128, 100)", "torch.randint(-9, 9, (128, 100))")
+    alone = bench.program(Task("t", 1, source, policy=Policy(delegation="reported")), Candidate.from_code(code))
+    results = [alone.run(InputCase(f"case {seed}", seed)) for seed in range(6)]
+    assert {result.status for result in results} <= {Status.PASSED, Status.UNSUPPORTED}
+    assert any("integers are all there is" in result.reason for result in results)
+    # Beside other data integers may be lengths.
+    source = source.replace("(self, x)", "(self, x, scale)").replace("(128, 100))", "(128, 100)), torch.randn(1)")
+    code = code.replace("forward(self, x)", "forward(self, x, scale)")
     program = bench.program(Task("t", 1, source, policy=Policy(delegation="reported")), Candidate.from_code(code))
     blocks = set()
     for seed in range(6):

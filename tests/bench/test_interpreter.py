@@ -314,7 +314,7 @@ def test_programs_run_in_either_order(bench):
 
     code = rows("r = v * 2").replace("tl.store(y + row * n + k, r, mask=m)", "tl.store(y + k, r, mask=m)")
     task = Task(id="t", level=1, source=reference("x[0][-1:].expand(4, -1) * 2", "torch.randn(4, 100)"))
-    code = code.replace("return y", "return y[:1].expand(4, -1)")
+    code = code.replace("return y", "return y[:1].expand(4, -1).contiguous()")
     program = bench.program(task, Candidate.from_code(code))
     statuses = [program.run(InputCase(f"case {seed}", seed)).status for seed in range(4)]
     assert statuses == [Status.PASSED, Status.WRONG, Status.PASSED, Status.WRONG]

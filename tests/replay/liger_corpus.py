@@ -1,7 +1,7 @@
 """Liger-Kernel's forward operators beside plain references, in KernelBench form: real kernels that we did not write.
 
-The package is a test-only dependency; only its public autograd functions are called. Each entry: what to import, the
-inputs, the reference's expression and the operator's call.
+The package is a test-only dependency; `corpus.liger` writes the candidates, which bring its text with them. Each entry:
+a module of the package and an autograd function of it, the inputs, the reference's expression and the operator's call.
 """
 
 from __future__ import annotations
@@ -28,15 +28,6 @@ class Operator:
             "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
             f"class Model(nn.Module):\n    def forward(self, *i):\n        {body}\n"
             f"def get_inputs():\n    return [{self.inputs}]\ndef get_init_inputs():\n    return []\n"
-        )
-
-    @property
-    def code(self) -> str:
-        """The candidate."""
-        return (
-            "import torch\nimport torch.nn as nn\n"
-            f"from liger_kernel.ops.{self.module} import {self.name} as op\n"
-            f"class ModelNew(nn.Module):\n    def forward(self, *i):\n        return {self.call}\n"
         )
 
 

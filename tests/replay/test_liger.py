@@ -3,7 +3,6 @@
 On a GPU they are also replayed and must be right. Skipped where the package (a test-only dependency) is not installed.
 """
 
-import importlib.util as find
 import os
 import sys
 from collections.abc import Iterator
@@ -16,21 +15,14 @@ from tritonrl_core.bench.prepare import Preparation, Ready
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, InputCase, Status, Task
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find.find_spec("liger_kernel") is None, reason="liger-kernel is not installed"),
-]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import corpus
 
-def _corpus() -> dict:
-    spec = find.spec_from_file_location("liger_corpus", Path(__file__).parent / "liger_corpus.py")
-    module = find.module_from_spec(spec)
-    sys.modules["liger_corpus"] = module
-    spec.loader.exec_module(module)
-    return dict(module.OPERATORS)
+OPERATORS = {one.name: one for one in corpus.liger()}
 
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not OPERATORS, reason="liger-kernel is not installed")]
 
-OPERATORS = _corpus()
 CASE = InputCase("as written", seed=11)
 
 
@@ -53,15 +45,15 @@ def preparation() -> Iterator[Preparation]:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_operator_is_recorded_and_compiled(preparation, name):
-    task = Task(id=name, level=1, source=OPERATORS[name].source)
-    ready = preparation.prepare(task, Candidate.from_code(OPERATORS[name].code), CASE)
+    operator = OPERATORS[name]
+    ready = preparation.prepare(operator.task, Candidate.from_code(operator.code), CASE)
     assert isinstance(ready, Ready), ready
     assert ready.plan.launches()
 
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, CaseResult]]:
-    """Every operator's result on the GPU, judged side by side: each imports the package anew."""
+    """Every operator's result on the GPU, judged side by side."""
     from tritonrl_core.bench.gpu_program import GpuBench
     from tritonrl_core.bench.resolve import visible_gpus
 
@@ -71,8 +63,8 @@ def results() -> Iterator[dict[str, CaseResult]]:
     bench = GpuBench(spec("cuda", gpus[0].target), one_case)
 
     def judged(name: str) -> CaseResult:
-        task = Task(id=name, level=1, source=OPERATORS[name].source, tolerance=None)
-        return bench.program(task, Candidate.from_code(OPERATORS[name].code)).run(CASE)
+        operator = OPERATORS[name]
+        return bench.program(operator.task, Candidate.from_code(operator.code)).run(CASE)
 
     with ThreadPoolExecutor(16) as threads:
         yield dict(zip(OPERATORS, threads.map(judged, OPERATORS), strict=True))

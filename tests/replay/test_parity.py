@@ -22,6 +22,7 @@ DIFFERENCES: Mapping[str, str] = {
 """Name of a sample → why its status on the CPU is another than on a GPU."""
 
 
+@pytest.mark.slow
 def test_the_corpus_has_samples_of_each_kind_under_names_of_their_own():
     names = [sample.name for sample in parity_corpus.corpus()]
     assert len(set(names)) == len(names)

@@ -27,7 +27,7 @@ def run(*command: str, cwd: Path, installed: Path) -> str:
     places = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         command, cwd=cwd, env={**os.environ, "PYTHONPATH": places, "COLUMNS": "200"},
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True, text=True, check=False, timeout=550,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
     return done.stdout

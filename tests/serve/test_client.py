@@ -85,7 +85,7 @@ def test_a_service_that_goes_and_comes_back_loses_nothing(how, start, port, tmp_
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(500)
         assert not thread.is_alive()
     for name, mine in (("0", jobs[:120]), ("1", jobs[80:200])):
         assert [score.candidate.code for score in results[name]] == [candidate.code for _, candidate in mine]

@@ -36,7 +36,7 @@ def test_nano_trains_for_a_few_steps_with_every_extension(tmp_path: Path) -> Non
         [sys.executable, "-c", "from tritonrl_core.cli import main; main()", *command],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=550,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -53,7 +53,8 @@ def launch(tiny_policy: Path, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
-@pytest.mark.parametrize("how", ["ddp", pytest.param("fsdp2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
 def test_two_ranks_leave_one_run(launch: Callable[..., Path], tiny_policy: Path, how: str) -> None:
     run = launch("run", how, "all")
     assert len(list(read_scores(run))) == 6 * 16

@@ -20,7 +20,7 @@ def alone():
         places = os.pathsep.join(filter(None, found))
         done = subprocess.run(
             [sys.executable, "-c", f"from lab import *\n{script}"],
-            capture_output=True, text=True, check=False, timeout=250,
+            capture_output=True, text=True, check=False, timeout=550,
             env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", **variables},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-4000:]

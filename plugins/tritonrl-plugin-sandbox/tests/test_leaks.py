@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 def hostile(tier, jobs):
     done = subprocess.run([sys.executable, str(HERE / "hostile.py"), "--tier", tier, "--jobs", str(jobs)],
-                          capture_output=True, text=True, check=False, timeout=280,
+                          capture_output=True, text=True, check=False, timeout=550,
                           env={**os.environ, "PYTHONPATH": str(HERE)})  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)

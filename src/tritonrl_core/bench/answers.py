@@ -43,10 +43,17 @@ class Given:
 
     @property
     def has_lengths(self) -> bool:
-        """Whether there are integers that lengths may be read from: beside data. Where integers are all there is, they
-        are the data."""
-        data = any(tensor.is_floating_point() or tensor.is_complex() for tensor in self.tensors)
-        return data and any(_is_whole(tensor.dtype) for tensor in self.tensors)
+        """Whether there are integers that lengths may be read from, beside other data."""
+        return self._has_integers and not self.only_integers
+
+    @property
+    def only_integers(self) -> bool:
+        """Whether integers are all there is: then they are the data."""
+        return self._has_integers and not any(t.is_floating_point() or t.is_complex() for t in self.tensors)
+
+    @property
+    def _has_integers(self) -> bool:
+        return any(_is_whole(tensor.dtype) for tensor in self.tensors)
 
     def holds(self, *readings: float) -> bool:
         """Whether one of the values is one of these."""

@@ -41,8 +41,11 @@ MOST_MEMORY = 4 << 30
 
 YIELDS = False
 """Whether beside a GPU recorders and compilers run only where nothing else wants to, so that whoever waits for the GPU
-has a core at once. Off until its gain is measured: where other work fills all cores, a recording would run out of time.
-"""
+has a core at once. Off until its gain is measured."""
+
+PATIENCE = 4
+"""So many times as long a recording or compilation may take by the clock where it yields: its CPU time is limited as
+ever, and how long others keep the cores is not the candidate's doing. One that sleeps is waited for as long."""
 
 SPOT_CHECKS = 0.02
 """Share of plans that are recorded a second time and compared."""
@@ -114,10 +117,10 @@ class Preparation:
         """`values` makes a case's values as the device that replays will make them; the CPU's where it is None."""
         self._spec = spec
         self._make_cases = make_cases
-        own = memory_for(spec.cpu_workers)
-        limits = Limits(wall_s=spec.timeout_s, cpu_s=spec.timeout_s + 1, memory_bytes=own, output_bytes=20 << 20)
-        memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
         yields = YIELDS and spec.device == "cuda"
+        wall, own = spec.timeout_s * (PATIENCE if yields else 1), memory_for(spec.cpu_workers)
+        limits = Limits(wall_s=wall, cpu_s=spec.timeout_s + 1, memory_bytes=own, output_bytes=20 << 20)
+        memory = spec.gpu_memory_bytes or min(DEFAULT_MEMORY, gpu.memory_bytes // 2)
         self._recordings = Recordings(
             gpu, spec.cpu_workers, limits, PlanLimits(memory_bytes=memory), spec.worker_preset, yields=yields
         )
@@ -216,7 +219,14 @@ class Preparation:
             or written_in_python(recording.plan, again)
             or computed_in_python(recording.plan, again, read, given(request, others))
         )
-        return replace(recording, plan=RecordFailure(Status.CHEATED, Stage.RECORD, reason)) if reason else recording
+        if not reason:
+            return recording
+        status = Status.CHEATED
+        if read.only_integers and not more_than_sizes(recording.plan, again, read):
+            # A length, or an answer: nothing can tell.
+            status = Status.UNSUPPORTED
+            reason = f"{reason}; where integers are all there is, they may not size launches"
+        return replace(recording, plan=RecordFailure(status, Stage.RECORD, reason))
 
     def _broken_rule(self, task: Task, case: InputCase, plan: LaunchPlan) -> Stop | None:
         idle = idle_launch(plan)

@@ -261,12 +261,15 @@ class LocalProgram:
         return True
 
     def _other_alternatives(self, case: InputCase) -> Outcome:
-        """The first wrong one of the configurations that the clock of a GPU might pick, each on several small cases."""
+        """The first wrong one of the configurations that the clock of a GPU might pick: on several small cases, and on
+        this one where it is of the shape that is timed."""
         if self._alternatives is None:
             request = CaseRequest(count=SMALL_CASES, small=True, values=True)
             cases = [replace(small, dtype=case.dtype) for small in self._resources.make_cases(self._task, request)]
             self._alternatives = self._tried(cases)
-        return self._alternatives
+        if self._alternatives.status is not Status.PASSED or case.signature != self._written:
+            return self._alternatives
+        return self._tried([case])
 
     def _tried(self, cases: Sequence[InputCase]) -> Outcome:
         plan = self._plan(cases[0])
@@ -354,7 +357,9 @@ def _unchecked(ready: Ready, outcome: Outcome, no_double: str) -> tuple[str, ...
     if no_double:
         found.append(facts.no_double_form(no_double))
     if has_alternatives(ready.plan):
-        found.append("configurations of @triton.autotune but the first, on other cases than the smallest ones")
+        found.append(
+            "configurations of @triton.autotune but the first, on other shapes than the smallest and the one as written"
+        )
     if outcome.libdevice:
         found.append(f"digits of libdevice functions ({', '.join(outcome.libdevice)})")
     return tuple(found)

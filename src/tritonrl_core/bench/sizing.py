@@ -9,7 +9,7 @@ Runs in the trusted parent, on plans that have been checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ def more_than_sizes(one: LaunchPlan, other: LaunchPlan, values: Given) -> str:
     return _in_more_kernels(one, other, values)
 
 
-def _between(mine: Sequence[_Number], theirs: Sequence[_Number]) -> Sequence[_Number]:
+def _between(mine: list[_Number], theirs: list[_Number]) -> list[_Number]:
     """What lies between the beginning and the end that both have."""
     most = min(len(mine), len(theirs))
     start = next((place for place in range(most) if mine[place] != theirs[place]), most)

@@ -146,24 +146,23 @@ def compare(
     if mismatch:
         facts = shape_facts([tuple(t.shape) for t in got], [tuple(t.shape) for t in expected_native])
         return Comparison(False, None, reason=mismatch, facts=facts)
-    tolerance = task.tolerance if task else None
-    results = [
-        _compare_one(
-            index,
-            real(mine),
-            real(exact),
-            real(native),
-            tolerance,
-            criterion,
-            precision,
-            nearby,
-            elsewhere[index] if index < len(elsewhere) else None,
-            inputs,
-        )
-        for index, (mine, exact, native) in enumerate(zip(got, expected64, expected_native, strict=True))
-    ]
+    rule = _Rule(task.tolerance if task else None, criterion, precision, nearby, inputs)
+    triples = zip(map(real, got), map(real, expected64), map(real, expected_native), strict=True)
+    known = dict(enumerate(elsewhere))
+    results = [_compare_one(index, *triple, rule, known.get(index)) for index, triple in enumerate(triples)]
     worst = max(results, key=lambda result: result.error or 0.0, default=Comparison(True, 0.0))
     return worst if worst.ok else replace(worst, reason=story(worst.worst, len(got)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What outputs are held to, and what may be asked about them; as `compare` was told."""
+
+    tolerance: float | None
+    criterion: str
+    precision: str
+    nearby: Nearby | None
+    inputs: Sequence[Tensor]
 
 
 def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
@@ -218,35 +217,45 @@ def _half_step(dtype: torch.dtype) -> float:
 
 
 def _compare_one(
-    index: int, got: Tensor, exact: Tensor, native: Tensor, tolerance: float | None, criterion: str, precision: str,
-    nearby: Nearby | None, elsewhere: OwnError | None = None, inputs: Sequence[Tensor] = (),
-) -> Comparison:  # fmt: skip
+    index: int, got: Tensor, exact: Tensor, native: Tensor, rule: _Rule, elsewhere: OwnError | None
+) -> Comparison:
     if got.numel() == 0:
         return Comparison(True, 0.0)
     if not native.dtype.is_floating_point:
-        wrong = (got != native) & (got != exact.to(native.dtype))
-        error = torch.where(wrong, math.inf, 0.0).to(torch.float64)
-        equal = same_values(got, native, inputs) if native.dtype in _INDICES and bool(wrong.any()) else None
-        if equal is not None:
-            error = torch.where(equal, 0.0, error)
-        result = _result(index, error, got, native, torch.zeros_like(error))
-        for other in () if result.ok else _others(error, index, nearby):
-            error = torch.where(got == other.to(native.dtype), 0.0, error)
-            result = _result(index, error, got, native, torch.zeros_like(error))
-        return result
-    if criterion == "kernelbench":
+        return _compare_whole(index, got, exact, native, rule)
+    if rule.criterion == "kernelbench":
         bound = KERNELBENCH.get(native.dtype, 1e-2)
         target = native.to(torch.float64)
-        allowed = bound + bound * _finite(target).abs()
         accepted = [torch.where(torch.isnan(target), 0.0, target)]  # as `allclose`: NaN equals nothing
-    else:
-        sure = _surely_right(index, got, exact, native.dtype, tolerance, precision)
-        if sure.error is not None and sure.error <= (1.0 if native.numel() >= MANY else SURE):
-            return sure
-        target = exact.to(torch.float64)
-        allowed = allowance(exact, native, tolerance, precision, elsewhere)
-        # In half precision the exact result may round to infinity, and a candidate may do better than the reference.
-        accepted = [target.to(native.dtype).to(torch.float64), native.to(torch.float64)]
+        return _compare_floats(index, got, target, bound + bound * _finite(target).abs(), accepted, None)
+    sure = _surely_right(index, got, exact, native.dtype, rule.tolerance, rule.precision)
+    if sure.error is not None and sure.error <= (1.0 if native.numel() >= MANY else SURE):
+        return sure
+    target = exact.to(torch.float64)
+    allowed = allowance(exact, native, rule.tolerance, rule.precision, elsewhere)
+    # In half precision the exact result may round to infinity, and a candidate may do better than the reference.
+    accepted = [target.to(native.dtype).to(torch.float64), native.to(torch.float64)]
+    return _compare_floats(index, got, target, allowed, accepted, rule.nearby)
+
+
+def _compare_whole(index: int, got: Tensor, exact: Tensor, native: Tensor, rule: _Rule) -> Comparison:
+    """Integers and booleans."""
+    wrong = (got != native) & (got != exact.to(native.dtype))
+    error = torch.where(wrong, math.inf, 0.0).to(torch.float64)
+    equal = same_values(got, native, rule.inputs) if native.dtype in _INDICES and bool(wrong.any()) else None
+    if equal is not None:
+        error = torch.where(equal, 0.0, error)
+    result = _result(index, error, got, native, torch.zeros_like(error))
+    for other in () if result.ok else _others(error, index, rule.nearby):
+        error = torch.where(got == other.to(native.dtype), 0.0, error)
+        result = _result(index, error, got, native, torch.zeros_like(error))
+    return result
+
+
+def _compare_floats(
+    index: int, got: Tensor, target: Tensor, allowed: Tensor, accepted: Sequence[Tensor], nearby: Nearby | None
+) -> Comparison:
+    """`accepted` are forms of the output in whose places infinities and NaN may stand."""
     mine = got.to(torch.float64)
     distance = (mine - target).abs()
     error = torch.where(distance == 0, 0.0, distance / allowed)
@@ -258,7 +267,7 @@ def _compare_one(
             agrees |= same & ~torch.isfinite(reference)
         error = torch.where(special, torch.where(agrees, 0.0, math.inf), error)
     result = _result(index, error.to(torch.float64), got, target, allowed)
-    others = [] if result.ok else _others(error, index, nearby if criterion == "default" else None)
+    others = [] if result.ok else _others(error, index, nearby)
     for other in others:
         error = torch.where((mine - other.to(torch.float64)).abs() <= allowed, error.clamp(max=1.0), error)
         result = _result(index, error.to(torch.float64), got, target, allowed)

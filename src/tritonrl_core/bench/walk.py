@@ -123,7 +123,7 @@ class Walk(ABC):
                 raise
             raise CallError(call, error) from error
         results = list(result) if isinstance(result, list | tuple) else [result]
-        new = [
+        new: list[tuple[TensorRef, Any]] = [
             (ref, results[place] if place < len(results) else None)
             for place, ref in enumerate(call.outputs)
             if ref is not None and self.plan.buffers[ref.buffer].role == "aten" and ref.buffer not in born

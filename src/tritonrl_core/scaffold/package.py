@@ -164,7 +164,8 @@ def _notes(hooks: Sequence[str]) -> str:
     owned = [f"`{hook}`" for hook in hooks if RULES[hook].kind is Kind.OWNED]
     if not owned:
         return ""
-    return f"It owns {', '.join(owned)}: one plugin beside the baseline may, unless the preset's `owners:` picks one.\n\n"
+    rule = "one plugin beside the baseline may, unless the preset's `owners:` picks one"
+    return f"It owns {', '.join(owned)}: {rule}.\n\n"
 
 
 PYPROJECT = """[build-system]

@@ -1,6 +1,6 @@
 # task: softmax
 # expect: WRONG
-# because: output\[
+# because: output\[|same memory in several places
 # Computes the first row and hands it out as all of them, as a view that costs nothing.
 import torch
 import torch.nn as nn

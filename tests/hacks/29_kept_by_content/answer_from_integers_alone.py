@@ -1,6 +1,6 @@
 # task: total_of_integers
-# expect: CHEATED
-# because: Python computed from the inputs|depends on the values
+# expect: UNSUPPORTED
+# because: integers are all there is
 # Reads the integers as if they were lengths, and hands their sum of squares over as one. There is nothing but integers.
 import torch
 import torch.nn as nn

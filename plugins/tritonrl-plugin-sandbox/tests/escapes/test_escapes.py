@@ -17,7 +17,7 @@ QUICK = "^(?!.*(" + "|".join(SLOW) + "))"
 
 def column(tier, user="same", only=""):
     done = subprocess.run([sys.executable, str(HERE / "column.py"), "--tier", tier, "--user", user, "--only", only],
-                          capture_output=True, text=True, check=False, timeout=290)  # fmt: skip
+                          capture_output=True, text=True, check=False, timeout=550)  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads(done.stdout)
     if "unavailable" in found:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tritonrl_core.bench.machine.text import Type
 from tritonrl_core.bench.machine.values import Array
 
 
@@ -56,6 +57,10 @@ class Frame:
                 value = taken(value, self.select)
             self.values[slot] = value
         return value
+
+    def lanes(self, kind: Type) -> int:
+        """How many elements a value of this type has, in all programs together."""
+        return self.count * kind.count
 
     def chosen(self, select: Array) -> Frame:
         """A frame for some of the programs."""
