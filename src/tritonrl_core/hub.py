@@ -23,9 +23,13 @@ def missing(kind: Literal["model", "dataset"], name: str) -> str:
     except (RepositoryNotFoundError, HFValidationError):
         return f"the hub has no {kind} of this name, or keeps it private"
     except Exception as error:  # noqa: BLE001 - the boundary to the hub: its client lets its HTTP library's errors pass
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return f"the hub cannot be reached: {cause}"
+        return f"the hub cannot be reached: {cause(error)}"
     return ""
+
+
+def cause(error: Exception) -> str:
+    """The first line of what an error says, or else its type: those of HTTP libraries run over many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def cached_model(name: str) -> Path | None:
