@@ -64,6 +64,11 @@ def test_a_value_that_is_not_a_number_may_be_passed_on_too() -> None:
     given = Given([torch.tensor([nan, 1.0])])
     assert computed_in_python(plan(nan), plan(4.5), given, OTHERS) == ""
     assert computed_in_python(plan(nan), plan(8.0), given, OTHERS) != ""
+    written = plan(text="arith.constant 0x7FC00000 : f32"), plan(text="arith.constant 4.500000e+00 : f32")
+    assert computed_in_python(*written, given, OTHERS) == ""
+    none = Given([torch.full((9,), nan), torch.zeros(9)]), Given([torch.full((9,), 4.0), torch.zeros(9)])
+    many = [float("nan") for _ in range(20)]
+    assert computed_in_python(plan(*many), plan(*[4.0] * 20), *none) == "", "one number, however often it is passed on"
 
 
 def test_more_numbers_than_a_program_may_read_are_no_reading() -> None:
