@@ -42,3 +42,14 @@ def cached_model(name: str) -> Path | None:
     except HFValidationError:  # no name of a model's
         return None
     return Path(config).parent if isinstance(config, str) else None
+
+
+def cached_dataset(name: str) -> bool:
+    """Whether `datasets` has a data set of the hub's in its own cache, which it reads where the hub does not answer."""
+    from datasets.load import CachedDatasetModuleFactory
+
+    try:
+        CachedDatasetModuleFactory(name).get_module()
+    except (FileNotFoundError, AssertionError):  # the second: no name of a data set's
+        return False
+    return True

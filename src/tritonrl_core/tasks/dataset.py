@@ -49,7 +49,7 @@ def _fetch(name: str) -> Iterable[dict[str, Any]]:
     """
     remedy = "Connect to the network once, or download its files and give their folder instead."
     reason = hub.missing("dataset", name)
-    if reason:
+    if reason and not hub.cached_dataset(name):
         raise TaskError(f"dataset {name}: not in the local cache, and {reason}", remedy=remedy)
     try:
         from datasets import load_dataset
