@@ -2,14 +2,10 @@
 
 import re
 import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import bench_gpu
 import gpu_tests
+import pytest
 import tables
 from pieces import MOST_MINUTES, PIECES, Piece
 
