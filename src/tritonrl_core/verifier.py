@@ -52,7 +52,7 @@ class Verifier:
 
     Thread-safe. `session` shares an open session (training does); without it one is opened from the preset. Raises
     `PresetError`/`PluginError` at construction. `broken` has what was wrong with references that did not run, by task
-    key: nothing can be said of their candidates. `complaints` are the messages of faults of ours, each logged once.
+    key: nothing can be said of their candidates.
     """
 
     def __init__(self, preset: Preset, session: Session | None = None, known: Iterable[Score] = ()) -> None:
@@ -65,7 +65,7 @@ class Verifier:
         self.bench: Bench = self.session.open_bench(self.spec)
         self.broken: dict[str, TaskError] = {}
         self._scores: OrderedDict[Key, Score] = OrderedDict()
-        self.complaints: set[str] = set()
+        self._complaints: set[str] = set()
         self._lock = threading.Lock()
         # Twice the worker count: while one thread compares in this process another one's candidate runs.
         self.at_once = self.bench.at_once if isinstance(self.bench, TakesMany) else 2 * self.spec.cpu_workers
@@ -170,8 +170,8 @@ class Verifier:
     def _complain(self, fault: TritonRLError) -> None:
         """Log a fault of ours, the same one once: the thousandth time it only hides the others."""
         with self._lock:
-            known = fault.message in self.complaints
-            self.complaints.add(fault.message)
+            known = fault.message in self._complaints
+            self._complaints.add(fault.message)
         log.log(logging.DEBUG if known else logging.ERROR, "%s", fault)
 
     def _stages(self, task: Task, candidate: Candidate) -> tuple[Verdict, Timing | None]:

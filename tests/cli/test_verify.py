@@ -6,14 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from tritonrl_core.cli.verify import show
-from tritonrl_core.testing import sample_score
-from tritonrl_core.types import Status
 
 REFERENCE = """import torch
 import torch.nn as nn
@@ -150,16 +145,6 @@ def test_all_passed_exits_zero_and_says_where_it_ran(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "PASSED" in done.stdout
     assert "device cpu" in done.stderr
-
-
-def test_a_fault_that_was_logged_with_its_remedy_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
-    score = sample_score(Status.INFRA)
-    score = replace(score, verdict=replace(score.verdict, reason="a worker was lost"))
-    show([Path("right.py")], [score])
-    assert "a worker was lost" in capsys.readouterr().out
-    show([Path("right.py")], [score], told={"a worker was lost"})
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.split()[:2] == ["INFRA", "right.py"]
 
 
 @pytest.mark.parametrize(

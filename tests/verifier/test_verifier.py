@@ -137,7 +137,6 @@ def test_a_failing_plugin_is_infra_and_its_score_is_left_out_and_not_remembered(
         judge.verify(sample_task(), sample_candidate())
     assert (first.verdict.status, first.verdict.source) == (Status.INFRA, "raises")
     assert "broken plugin" in first.verdict.reason
-    assert judge.complaints == {first.verdict.reason}
     assert first.reward == RewardParts(None, None)
     assert len(Fake.made) == 2
 

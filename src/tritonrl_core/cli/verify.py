@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +58,7 @@ def verify(
         records = [plain(record(path, score)) for path, score in zip(candidates, scores, strict=True)]
         typer.echo(json.dumps(records, indent=2, allow_nan=False))
     else:
-        show(candidates, scores, told=verifier.complaints)
+        show(candidates, scores)
     raise typer.Exit(exit_code(scores))
 
 
@@ -125,11 +125,8 @@ def record(path: Path, score: Score) -> dict[str, Any]:
     }
 
 
-def show(paths: list[Path], scores: list[Score], told: Collection[str] = ()) -> None:
-    """For people: a line a candidate, its reason below it, and at the end what this machine could not check.
-
-    `told` are reasons that the verifier logged, with their remedies: they are not said again.
-    """
+def show(paths: list[Path], scores: list[Score]) -> None:
+    """For people: a line a candidate, its reason below it, and at the end what this machine could not check."""
     console = stdout()
     width = max(len(str(path)) for path in paths)
     for path, score in zip(paths, scores, strict=True):
@@ -138,7 +135,7 @@ def show(paths: list[Path], scores: list[Score], told: Collection[str] = ()) -> 
         line.append(f"{path!s:<{width}}  ", style="default not bold")
         line.append(figures_text(score), style="dim not bold")
         console.print(line)
-        if score.verdict.reason and score.verdict.reason not in told:
+        if score.verdict.reason:
             reason = Padding(Text(one_screen(score.verdict.reason)), (0, 0, 0, STATUS_WIDTH), expand=False)
             console.print(reason, soft_wrap=False)
     unchecked = sorted({item for score in scores for item in score.verdict.unchecked})
