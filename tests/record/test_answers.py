@@ -175,6 +175,20 @@ def test_few_different_integers_are_a_table_too_where_there_are_many() -> None:
     assert "no sizing" in more_than_sizes(one, plan(at(0), at(1)), BOTH)
 
 
+@pytest.mark.parametrize("chosen", ["tensor", "kernel"])
+def test_a_choice_of_tensors_or_kernels_is_a_table_where_there_are_many(chosen: str) -> None:
+    def choices(*numbers: int) -> LaunchPlan:
+        kernels = [number if chosen == "kernel" else 0 for number in numbers]
+        buffers = [number if chosen == "tensor" else 0 for number in numbers]
+        launches = (Launch(kernel, (1, 1, 1), (replace(at(0), buffer=buffer),), line=9)
+                    for kernel, buffer in zip(kernels, buffers, strict=True))  # fmt: skip
+        return replace(plan(), kernels=TWO_KERNELS, steps=tuple(launches))
+
+    bits = [number % 2 for number in range(10_000)]
+    assert "no sizing" in more_than_sizes(choices(*bits), choices(*[0] * 10_000), BOTH)
+    assert more_than_sizes(choices(*bits[:100]), choices(*[0] * 100), BOTH) == ""
+
+
 def test_other_values_keep_the_integers() -> None:
     x, n = TensorSpec((1,), (1,), 0, "float32", 4), TensorSpec((1,), (1,), 0, "int64", 8)
     request = RecordRequest("", Arguments((), (x, n)), {}, gpu_for("sm_90"))
