@@ -32,6 +32,7 @@ from mutation_operators import INVISIBLE_TO_INTERPRETER, OPERATORS, PRECISION, M
 from tables import RESULTS, Table, save
 from tritonrl_plugin_multi_input import MultiInputPlugin
 
+import tritonrl_core.bench.allowance as allowance
 import tritonrl_core.bench.tolerance as tolerance
 import tritonrl_core.tasks.cases as cases
 from tritonrl_core.base.check_correctness import check_correctness as base_check
@@ -98,10 +99,10 @@ class Known:
 
 
 def version_of_checks() -> str:
-    """Changes when what decides changes: the tolerance, the cases, and how values are drawn."""
+    """Changes when what decides changes: what is allowed, the comparison, the cases, and how values are drawn."""
     import tritonrl_core.bench.values as values
 
-    return content_key(*[Path(str(module.__file__)).read_text() for module in (tolerance, cases, values)])
+    return content_key(*[Path(str(module.__file__)).read_text() for module in (allowance, tolerance, cases, values)])
 
 
 def sample(all_mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:

@@ -5,6 +5,9 @@ status it must get (`PASSED` for the honest), or several joined by `or`; `becaus
 match; `delegation` overrides what the task allows torch to do; `needs` is `gpu` where a CPU cannot tell; `as` names
 the honest twin beside it whose time it must have, for a cheat that has no effect: it passes for what it is, and gains
 nothing. `origin` says where an honest kernel is generated from. This module reads; it runs nothing.
+
+A candidate is judged by its text alone, and a task is known by its: each file is whole, so files of a kind repeat what
+they share (those of `08_forges_the_plan` what forges), and tasks differ by a line.
 """
 
 from __future__ import annotations

@@ -23,9 +23,13 @@ def missing(kind: Literal["model", "dataset"], name: str) -> str:
     except (RepositoryNotFoundError, HFValidationError):
         return f"the hub has no {kind} of this name, or keeps it private"
     except Exception as error:  # noqa: BLE001 - the boundary to the hub: its client lets its HTTP library's errors pass
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return f"the hub cannot be reached: {cause}"
+        return f"the hub cannot be reached: {cause(error)}"
     return ""
+
+
+def cause(error: Exception) -> str:
+    """The first line of what an error says, or else its type: those of HTTP libraries run over many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def cached_model(name: str) -> Path | None:
@@ -38,3 +42,14 @@ def cached_model(name: str) -> Path | None:
     except HFValidationError:  # no name of a model's
         return None
     return Path(config).parent if isinstance(config, str) else None
+
+
+def cached_dataset(name: str) -> bool:
+    """Whether `datasets` has a data set of the hub's in its own cache, which it reads where the hub does not answer."""
+    from datasets.load import CachedDatasetModuleFactory
+
+    try:
+        CachedDatasetModuleFactory(name).get_module()
+    except (FileNotFoundError, AssertionError):  # the second: no name of a data set's
+        return False
+    return True

@@ -18,7 +18,7 @@ _lock = threading.Lock()
 _trees: WeakValueDictionary[tuple[str, str], ast.Module] = WeakValueDictionary()
 
 TRIES = 5
-"""How often a source is read while a library that knows nothing of the lock reads its own (PyTorch, as it loads)."""
+"""How often a source is read again where a library that knows nothing of the lock reads (PyTorch, as it loads)."""
 
 LONGEST = 200_000
 """Characters of a candidate's source that are read: parsing takes time that is the candidate's to spend, up to here."""

@@ -91,8 +91,8 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(tmp_path):
     finally:
         holder.kill()
         holder.wait()
-    with alone_on("GPU-1", 60, tmp_path) as waited:
-        assert waited >= 0
+    with alone_on("GPU-1", 60, tmp_path):  # raises where the dead one still holds it
+        pass
 
 
 def test_a_gpu_that_is_not_there_has_no_state():

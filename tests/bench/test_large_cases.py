@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from tritonrl_core.bench.allowance import allowance
 from tritonrl_core.bench.large_cases import LARGE, LargeCases
 from tritonrl_core.bench.plan import Buffer, LaunchPlan, TensorRef
-from tritonrl_core.bench.tolerance import allowance, compare, own_error
+from tritonrl_core.bench.tolerance import compare, own_error
 
 
 def plan(nbytes: int) -> LaunchPlan:

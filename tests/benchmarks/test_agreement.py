@@ -1,28 +1,10 @@
 """Agreement of estimates: variants of kernels that keep their text in shape, and rank correlation."""
 
 import ast
-import importlib.util
-import sys
-from pathlib import Path
 
+import estimate_agreement as agreement
+import kernel_variants
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def module(name: str):
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-        made = importlib.util.module_from_spec(spec)
-        sys.modules[name] = made
-        spec.loader.exec_module(made)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return made
-
-
-kernel_variants, agreement = module("kernel_variants"), module("estimate_agreement")
 
 CODE = """import torch
 import triton

@@ -2,14 +2,10 @@
 
 import re
 import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import bench_gpu
 import gpu_tests
+import pytest
 import tables
 from pieces import MOST_MINUTES, PIECES, Piece
 
@@ -130,4 +126,10 @@ def test_a_report_of_tests_is_counted_by_file(tmp_path):
         ["tests/replay/test_gpu.py", 1, 1, 0],
         ["tests/replay/test_liger.py", 0, 0, 1],
     ]
-    assert gpu_tests.gpu_test_files()
+    assert "tests/other.py" in gpu_tests.table_of([report], ["tests/other.py"]).notes[0]
+
+
+def test_the_files_with_a_test_that_needs_a_gpu_are_found_and_no_others():
+    found = {str(path) for path in gpu_tests.gpu_test_files()}
+    assert {"tests/replay/test_gpu.py", "plugins/tritonrl-plugin-ray/tests/test_ray_plugin.py"} <= found
+    assert "tests/benchmarks/test_tables.py" not in found

@@ -1,13 +1,7 @@
 """The full-size benchmark: what it asks for, and the table that it makes of what came."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import full_size
+import pytest
 from tables import Machine
 
 from tritonrl_core.tasks.suite import operators

@@ -1,13 +1,8 @@
 """The mutation test: operators change one thing, and an argument for equivalence is never given for a fault."""
 
 import ast
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 from mutation_lanes import unused_lanes
 from mutation_operators import OPERATORS, Mutant, mutants
 

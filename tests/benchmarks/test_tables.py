@@ -1,17 +1,9 @@
 """Tables of results: what is between the marks is replaced, all else on the page stays, and provenance is shown."""
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[2] / "benchmarks" / "tables.py")
-tables = importlib.util.module_from_spec(spec)
-sys.modules["tables"] = tables
-spec.loader.exec_module(tables)
+import tables
 
 MACHINE = tables.Machine("2026-01-02", "A GPU", "1.2", 16, "3.12.1", "2.11", "3.6")
 TABLE = tables.Table(

@@ -112,9 +112,9 @@ def test_full_size() -> None:
     assert said == f"{float(str(last['median s'])):.2f}, {float(str(last['slowest s'])):.2f}"
 
 
-def test_a_second_gpu() -> None:
+def test_two_gpus() -> None:
     two = next(row for row in rows_of("fleet") if row[:4] == [2, 32, 1, "processes"])
-    assert float(figure("what a second GPU")[1]) == float(two[5])
+    assert float(figure("rate of two GPUs")[1]) == float(two[5])
 
 
 def test_five_inputs_and_the_funnel() -> None:

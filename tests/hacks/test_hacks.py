@@ -4,16 +4,12 @@ One cheat of each kind and every fourth twin are judged in the fast tests, the o
 """
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
-
 import corpus
+import pytest
 
 from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.fitness import examine

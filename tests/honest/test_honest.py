@@ -1,13 +1,7 @@
 """No right kernel is refused: kernels of many styles, the golden set, Liger-Kernel's operators."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
-
 import corpus
+import pytest
 
 from tritonrl_core.preset import load_preset
 from tritonrl_core.types import Candidate

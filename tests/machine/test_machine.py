@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import triton
+from packaging.version import Version
 
 from tritonrl_core.bench.machine.frame import NotCarriedOutError
 from tritonrl_core.bench.machine.memory import OutOfBoundsError, Segment, Traffic
@@ -131,7 +133,7 @@ tl.store(y + row * 1024 + i[:, None] * 32 + i[None, :], p)"""
     [
         ("tf32", 1e-5, 2e-3, {"tf32": 1}),
         ("tf32x3", 0, 1e-6, {"tf32": 3}),
-        ("bf16x3", 1e-7, 1e-4, {"fp16": 3}),
+        ("bf16x3", 1e-6, 1e-4, {"fp16": 3}),  # float32 has 3e-7 here
         ("bf16x6", 0, 1e-6, {"fp16": 6}),
     ],
 )
@@ -183,16 +185,21 @@ tl.store(y + at, before + k * 0)"""
     assert carried(body, counts, dtype="int32")[:, 0].tolist() == list(range(8))
 
 
-def test_descriptors_and_block_pointers_stop_at_the_edges(carried):
+def test_descriptors_stop_at_the_edges(carried):
     body = """
 d = tl.make_tensor_descriptor(x, (n, 16), (16, 1), (4, 16))
-v = d.load([row, 0])
+v = tl.sum(d.load([row, 0]), axis=0)""" + STORE
+    close(carried(body, X), torch.stack([X[row : row + 4].sum(0) for row in range(8)]))
+
+
+@pytest.mark.skipif(Version(triton.__version__) >= Version("3.9"), reason="Triton has removed block pointers")
+def test_block_pointers_stop_at_the_edges(carried):
+    body = """
 p = tl.make_block_ptr(x, (n, 16), (16, 1), (0, 0), (4, 16), (1, 0))
 p = tl.advance(p, (row, 0))
 w = tl.load(p, boundary_check=(0,), padding_option='zero')
-v = tl.sum(v + w, axis=0)""" + STORE
-    expected = torch.stack([2 * X[row : row + 4].sum(0) for row in range(8)])
-    close(carried(body, X), expected)
+v = tl.sum(w, axis=0)""" + STORE
+    close(carried(body, X), torch.stack([X[row : row + 4].sum(0) for row in range(8)]))
 
 
 def test_masked_lanes_and_other_values(carried):

@@ -1,18 +1,13 @@
 """The funnel's rules on the source refuse nothing that is right: the honest corpus, and harmless rewrites of it."""
 
 import ast
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
+import corpus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonrl_plugin_funnel.rules import source_objection
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import corpus
 
 HONEST = {one.id: one for one in (*corpus.honest("cuda"), *corpus.twins(), *corpus.golden(), *corpus.liger())}
 

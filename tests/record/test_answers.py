@@ -64,6 +64,11 @@ def test_a_value_that_is_not_a_number_may_be_passed_on_too() -> None:
     given = Given([torch.tensor([nan, 1.0])])
     assert computed_in_python(plan(nan), plan(4.5), given, OTHERS) == ""
     assert computed_in_python(plan(nan), plan(8.0), given, OTHERS) != ""
+    written = plan(text="arith.constant 0x7FC00000 : f32"), plan(text="arith.constant 4.500000e+00 : f32")
+    assert computed_in_python(*written, given, OTHERS) == ""
+    none = Given([torch.full((9,), nan), torch.zeros(9)]), Given([torch.full((9,), 4.0), torch.zeros(9)])
+    many = [float("nan") for _ in range(20)]
+    assert computed_in_python(plan(*many), plan(*[4.0] * 20), *none) == "", "one number, however often it is passed on"
 
 
 def test_more_numbers_than_a_program_may_read_are_no_reading() -> None:
@@ -168,6 +173,20 @@ def test_few_different_integers_are_a_table_too_where_there_are_many() -> None:
     order = [launch for number in bytes_of for launch in plan(at(number % 2)).steps]
     one = replace(plan(), steps=(*plan(at(0), at(1)).steps, *order))
     assert "no sizing" in more_than_sizes(one, plan(at(0), at(1)), BOTH)
+
+
+@pytest.mark.parametrize("chosen", ["tensor", "kernel"])
+def test_a_choice_of_tensors_or_kernels_is_a_table_where_there_are_many(chosen: str) -> None:
+    def choices(*numbers: int) -> LaunchPlan:
+        kernels = [number if chosen == "kernel" else 0 for number in numbers]
+        buffers = [number if chosen == "tensor" else 0 for number in numbers]
+        launches = (Launch(kernel, (1, 1, 1), (replace(at(0), buffer=buffer),), line=9)
+                    for kernel, buffer in zip(kernels, buffers, strict=True))  # fmt: skip
+        return replace(plan(), kernels=TWO_KERNELS, steps=tuple(launches))
+
+    bits = [number % 2 for number in range(10_000)]
+    assert "no sizing" in more_than_sizes(choices(*bits), choices(*[0] * 10_000), BOTH)
+    assert more_than_sizes(choices(*bits[:100]), choices(*[0] * 100), BOTH) == ""
 
 
 def test_other_values_keep_the_integers() -> None:

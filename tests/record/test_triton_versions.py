@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 SITES = [site for site in os.environ.get("TRITONRL_TRITONS", "").split(os.pathsep) if site]
-SUITES = ("test_recorder.py", "test_ttir.py", "test_compiler.py", "test_prepare.py", "../machine/test_machine.py")
+SUITES = (
+    "test_recorder.py", "test_front_half.py", "test_ttir.py", "test_compiler.py", "test_prepare.py",
+    "../machine/test_machine.py",
+)  # fmt: skip
 
 
 @pytest.mark.slow

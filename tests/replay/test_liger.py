@@ -4,20 +4,15 @@ On a GPU they are also replayed and must be right. Skipped where the package (a 
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import corpus
 import pytest
 
 from tritonrl_core.bench.prepare import Preparation, Ready
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, InputCase, Status, Task
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import corpus
 
 OPERATORS = {one.name: one for one in corpus.liger()}
 

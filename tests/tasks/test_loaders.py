@@ -186,6 +186,28 @@ def test_a_dataset_that_cannot_be_fetched_says_so_and_what_to_do(tmp_path):
     assert "Connect to the network once" in done.stderr
 
 
+FETCH = """
+import shutil, sys
+from pathlib import Path
+from datasets import config, load_dataset
+from tritonrl_core.tasks.loaders import load_tasks
+
+made = load_dataset("json", data_files={"level_2": sys.argv[1]})["level_2"].cache_files[0]["filename"]
+kept = Path(config.HF_DATASETS_CACHE, "acme___kernel_tasks", "default", "0.0.0", "abc")
+shutil.copytree(Path(made).parent, kept)
+(kept / "json-level_2.arrow").rename(kept / "kernel_tasks-level_2.arrow")
+print([(task.id, task.level) for task in load_tasks("acme/KernelTasks")])
+"""
+
+
+def test_without_the_hub_a_dataset_that_its_library_has_kept_serves(tmp_path):
+    rows = write(tmp_path / "rows.jsonl", json.dumps({"name": "1_relu", "code": GOOD}) + "\n")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TRITONRL_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", FETCH, str(rows)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout == "[('1_relu', 2)]\n", done.stderr
+
+
 def test_a_dataset_in_the_local_cache_needs_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("TRITONRL_CACHE", str(tmp_path))
     row = {"id": "1_relu", "level": 1, "source": GOOD}

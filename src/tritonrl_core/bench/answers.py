@@ -11,6 +11,7 @@ values, and may have computed anything.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -145,7 +146,9 @@ class Scalar:
 
     @property
     def readings(self) -> tuple[float, ...]:
-        return readings(self.value) if isinstance(self.value, str) else (self.value,)
+        found = readings(self.value) if isinstance(self.value, str) else (self.value,)
+        # Always the same NaN: numbers are told apart by these, and one NaN is no other's equal.
+        return tuple(math.nan if reading != reading else reading for reading in found)
 
     def same_as(self, other: Scalar) -> bool:
         """Whether it is the same number, NaN being the same as NaN."""

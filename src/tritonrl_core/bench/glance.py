@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tritonrl_core.bench.tolerance import MANY, SURE, Comparison, by_a_part, real, shape_mismatch, told, worst_of
+from tritonrl_core.bench.allowance import by_a_part
+from tritonrl_core.bench.tolerance import MANY, SURE, Comparison, real, shape_mismatch, told, worst_of
 
 NUMBERS = 5
 """How many `worst_of` gives for an output."""

@@ -3,7 +3,7 @@
 Double precision doubles what a reference reads and writes and costs it many times the arithmetic. So of a candidate's
 large cases two are compared with it; on the others the reference runs in its working dtype, and what its error was on
 those two stands for its own. Which cases those are follows from the order in which they are asked for, which is the
-same for all candidates of a task. Bookkeeping only; how much is allowed is `tolerance`'s.
+same for all candidates of a task. Bookkeeping only; how much is allowed is `allowance`'s.
 """
 
 from __future__ import annotations

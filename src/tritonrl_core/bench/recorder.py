@@ -41,7 +41,7 @@ from tritonrl_core.bench.record_request import (
 from tritonrl_core.bench.record_session import MODULE, Judged, Session
 from tritonrl_core.bench.targets import GpuProperties, gpu_for
 from tritonrl_core.bench.trace import Trace, candidate_line
-from tritonrl_core.bench.triton_internals import TritonStandIn
+from tritonrl_core.bench.triton_launches import TritonStandIn
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Status
 

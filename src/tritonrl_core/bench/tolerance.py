@@ -1,41 +1,8 @@
-"""Whether an output is right: how far each element may be from the reference, and which element is furthest outside.
+"""Whether an output is right: whether each element lies within its allowance, and which is furthest outside.
 
-Pure functions of tensors. Where they come from, and what a verdict is made of them, is not decided here.
-
-The default criterion. Let `e` be the reference's output in double precision, `n` its output in the working dtype
-(without TF32), `eps` the machine epsilon of the output's dtype and `s` the scale of an element: the root mean square of
-`e` over its row (the last dimension; the whole tensor where rows are shorter than 16), but at least 2⁻¹⁰ of the whole
-tensor's. An element of the candidate may be off by
-
-    r·|e|                                   rounding of the result and of what it was computed from
-    + 8·eps·s                               rounding of zeros and of what cancels to almost zero
-    + max(min(r·t, 256·q), 4·m, 8·M)        another order of summation
-
-where `q` and `m` are the root mean square and the maximum of `|n - e|` over the same row: the error that the reference
-itself makes. An operator without sums has a small `q`, so it is held to a small error; an exact one (ReLU, a copy) has
-none, so it is held to the element's own magnitude. The factor 256 is because torch sums in a tree: adding K numbers
-one by one has an error about √K larger relative to the tree's (Higham, "Accuracy and Stability of Numerical
-Algorithms", 2nd ed., §4.2), and K of a few ten thousand occur. `r·t` bounds it, where `t` is `s` but at least an
-eighth of the whole tensor's scale: for float32 `r` = 512·eps ≈ 6·10⁻⁵, above the sequential sum of 65,536 random
-numbers (2.5·10⁻⁵ of the scale at the worst element) and well below what TF32 or half precision inside give (5·10⁻⁴ to
-10⁻²).
-
-Error bounds of sums hold for norms, not for elements: a ReLU may clip a whole row in the reference and leave 10⁻⁸ in
-another order of summation, a softmax's row may be sharp by chance, so a row's own error is a sample too small to go
-by. Therefore `M` is the largest error over the whole tensor, and `q` at least the root mean square over the whole
-tensor; both of what the element's own magnitude does not explain, of `|n - e| - r/4·|e|` where that is positive,
-because else one large element (of 1/x, of an exponential) would excuse all others. At full size on a GPU the rule
-without them refused 59 of 5,315 runs of right kernels (docs/log.md).
-
-No allowance exceeds a quarter of the largest `|e|` of the output, so zeros fail wherever anything but zeros is
-expected; none is below half the dtype's smallest positive number, because a result that underflows is rounded to zero
-by everyone.
-
-Where the reference has no double-precision form (`e` comes in the working dtype), its own error is not known and `r·s`
-alone stands for another order of summation. Of a case that is too large to be worked out in double precision each time
-(`bench.large_cases`), `e` is in the working dtype too, and what the reference's error was on other cases of the task
-(`own_error`, relative to the output's scale) stands for its own: 16 times that mean error for `q`, because other values
-may be worse conditioned, and the largest for `M`.
+Pure functions of tensors. How far an element may be off, by the default criterion, is `allowance`'s; `e` and `n` are
+the reference's output in double precision and in the working dtype, as there. Where outputs come from, and what a
+verdict is made of them, is not decided here.
 
 The worst element decides; there is no share of elements that may be wrong. NaN and infinities must stand where they
 stand in `e` rounded to the output's dtype, or in `n`. Integers and booleans must equal `n` (or `e`) exactly; but
@@ -59,31 +26,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tritonrl_core.bench.allowance import OwnError, allowance, by_a_part, finite, row_rms
 from tritonrl_core.bench.mismatch import mismatch_facts, shape_facts
 from tritonrl_core.bench.pointers import same_values
 from tritonrl_core.types import InputCase, Task, WorstElement
-
-REWORK = {
-    torch.float64: 2.0**20,
-    torch.float32: 512.0,
-    torch.float16: 4.0,
-    torch.bfloat16: 4.0,
-}
-"""`r` in units of the dtype's epsilon; 2 for the 8-bit floats. For float64 the reference has no better one to go by."""
-
-LOWERED = {"tf32": 4 * 2.0**-10, "half": 4 * 2.0**-8}
-"""`r` for float32 where the preset allows TF32 inside (10 bits of mantissa, the rest cut off) or bfloat16."""
-
-SUMMATION = 256.0
-OWN_ERROR = 4.0
-WORST_ERROR = 8.0
-ELSEWHERE = 16.0
-SHARE = 0.125
-EXPLAINED = 0.25
-ZERO = 8.0
-SHORT_ROW = 16
-QUIET_ROW = 2.0**-10
-MOST = 0.25
 
 SURE, MANY = 0.25, 1 << 27
 """An output is first held to a part of what it is allowed, at a tenth of the cost: that suffices where its error is at
@@ -95,13 +41,9 @@ MOST_STEPS = 1 / 64
 KERNELBENCH = {torch.float32: 1e-4, torch.float64: 1e-4}
 """`atol` = `rtol` of the `kernelbench` criterion; 1e-2 for everything narrower."""
 
-
 _INDICES = (torch.int64, torch.int32)
 
 Nearby = Callable[[], Sequence[Sequence[Tensor]]]
-
-OwnError = tuple[float, float]
-"""Mean (root mean square) and largest error of a reference in its working dtype, by the scale of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +78,9 @@ def compare(
     `nearby` gives the reference's outputs in double precision for inputs that are a little off (above); it is called
     where it can matter. `inputs` are the tensors that indices may point into, as they were before the run.
 
-    `criterion` is `default` (above) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or 1e-2 in half
-    precision). `precision` is `ieee`, `tf32` or `half`: what float32 outputs are held to. The task's `tolerance`
-    replaces `r`, and the bound on sums with it. All tensors of one output must be on one device.
+    `criterion` is `default` (`bench.allowance`) or `kernelbench` (`allclose` with the working-dtype output at 1e-4, or
+    1e-2 in half precision). `precision` is `ieee`, `tf32` or `half`: what float32 outputs are held to. The task's
+    `tolerance` replaces `r`, and the bound on sums with it. All tensors of one output must be on one device.
     """
     if criterion not in ("default", "kernelbench"):
         raise ValueError(f"criterion is 'default' or 'kernelbench', not {criterion!r}")
@@ -176,44 +118,8 @@ def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
     count = math.sqrt(native.numel())
     whole = float(torch.linalg.vector_norm(exact)) / count
     if not math.isfinite(whole):
-        whole = float(_row_rms(_finite(exact).flatten()))
+        whole = float(row_rms(finite(exact).flatten()))
     return (float(torch.linalg.vector_norm(own)) / count / whole, float(own.amax()) / whole) if whole else None
-
-
-def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee",
-              elsewhere: OwnError | None = None) -> Tensor:  # fmt: skip
-    """How far each element may be from `exact`, by the default criterion. Non-finite elements count as 0.
-
-    `exact` must have elements, and is float64 unless the reference has only one precision.
-    """
-    own_known = exact.dtype != native.dtype
-    exact = exact.to(torch.float64)
-    eps = float(torch.finfo(native.dtype).eps)
-    lowered = LOWERED.get(precision) if native.dtype == torch.float32 else None
-    r = rework(native.dtype, tolerance, precision)
-    e = _finite(exact)
-    n = native.to(torch.float64)
-    own = (n - e).abs()
-    own[~(torch.isfinite(exact) & torch.isfinite(n))] = 0
-    scale, whole = _row_scale(e), _row_rms(e.flatten())
-    unexplained = (own - EXPLAINED * r * e.abs()).clamp(min=0)
-    summation = r * torch.maximum(scale, SHARE * whole)
-    if own_known and not lowered and not tolerance:
-        q = torch.maximum(_row_rms(own), _row_rms(unexplained.flatten()))
-        summation = torch.minimum(summation, SUMMATION * q)
-    noise = torch.maximum(OWN_ERROR * _row_max(own), WORST_ERROR * unexplained.amax())
-    if elsewhere and not own_known and not lowered and not tolerance:
-        mean, most = elsewhere
-        summation = torch.minimum(summation, SUMMATION * ELSEWHERE * mean * whole)
-        noise = torch.maximum(noise, WORST_ERROR * most * whole)
-    allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, noise)
-    return torch.minimum(allowed, MOST * e.abs().max()).clamp(min=_half_step(native.dtype))
-
-
-def _half_step(dtype: torch.dtype) -> float:
-    """Half the smallest positive number of a dtype: what rounding alone may cost where the result underflows."""
-    info = torch.finfo(dtype)
-    return 0.5 * float(info.smallest_normal) * float(info.eps)
 
 
 def _compare_one(
@@ -227,7 +133,7 @@ def _compare_one(
         bound = KERNELBENCH.get(native.dtype, 1e-2)
         target = native.to(torch.float64)
         accepted = [torch.where(torch.isnan(target), 0.0, target)]  # as `allclose`: NaN equals nothing
-        return _compare_floats(index, got, target, bound + bound * _finite(target).abs(), accepted, None)
+        return _compare_floats(index, got, target, bound + bound * finite(target).abs(), accepted, None)
     sure = _surely_right(index, got, exact, native.dtype, rule.tolerance, rule.precision)
     if sure.error is not None and sure.error <= (1.0 if native.numel() >= MANY else SURE):
         return sure
@@ -289,30 +195,6 @@ def _surely_right(
     """The comparison by a part of what is allowed, at a fraction of the cost; `error` is relative to that part."""
     error, allowed = by_a_part(got, exact, dtype, tolerance, precision)
     return _result(index, error, got, exact, allowed, explain=False)
-
-
-def by_a_part(
-    got: Tensor, exact: Tensor, dtype: torch.dtype, tolerance: float | None, precision: str
-) -> tuple[Tensor, Tensor]:
-    """Each element's error relative to a part of what is allowed, so that the true one is smaller, and that part.
-
-    The part is `r·|e| + 8·eps·s` under the same bounds. The error is infinite or NaN where anything is not finite.
-    """
-    e = exact.to(torch.float64)
-    error, allowed = (got.to(torch.float64) - e).abs_(), e.abs()
-    most = MOST * allowed.amax()
-    whole = torch.linalg.vector_norm(e) / math.sqrt(e.numel())
-    rows = torch.linalg.vector_norm(e, dim=-1, keepdim=True) / math.sqrt(e.shape[-1]) if _rows(e) else whole
-    scale = torch.maximum(rows, QUIET_ROW * whole).nan_to_num_(posinf=0.0)  # squares overflow first
-    allowed.mul_(rework(dtype, tolerance, precision)).add_(ZERO * float(torch.finfo(dtype).eps) * scale)
-    allowed.clamp_(max=most).clamp_(min=_half_step(dtype))
-    return error.div_(allowed), allowed
-
-
-def rework(dtype: torch.dtype, tolerance: float | None, precision: str) -> float:
-    """`r`, absolute."""
-    lowered = LOWERED.get(precision) if dtype == torch.float32 else None
-    return tolerance or lowered or REWORK.get(dtype, 2.0) * float(torch.finfo(dtype).eps)
 
 
 def _others(error: Tensor, index: int, nearby: Nearby | None) -> list[Tensor]:
@@ -383,31 +265,6 @@ def mismatch(
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _finite(values: Tensor) -> Tensor:
-    return torch.where(torch.isfinite(values), values, 0.0)
-
-
-def _rows(values: Tensor) -> bool:
-    return values.dim() > 1 and values.shape[-1] >= SHORT_ROW
-
-
-def _row_rms(values: Tensor) -> Tensor:
-    # Divided by the maximum first, so that squares neither overflow nor vanish.
-    most = values.abs().amax(dim=-1, keepdim=True) if _rows(values) else values.abs().amax()
-    unit = torch.where(most > 0, most, 1.0)
-    square = (values / unit).square()
-    return unit * (square.mean(dim=-1, keepdim=True) if _rows(values) else square.mean()).sqrt()
-
-
-def _row_max(values: Tensor) -> Tensor:
-    return values.abs().amax(dim=-1, keepdim=True) if _rows(values) else values.abs().amax()
-
-
-def _row_scale(values: Tensor) -> Tensor:
-    whole = _row_rms(values.flatten())
-    return torch.maximum(_row_rms(values), QUIET_ROW * whole)
 
 
 def real(values: Tensor) -> Tensor:

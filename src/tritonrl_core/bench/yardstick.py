@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tritonrl_core.bench.allowance import allowance
 from tritonrl_core.bench.mismatch import mismatch_facts
-from tritonrl_core.bench.tolerance import MOST_STEPS, Comparison, allowance, real, story, told
+from tritonrl_core.bench.tolerance import MOST_STEPS, Comparison, real, story, told
 
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
 

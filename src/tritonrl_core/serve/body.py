@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +40,7 @@ class BoundedBody:
         problem = Problem(
             code="too_large", message=f"a body may have {self._most} bytes", remedy="Send fewer candidates at once."
         )
-        await JSONResponse(json.loads(problem.model_dump_json()), 413, {"Connection": "close"})(scope, receive, send)
+        await JSONResponse(problem.model_dump(), 413, {"Connection": "close"})(scope, receive, send)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -35,23 +35,32 @@ def fetched(name: str) -> Path:
     return cached
 
 
+def level_in(name: str) -> int:
+    """The level that a folder or a split is named for, as KernelBench's are (`level1`, `level_2`); 1 for all others."""
+    level = _LEVEL.search(name)
+    return int(level[1]) if level else 1
+
+
 def _fetch(name: str) -> Iterable[dict[str, Any]]:
-    """Rows of a dataset as JSONL fields. The boundary to the hub: whatever goes wrong becomes one message."""
+    """Rows of a dataset as JSONL fields. The boundary to the hub: whatever goes wrong becomes one message.
+
+    What the hub is asked first settles that there is such a dataset; reading it may fail by its files still, the disk
+    or the network, in errors of as many libraries.
+    """
     remedy = "Connect to the network once, or download its files and give their folder instead."
     reason = hub.missing("dataset", name)
-    if reason:
+    if reason and not hub.cached_dataset(name):
         raise TaskError(f"dataset {name}: not in the local cache, and {reason}", remedy=remedy)
     try:
         from datasets import load_dataset
 
         splits = load_dataset(name)
     except Exception as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TaskError(f"dataset {name}: could not be fetched: {cause}", remedy=remedy) from error
+        raise TaskError(f"dataset {name}: could not be fetched: {hub.cause(error)}", remedy=remedy) from error
     for split, rows in splits.items():
-        level = _LEVEL.search(str(split))
+        level = level_in(str(split))
         for number, row in enumerate(rows):
             if isinstance(row.get("code"), str):
                 task_id = str(row.get("name") or f"{split}-{number}")
-                rank = int(row.get("level") or (level[1] if level else 1))
+                rank = int(row.get("level") or level)
                 yield {"id": task_id, "source": row["code"], "level": rank}

@@ -13,13 +13,12 @@ from typing import Any
 
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks import lines
-from tritonrl_core.tasks.dataset import fetched
+from tritonrl_core.tasks.dataset import fetched, level_in
 from tritonrl_core.tasks.declared import declarations
 from tritonrl_core.tasks.prompts import statement
 from tritonrl_core.types import Task
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_LEVEL = re.compile(r"level_?(\d+)", re.IGNORECASE)
 _STATEFUL = re.compile(r"Norm|register_buffer|\.add_\(|\.copy_\(")
 
 
@@ -46,8 +45,7 @@ def load_reference(path: str | Path, task_id: str = "") -> Task:
     """The task of one file in KernelBench form. Raises `TaskError` where it is missing, unreadable or malformed."""
     place = Path(path)
     source = _read(place)
-    level = _LEVEL.search(str(place.parent.name))
-    return task_from_source(source, task_id or place.stem, level=int(level[1]) if level else 1, origin=str(path))
+    return task_from_source(source, task_id or place.stem, level=level_in(place.parent.name), origin=str(path))
 
 
 def task_from_source(source: str, task_id: str, *, level: int = 1, origin: str = "", **more: Any) -> Task:

@@ -1,13 +1,13 @@
 """The steps of a graph as lines of Triton, on a tile that the frame's kernel has made. Loads come first.
 
-What the tile's elements are called, and how a tensor beside it is loaded, is the frame's matter (`kernels`).
+What the tile's elements are called, and how a tensor beside it is loaded, is the matter of the frame's kernel
+(`row_kernels`, `product_kernel`, `convolution_kernel`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tritonrl_plugin_fusion.frames import FRAMES
 from tritonrl_plugin_fusion.graph import Graph
 from tritonrl_plugin_fusion.operators import OPERATORS, POOLS, STAT
 from tritonrl_plugin_fusion.reference import Names, kinds
@@ -112,8 +112,3 @@ def _apply(
 
 def _local(name: str) -> str:
     return name.removeprefix("self.")
-
-
-def width(graph: Graph) -> int:
-    """How many values the head of a graph makes."""
-    return len(FRAMES[graph.frame].heads[graph.head].torch)

@@ -18,6 +18,8 @@ _FUNCTION_BARE = re.compile(r"tt\.func (?:public |private )?@([\w$.-]+)\((.*)\)(
 _BLOCK = re.compile(r"(\^\w+)(?:\((.*)\))?:")
 _BINDING = re.compile(r"(%[\w$.-]+) = (%[\w$.-]+(?:#\d+)?)")
 _TENSOR = re.compile(r"tensor<((?:\d+x)*)(.*)>")
+_DESCRIPTOR = re.compile(r"(?:!tt\.tensordesc)?<(?:tensor<)?((?:\d+x)+[^<>]*)>+")
+"""Triton 3.9 writes the block's shape and element by themselves, those before it as a tensor's type."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TARGET = re.compile(r"(\^\w+)(?:\(([^)]*)\))?")
 
@@ -112,9 +114,10 @@ def type_of(text: str) -> Type:
         text = tensor[2].partition(", #")[0]
     if text.startswith("!tt.ptr<"):
         return Type("ptr", shape, text[8:-1].partition(",")[0])
-    if text.startswith(("!tt.tensordesc<", "<tensor")):
-        inner = type_of(text[text.index("<") + 1 : -1] if text.startswith("!") else text[1:-1])
-        return Type("desc", inner.shape, inner.element)
+    descriptor = _DESCRIPTOR.fullmatch(text)
+    if descriptor is not None:
+        block = type_of(f"tensor<{descriptor[1]}>")
+        return Type("desc", block.shape, block.element)
     return Type(text, shape)
 
 

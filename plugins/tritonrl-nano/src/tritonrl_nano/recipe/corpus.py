@@ -5,11 +5,9 @@ Same seed, same corpus, on every machine. Held-out problems never come into it (
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from random import Random
 
 from tritonrl_nano.recipe.chains import draw_problem
@@ -25,7 +23,7 @@ _CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One line of the corpus."""
+    """A task's prompt, one answer to it, and what is wrong with that."""
 
     prompt: str
     completion: str
@@ -69,13 +67,6 @@ def _example(rng: Random, mixture: Mixture) -> Example:
     solution = add_mistakes(problem, right, rng, mixture.rates, mixture.slip_rate)
     prompt = compact_prompt(problem_task(problem))
     return Example(prompt, completion_text(solution.plan, solution.code), problem.chain.level, solution.mistakes)
-
-
-def write_corpus(path: Path, corpus: Iterable[Example]) -> None:
-    """One JSON object a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(example)) + "\n" for example in corpus)
 
 
 def texts(corpus: Iterable[Example]) -> Iterator[str]:
