@@ -37,7 +37,7 @@ from nano_gain import some_cores
 from numpy.typing import NDArray
 from tables import Machine, Table, save, this_machine
 
-from tritonrl_core.bench import gpu_traffic
+from tritonrl_core.bench.replay import traffic
 
 FOLDER = Path(__file__).parent / "ablations"
 STEPS = 10
@@ -148,7 +148,7 @@ def run(out: Path, wanted: Sequence[tuple[str, int]], given: argparse.Namespace)
     On one GPU they take turns: none has its kernels run while another times.
     """
     out.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(gpu_traffic.SHARED, gpu_traffic.names(gpu_traffic.locks()))
+    os.environ.setdefault(traffic.SHARED, traffic.names(traffic.locks()))
     places = some_cores(sorted(os.sched_getaffinity(0)), given.cores)
     free: Queue[list[int]] = Queue()
     for place in places[: given.at_once or len(places)]:

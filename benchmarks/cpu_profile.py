@@ -23,11 +23,11 @@ from typing import Any
 from tables import Table, save
 from verify_throughput import REQUEST, unique_candidates
 
-from tritonrl_core.bench.compile_request import CompiledKernel
-from tritonrl_core.bench.forkserver import ForkServer
+from tritonrl_core.bench.compile.request import CompiledKernel
 from tritonrl_core.bench.local import LocalBench, open_local_bench
-from tritonrl_core.bench.plan import Kernel, LaunchPlan
+from tritonrl_core.bench.plan.schema import Kernel, LaunchPlan
 from tritonrl_core.bench.prepare import Preparation, Ready
+from tritonrl_core.bench.processes.forkserver import ForkServer
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Status, Task
 
@@ -142,9 +142,10 @@ def _processes() -> tuple[dict[int, int], dict[int, list[float]]]:
 
 def floor(what: str, count: int) -> dict[str, float]:
     """Milliseconds of CPU that the same recordings and compilations take where nothing is forked but the assembler."""
-    from tritonrl_core.bench import compiler, recorder
-    from tritonrl_core.bench.record_request import read_recording
-    from tritonrl_core.bench.recordings import Recordings
+    from tritonrl_core.bench.compile import compiler
+    from tritonrl_core.bench.record import recorder
+    from tritonrl_core.bench.record.recordings import Recordings
+    from tritonrl_core.bench.record.request import read_recording
     from tritonrl_core.bench.targets import gpu_for
 
     recordings = Recordings.__new__(Recordings)  # what it knows of shapes, without its workers

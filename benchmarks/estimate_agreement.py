@@ -6,7 +6,7 @@
 
 Where nothing was measured here, `table` takes what is in `agreement_h200/`: `measured.jsonl`, of tasks on which the
 estimate's constants were chosen (`--tasks 3`), and `fresh_*.jsonl`, of other tasks (`--tasks 3 --after 3`), estimated
-before they were measured. `bench/agreement.py` holds the latter's figures.
+before they were measured. `bench/timing/agreement.py` holds the latter's figures.
 
 Tasks lie between the suite's two sizes, so that the CPU can replay them and a GPU has something to do. Each part goes
 on where it stopped, and stops after `--seconds`. The first figure is Spearman's rank correlation of estimated with
@@ -32,9 +32,9 @@ from typing import Any
 from kernel_variants import variants
 from tables import RESULTS, Machine, Table, save, this_machine
 
-from tritonrl_core.bench.agreement import ENOUGH
 from tritonrl_core.bench.local import open_local_bench
 from tritonrl_core.bench.resolve import resolve_spec
+from tritonrl_core.bench.timing.agreement import ENOUGH
 from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.golden import golden_solutions

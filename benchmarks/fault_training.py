@@ -120,7 +120,7 @@ class Faulty:
 def kill_a_worker(number: int) -> str:
     """Kill one of the processes that work for us, a replay worker or a recorder in turn. Its name, "" if none is."""
     running = list(below(os.getpid()))
-    replaying = [pid for pid, command in running if "replay_worker" in command]
+    replaying = [pid for pid, command in running if "bench.replay.worker" in command]
     parents = [pid for pid, command in running if "tritonrl_core.worker" in command]
     recording = [pid for pid, command in running if "tritonrl_core.worker" in command and parent_of(pid) in parents]
     first, second = (replaying, recording) if number // len(KINDS) % 2 == 0 else (recording, replaying)

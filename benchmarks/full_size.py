@@ -24,8 +24,8 @@ from typing import Any
 from tables import RESULTS, Machine, Table, save, this_machine
 
 from tritonrl_core.bench.large_cases import LARGE
-from tritonrl_core.bench.reference import Reference
-from tritonrl_core.bench.references import named_inputs
+from tritonrl_core.bench.references.prepared import named_inputs
+from tritonrl_core.bench.references.reference import Reference
 from tritonrl_core.errors import InfraError
 from tritonrl_core.preset import load_preset
 from tritonrl_core.tasks.golden import golden_solutions

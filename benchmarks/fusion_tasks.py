@@ -61,7 +61,7 @@ def run(tasks, device):
     """Run each reference once on `device`, as it is written; what does not run or is not finite, by reason."""
     import torch
 
-    from tritonrl_core.bench.reference import Reference
+    from tritonrl_core.bench.references.reference import Reference
     from tritonrl_core.errors import TritonRLError
     from tritonrl_core.tasks.cases import make_cases
     from tritonrl_core.types import CaseRequest

@@ -119,9 +119,9 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
 
 def golden_plans(limit: int) -> list[tuple[Any, Any]]:
     """Launch plans of golden solutions as data, each with the request that it was recorded for."""
-    from tritonrl_core.bench.plan import LaunchPlan, as_data
-    from tritonrl_core.bench.plan_check import PlanLimits
-    from tritonrl_core.bench.recordings import Recordings
+    from tritonrl_core.bench.plan.check import PlanLimits
+    from tritonrl_core.bench.plan.schema import LaunchPlan, as_data
+    from tritonrl_core.bench.record.recordings import Recordings
     from tritonrl_core.bench.targets import gpu_for
     from tritonrl_core.tasks.cases import make_cases
     from tritonrl_core.tasks.golden import golden_solutions
@@ -143,12 +143,13 @@ def golden_plans(limit: int) -> list[tuple[Any, Any]]:
 
 def fuzz_plans(count: int, rng: random.Random, findings: Findings, until: float) -> int:
     """Mutated plans through the reader and the rules, and as if they were the same program's on other values."""
-    from tritonrl_core.bench import flow, plan_check
-    from tritonrl_core.bench.answers import computed_in_python, given
-    from tritonrl_core.bench.lazy_outputs import left_to_the_reader
-    from tritonrl_core.bench.plan import LaunchPlan, encode, tensors_in
-    from tritonrl_core.bench.record_request import foreign_part, specs_in
-    from tritonrl_core.bench.sizing import more_than_sizes
+    from tritonrl_core.bench.plan import check as plan_check
+    from tritonrl_core.bench.plan import flow
+    from tritonrl_core.bench.plan.schema import LaunchPlan, encode, tensors_in
+    from tritonrl_core.bench.record.request import foreign_part, specs_in
+    from tritonrl_core.bench.rules.answers import computed_in_python, given
+    from tritonrl_core.bench.rules.lazy_outputs import left_to_the_reader
+    from tritonrl_core.bench.rules.sizing import more_than_sizes
 
     plans = golden_plans(40)
 
@@ -201,9 +202,9 @@ FAILURE = {"failure": {"status": "RUNTIME_ERROR", "stage": "record", "reason": "
 
 def fuzz_records(count: int, rng: random.Random, findings: Findings, until: float) -> int:
     """Mutated answers of children through their readers; one in eight is a frame that a real child writes."""
-    from tritonrl_core.bench import report
-    from tritonrl_core.bench.compile_request import BuildFailure, CompiledKernel, built_bytes, read_built
-    from tritonrl_core.bench.record_request import RecordFailure, read_recording
+    from tritonrl_core.bench.compile.request import BuildFailure, CompiledKernel, built_bytes, read_built
+    from tritonrl_core.bench.processes import report
+    from tritonrl_core.bench.record.request import RecordFailure, read_recording
     from tritonrl_core.types import Status
 
     def record(data: bytes) -> str:

@@ -51,7 +51,7 @@ def run_share(device: str, size: str, runs: int, seconds: float, seed: int, gold
     """Run these solutions in turn, a case each, and write one JSON line a run."""
     import torch
 
-    from tritonrl_core.bench.reference import Reference
+    from tritonrl_core.bench.references.reference import Reference
 
     until = time.monotonic() + seconds
     tasks = {task.id: task for task in builtin_tasks("all", size)}
@@ -73,8 +73,8 @@ def run(task: Task, reference: Any, build: Any, case: InputCase, device: str) ->
     """One case: the golden model with the reference's parameters, compared as the bench compares."""
     import torch
 
-    from tritonrl_core.bench.reference import flat_outputs
-    from tritonrl_core.bench.tolerance import compare
+    from tritonrl_core.bench.outputs.tolerance import compare
+    from tritonrl_core.bench.references.reference import flat_outputs
 
     materials = reference.materialise(case, device)
     model = build(*materials.init_inputs).to(materials.device)

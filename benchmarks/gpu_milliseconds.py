@@ -66,7 +66,7 @@ def jobs(most: int) -> list[Any]:
     from concurrent.futures import ThreadPoolExecutor
 
     from tritonrl_core.bench.prepare import Preparation, Ready
-    from tritonrl_core.bench.replay_job import Job, plan_bytes
+    from tritonrl_core.bench.replay.job import Job, plan_bytes
     from tritonrl_core.bench.targets import gpu_for
     from tritonrl_core.tasks.cases import make_cases
     from tritonrl_core.tasks.golden import golden_solutions
@@ -97,8 +97,8 @@ def measured(job: Any) -> list[Any]:
     """One row of the table."""
     import torch
 
-    from tritonrl_core.bench.replay_check import FLUSH_BYTES, Bench
-    from tritonrl_core.bench.replay_time import measure
+    from tritonrl_core.bench.replay.check import FLUSH_BYTES, Bench
+    from tritonrl_core.bench.replay.timing import measure
 
     device = torch.device("cuda:0")
     warm = Bench(device)
@@ -160,7 +160,7 @@ def part_of(name: str, candidate: list[str]) -> str:
 
 def _given(plan: Any) -> list[Any]:
     """Buffers that the plan is given and gives."""
-    from tritonrl_core.bench.plan import TensorRef
+    from tritonrl_core.bench.plan.schema import TensorRef
 
     refs = [*plan.inputs, *plan.parameters.values(), *(out for out in plan.outputs if isinstance(out, TensorRef))]
     return [plan.buffers[number] for number in {ref.buffer for ref in refs}]

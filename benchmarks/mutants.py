@@ -32,11 +32,11 @@ from mutation_operators import INVISIBLE_TO_INTERPRETER, OPERATORS, PRECISION, M
 from tables import RESULTS, Table, save
 from tritonrl_plugin_multi_input import MultiInputPlugin
 
-import tritonrl_core.bench.allowance as allowance
-import tritonrl_core.bench.tolerance as tolerance
+import tritonrl_core.bench.outputs.allowance as allowance
+import tritonrl_core.bench.outputs.tolerance as tolerance
 import tritonrl_core.tasks.cases as cases
 from tritonrl_core.base.check_correctness import check_correctness as base_check
-from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.references.reference import Reference
 from tritonrl_core.bench.resolve import resolve_spec
 from tritonrl_core.preset import load_preset
 from tritonrl_core.session import Session
@@ -100,7 +100,7 @@ class Known:
 
 def version_of_checks() -> str:
     """Changes when what decides changes: what is allowed, the comparison, the cases, and how values are drawn."""
-    import tritonrl_core.bench.values as values
+    import tritonrl_core.bench.references.values as values
 
     return content_key(*[Path(str(module.__file__)).read_text() for module in (allowance, tolerance, cases, values)])
 

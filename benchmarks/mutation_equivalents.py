@@ -16,10 +16,10 @@ from typing import Any
 from mutation_lanes import unused_lanes
 from mutation_operators import Mutant
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.forkserver import RECORD, ForkServer
-from tritonrl_core.bench.plan import LaunchPlan, encode
-from tritonrl_core.bench.record_request import (
+from tritonrl_core.bench.plan.schema import LaunchPlan, encode
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import RECORD, ForkServer
+from tritonrl_core.bench.record.request import (
     Arguments,
     RecordFailure,
     RecordRequest,
@@ -27,7 +27,7 @@ from tritonrl_core.bench.record_request import (
     request_data,
     specify,
 )
-from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.references.reference import Reference
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import CaseRequest, InputCase, Limits, Task
 

@@ -76,7 +76,7 @@ def one(chosen: argparse.Namespace) -> None:
     import torch
     import triton.testing  # before the lock, because it takes seconds
 
-    from tritonrl_core.bench.contestants import events_in_graphs
+    from tritonrl_core.bench.replay.contestants import events_in_graphs
 
     with (chosen.out / "turn.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,8 +182,8 @@ class Bed:
         return [round(us, 4), round(held if spent is None else spent, 3), round(held, 3), count]
 
     def _ours(self, method: str, work: Work) -> tuple[float, float, int]:
-        from tritonrl_core.bench.speed import trimmed_mean
-        from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, race
+        from tritonrl_core.bench.replay.stopwatch import Contestant, DeviceClock, race
+        from tritonrl_core.bench.timing.speed import trimmed_mean
 
         protocol = self.protocols[method]
         lanes = self.lanes(work, events_inside=method != "events outside")
@@ -195,8 +195,8 @@ class Bed:
     def lanes(self, work: Work, *, events_inside: bool = True) -> list[Any]:
         """The work captured at three places, as often at each as the replay worker would; before each run its output is
         overwritten and the cache flushed."""
-        from tritonrl_core.bench.contestants import captures
-        from tritonrl_core.bench.stopwatch import Lane
+        from tritonrl_core.bench.replay.contestants import captures
+        from tritonrl_core.bench.replay.stopwatch import Lane
 
         lanes = []
         for number in range(3):
@@ -311,9 +311,9 @@ def load(chosen: argparse.Namespace) -> None:
 
 
 def _under_load(bed: Bed, work: Work) -> dict[str, Any]:
-    from tritonrl_core.bench.gpu_state import others_on
-    from tritonrl_core.bench.speed import trimmed_mean
-    from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, doubt, race
+    from tritonrl_core.bench.replay.gpu_state import others_on
+    from tritonrl_core.bench.replay.stopwatch import Contestant, DeviceClock, doubt, race
+    from tritonrl_core.bench.timing.speed import trimmed_mean
 
     clock = DeviceClock(bed.flush)
     tracks = race([Contestant("candidate", bed.lanes(work), 100)], bed.protocols["adaptive"], clock)

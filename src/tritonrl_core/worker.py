@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from tritonrl_core.bench import warm, wire
+from tritonrl_core.bench.processes import warm, wire
 
 
 def main(arguments: list[str]) -> NoReturn:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from tritonrl_core.bench import wire
+from tritonrl_core.bench.processes import wire
 
 
 def warm() -> None:

@@ -8,7 +8,7 @@ from statistics import fmean, pstdev
 
 import pytest
 
-from tritonrl_core.bench import agreement
+from tritonrl_core.bench.timing import agreement
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -1,9 +1,9 @@
 """What PyTorch does for a candidate between its launches is counted in the estimate of its time."""
 
-from tritonrl_core.bench.aten_work import aten_work
-from tritonrl_core.bench.estimate import microseconds
-from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef, Word
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, LaunchPlan, TensorRef, Word
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.bench.timing.aten_work import aten_work
+from tritonrl_core.bench.timing.estimate import microseconds
 
 SIZE = 1024
 X, Y = (TensorRef(number, (SIZE, SIZE), (SIZE, 1), 0, "float32") for number in (0, 1))

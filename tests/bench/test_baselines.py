@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.baselines import Baselines, baseline_key
-from tritonrl_core.bench.gpu_state import alone_on, gpu_state, others_on
+from tritonrl_core.bench.replay.baselines import Baselines, baseline_key
+from tritonrl_core.bench.replay.gpu_state import alone_on, gpu_state, others_on
 from tritonrl_core.errors import InfraError
 from tritonrl_core.testing.samples import sample_task
 from tritonrl_core.types import InputCase, TimingProtocol
@@ -72,7 +72,7 @@ def test_the_key_changes_with_what_times_depend_on():
 HOLD = """
 import sys
 from pathlib import Path
-from tritonrl_core.bench.gpu_state import alone_on
+from tritonrl_core.bench.replay.gpu_state import alone_on
 with alone_on("GPU-1", 5, Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tritonrl_core.bench import bytecode
+from tritonrl_core.bench.processes import bytecode
 
 TAG = sys.implementation.cache_tag
 

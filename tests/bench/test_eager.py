@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tritonrl_core.bench.eager import EagerWork
-from tritonrl_core.bench.estimate import microseconds
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.bench.timing.eager import EagerWork
+from tritonrl_core.bench.timing.estimate import microseconds
 
 H100 = gpu_for("sm_90")
 X, WEIGHT = torch.randn(512, 768), torch.randn(8, 8, 3, 3)

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.compile_request import CompiledKernel
-from tritonrl_core.bench.eager import EagerWork
-from tritonrl_core.bench.estimate import LAUNCH_US, NEXT_US, Work, estimate, microseconds, roofline_us, work_of
-from tritonrl_core.bench.facts import resident
+from tritonrl_core.bench.compile.request import CompiledKernel
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.bench.timing.eager import EagerWork
+from tritonrl_core.bench.timing.estimate import LAUNCH_US, NEXT_US, Work, estimate, microseconds, roofline_us, work_of
+from tritonrl_core.bench.timing.facts import resident
 
 H100, A100 = gpu_for("sm_90"), gpu_for("sm_80")
 

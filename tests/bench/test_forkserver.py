@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.forkserver import ForkServer, WorkerKind, WorkerLost, retry_once
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import ForkServer, WorkerKind, WorkerLost, retry_once
 from tritonrl_core.errors import InfraError, SandboxError
 from tritonrl_core.types import Limits
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.allowance import allowance
 from tritonrl_core.bench.large_cases import LARGE, LargeCases
-from tritonrl_core.bench.plan import Buffer, LaunchPlan, TensorRef
-from tritonrl_core.bench.tolerance import compare, own_error
+from tritonrl_core.bench.outputs.allowance import allowance
+from tritonrl_core.bench.outputs.tolerance import compare, own_error
+from tritonrl_core.bench.plan.schema import Buffer, LaunchPlan, TensorRef
 
 
 def plan(nbytes: int) -> LaunchPlan:
@@ -74,9 +74,9 @@ def test_what_is_surely_right_is_right(shape, monkeypatch):
     exact = torch.randn(shape, dtype=torch.float64)
     native = exact.float()
     near, off = native * (1 + 2e-5), native * (1 + 1e-3)
-    monkeypatch.setattr("tritonrl_core.bench.tolerance.SURE", -1.0)
+    monkeypatch.setattr("tritonrl_core.bench.outputs.tolerance.SURE", -1.0)
     whole = {name: compare([got], [exact], [native]) for name, got in (("near", near), ("off", off))}
-    monkeypatch.setattr("tritonrl_core.bench.tolerance.MANY", 1)
+    monkeypatch.setattr("tritonrl_core.bench.outputs.tolerance.MANY", 1)
     quick = {name: compare([got], [exact], [native]) for name, got in (("near", near), ("off", off))}
     assert (quick["near"].ok, quick["off"].ok) == (whole["near"].ok, whole["off"].ok) == (True, False)
     assert whole["near"].error <= quick["near"].error <= 1
@@ -90,6 +90,6 @@ def test_what_is_not_finite_is_never_surely_right(value, monkeypatch):
     native = exact.float()
     wrong = native.clone()
     wrong[5, 5] = 2.0
-    monkeypatch.setattr("tritonrl_core.bench.tolerance.MANY", 1)
+    monkeypatch.setattr("tritonrl_core.bench.outputs.tolerance.MANY", 1)
     assert compare([native.clone()], [exact], [native]).ok
     assert not compare([wrong], [exact], [native]).ok

@@ -1,6 +1,6 @@
 """Cases in layouts that the reference refuses are asked for in one that it takes."""
 
-from tritonrl_core.bench.layouts import as_the_reference_takes_them
+from tritonrl_core.bench.references.layouts import as_the_reference_takes_them
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import CaseRequest, Task
 

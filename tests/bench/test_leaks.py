@@ -115,8 +115,8 @@ def test_workers_end_with_a_parent_that_is_killed():
     code = f"""
 import os, sys, time
 sys.path.append({str(Path(__file__).parent)!r})
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.forkserver import ForkServer, WorkerKind
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import ForkServer, WorkerKind
 from tritonrl_core.types import Limits
 server = ForkServer(WorkerKind("interpret", "forkserver_entry"), workers=1)
 server.run([wire.memfd("order", b"echo a")], Limits())

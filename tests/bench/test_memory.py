@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.memory import PAGE, POISONS, Arena, Shared
-from tritonrl_core.bench.plan import Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.interpret.memory import PAGE, POISONS, Arena, Shared
+from tritonrl_core.bench.plan.schema import Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.walk import Given, MaterialsDifferError, fill
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.memory import POISONS
-from tritonrl_core.bench.mismatch import mismatch_facts, shape_facts
+from tritonrl_core.bench.interpret.memory import POISONS
+from tritonrl_core.bench.outputs.mismatch import mismatch_facts, shape_facts
 
 
 def test_where_the_wrong_elements_lie() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tritonrl_core.bench import preview as previews
-from tritonrl_core.bench.plan import Note
+from tritonrl_core.bench.plan.schema import Note
 from tritonrl_core.bench.prepare import Recorded
 from tritonrl_core.bench.preview import BY_FAR, CpuPreviews
 from tritonrl_core.preset import load_preset

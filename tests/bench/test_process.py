@@ -5,7 +5,7 @@ import sys
 
 GATHER = """
 import mmap, os
-from tritonrl_core.bench.process import gather_memory
+from tritonrl_core.bench.processes.process import gather_memory
 memory = mmap.mmap(-1, 9 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 memory.write(os.urandom(9 << 20))
 before = hash(memory[:])

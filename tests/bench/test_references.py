@@ -4,8 +4,8 @@ import threading
 
 import torch
 
-from tritonrl_core.bench.ambient import exclusive
-from tritonrl_core.bench.references import References
+from tritonrl_core.bench.references.ambient import exclusive
+from tritonrl_core.bench.references.prepared import References
 from tritonrl_core.types import InputCase, Task
 
 SOURCE = """

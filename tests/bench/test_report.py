@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tritonrl_core.bench.report import TEXT, UnreadableError, clean, read
+from tritonrl_core.bench.processes.report import TEXT, UnreadableError, clean, read
 
 LAUNCH = {
     "kernel": 0, "line": 7, "grid": [1, 2, 3], "bytes_read": 1, "bytes_written": 2, "unique_read": 3,

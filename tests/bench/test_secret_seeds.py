@@ -1,6 +1,6 @@
 """Inputs that no candidate can know: the same cases in every process, with other values."""
 
-from tritonrl_core.bench.secret_seeds import VARIABLE, own_secret, with_secret_seeds
+from tritonrl_core.bench.references.secret_seeds import VARIABLE, own_secret, with_secret_seeds
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import CaseRequest

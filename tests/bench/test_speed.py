@@ -5,8 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench import speed
-from tritonrl_core.bench.speed import drifted, interval, relative_half_width, standard_error, timing_of, trimmed_mean
+from tritonrl_core.bench.timing import speed
+from tritonrl_core.bench.timing.speed import (
+    drifted,
+    interval,
+    relative_half_width,
+    standard_error,
+    timing_of,
+    trimmed_mean,
+)
 from tritonrl_core.types import TimingProtocol
 
 PROTOCOL = TimingProtocol("adaptive", trim=0.1)

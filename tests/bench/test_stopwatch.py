@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from tritonrl_core.bench.stopwatch import (
+from tritonrl_core.bench.replay.stopwatch import (
     Contestant,
     DeviceClock,
     Lane,

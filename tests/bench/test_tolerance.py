@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tritonrl_core.bench.allowance import MOST, allowance
-from tritonrl_core.bench.tolerance import compare
+from tritonrl_core.bench.outputs.allowance import MOST, allowance
+from tritonrl_core.bench.outputs.tolerance import compare
 from tritonrl_core.types import Task
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.tolerance import compare
-from tritonrl_core.bench.yardstick import Yardstick, measured, yardstick
+from tritonrl_core.bench.outputs.tolerance import compare
+from tritonrl_core.bench.outputs.yardstick import Yardstick, measured, yardstick
 
 DRAW = torch.Generator().manual_seed(0)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.complex64, torch.float8_e4m3fn)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.forkserver import RECORD, ForkServer
 from tritonrl_core.bench.machine import launch as machine
 from tritonrl_core.bench.machine.memory import Segment
-from tritonrl_core.bench.plan import LaunchPlan
-from tritonrl_core.bench.record_request import Arguments, RecordRequest, read_recording, request_data, tensor_spec
+from tritonrl_core.bench.plan.schema import LaunchPlan
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import RECORD, ForkServer
+from tritonrl_core.bench.record.request import Arguments, RecordRequest, read_recording, request_data, tensor_spec
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import Limits
 

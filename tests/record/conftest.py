@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.forkserver import RECORD, ForkServer
-from tritonrl_core.bench.plan import LaunchPlan
-from tritonrl_core.bench.record_request import (
+from tritonrl_core.bench.plan.schema import LaunchPlan
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import RECORD, ForkServer
+from tritonrl_core.bench.record.request import (
     Arguments,
     RecordFailure,
     RecordRequest,

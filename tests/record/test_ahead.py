@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.ahead import IN_FLIGHT, TRY_EVERY, Ahead, Habit
-from tritonrl_core.bench.plan import LaunchPlan
-from tritonrl_core.bench.plan_check import PlanLimits
-from tritonrl_core.bench.record_request import RecordFailure, joined_parts, split_parts
-from tritonrl_core.bench.recordings import Recordings
+from tritonrl_core.bench.plan.check import PlanLimits
+from tritonrl_core.bench.plan.schema import LaunchPlan
+from tritonrl_core.bench.record.ahead import IN_FLIGHT, TRY_EVERY, Ahead, Habit
+from tritonrl_core.bench.record.recordings import Recordings
+from tritonrl_core.bench.record.request import RecordFailure, joined_parts, split_parts
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import Candidate, CaseRequest, InputCase, Limits, Status, Task

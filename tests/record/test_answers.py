@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.answers import Given, computed_in_python, given, with_other_values
-from tritonrl_core.bench.plan import AtenCall, Descriptor, Kernel, Launch, LaunchPlan, TensorRef
-from tritonrl_core.bench.record_request import Arguments, RecordRequest, TensorSpec
-from tritonrl_core.bench.sizing import more_than_sizes
+from tritonrl_core.bench.plan.schema import AtenCall, Descriptor, Kernel, Launch, LaunchPlan, TensorRef
+from tritonrl_core.bench.record.request import Arguments, RecordRequest, TensorSpec
+from tritonrl_core.bench.rules.answers import Given, computed_in_python, given, with_other_values
+from tritonrl_core.bench.rules.sizing import more_than_sizes
 from tritonrl_core.bench.targets import gpu_for
 
 KERNEL = Kernel("k", "k", "@k(", {}, (), {"BLOCK": 64})

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.binaries import Binaries
-from tritonrl_core.bench.compile_request import BuildFailure, CompiledKernel, binary_key, built_bytes, read_built
-from tritonrl_core.bench.plan import Kernel, LaunchPlan
-from tritonrl_core.bench.record_request import TensorSpec
+from tritonrl_core.bench.compile.binaries import Binaries
+from tritonrl_core.bench.compile.request import BuildFailure, CompiledKernel, binary_key, built_bytes, read_built
+from tritonrl_core.bench.plan.schema import Kernel, LaunchPlan
+from tritonrl_core.bench.record.request import TensorSpec
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import Limits
 

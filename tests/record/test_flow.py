@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.flow import Reach, reach, right_only_by_launches, stray_access, unearned_output
-from tritonrl_core.bench.plan import AtenCall, LaunchPlan, Tune
-from tritonrl_core.bench.record_request import TensorSpec
+from tritonrl_core.bench.plan.flow import Reach, reach, right_only_by_launches, stray_access, unearned_output
+from tritonrl_core.bench.plan.schema import AtenCall, LaunchPlan, Tune
+from tritonrl_core.bench.record.request import TensorSpec
 
 X = TensorSpec((64, 100), (100, 1), 0, "float32", 25_600)
 POOL = """

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.plan import Buffer, LaunchPlan, TensorRef
-from tritonrl_core.bench.record_request import Arguments, RecordRequest, TensorSpec, foreign_part
+from tritonrl_core.bench.plan.schema import Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.record.request import Arguments, RecordRequest, TensorSpec, foreign_part
 from tritonrl_core.bench.targets import gpu_for
 
 X = TensorRef(0, (4, 8), (8, 1), 0, "float32")

@@ -7,8 +7,8 @@ from triton._C.libtriton import ir
 from triton.compiler import ASTSource
 from triton.compiler.compiler import make_backend
 
+from tritonrl_core.bench.compile.triton_internals import front_half, gpu_target
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.bench.triton_internals import front_half, gpu_target
 
 TARGET = gpu_target(gpu_for("sm_90"))
 

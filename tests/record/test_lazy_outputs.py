@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.lazy_outputs import in_order, left_to_the_reader
-from tritonrl_core.bench.plan import LaunchPlan, TensorRef, apart
+from tritonrl_core.bench.plan.schema import LaunchPlan, TensorRef, apart
+from tritonrl_core.bench.rules.lazy_outputs import in_order, left_to_the_reader
 
 
 def plan(tensor: torch.Tensor) -> LaunchPlan:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from triton.compiler.compiler import make_backend
 
-from tritonrl_core.bench import compiler, libdevice
-from tritonrl_core.bench.compile_request import CompiledKernel
-from tritonrl_core.bench.record_request import TensorSpec
+from tritonrl_core.bench.compile import compiler, libdevice
+from tritonrl_core.bench.compile.request import CompiledKernel
+from tritonrl_core.bench.compile.triton_internals import gpu_target
+from tritonrl_core.bench.record.request import TensorSpec
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.bench.triton_internals import gpu_target
 
 X = TensorSpec((64, 128), (128, 1), 0, "float32", 32_768)
 KERNEL = """

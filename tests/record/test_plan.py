@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tritonrl_core.bench import aten_ops
-from tritonrl_core.bench.plan import (
+from tritonrl_core.bench.aten import operators
+from tritonrl_core.bench.plan.check import PlanLimits, validate
+from tritonrl_core.bench.plan.read import PlanError
+from tritonrl_core.bench.plan.schema import (
     AtenCall,
     Buffer,
     Kernel,
@@ -25,8 +27,6 @@ from tritonrl_core.bench.plan import (
     plain_steps,
     tensors_in,
 )
-from tritonrl_core.bench.plan_check import PlanLimits, validate
-from tritonrl_core.bench.plan_read import PlanError
 from tritonrl_core.types import Status
 
 X = TensorRef(0, (4, 8), (8, 1), 0, "float32")
@@ -186,8 +186,11 @@ def test_parameters_and_inputs_lie_in_buffers_of_their_own():
 
 
 def test_operators_have_a_kind():
-    kinds = {name: aten_ops.kind(name) for name in ("aten.empty_like.default", "aten.zero_.default", "aten.cat.default",
-             "aten.add_.Tensor", "aten._softmax.default", "aten.set_.source_Storage", "prims.add.default")}  # fmt: skip
+    names = (
+        *("aten.empty_like.default", "aten.zero_.default", "aten.cat.default", "aten.add_.Tensor"),
+        *("aten._softmax.default", "aten.set_.source_Storage", "prims.add.default"),
+    )
+    kinds = {name: operators.kind(name) for name in names}
     assert list(kinds.values()) == [
         "allocation",
         "layout",

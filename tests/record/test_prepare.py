@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.alternatives import without_failures
-from tritonrl_core.bench.compile_request import BuildFailure, CompiledKernel
-from tritonrl_core.bench.moved_data import reference_only_moves
-from tritonrl_core.bench.plan import Launch, LaunchPlan, Tune
+from tritonrl_core.bench.compile.alternatives import without_failures
+from tritonrl_core.bench.compile.request import BuildFailure, CompiledKernel
+from tritonrl_core.bench.plan.schema import Launch, LaunchPlan, Tune
 from tritonrl_core.bench.prepare import Preparation, Ready, Stop
+from tritonrl_core.bench.rules.moved_data import reference_only_moves
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Policy, Stage, Status, Task
 
@@ -142,7 +142,7 @@ def test_alternatives_that_do_not_compile_are_left_out():
 
 
 def _kernel(name):
-    from tritonrl_core.bench.plan import Kernel
+    from tritonrl_core.bench.plan.schema import Kernel
 
     return Kernel(name, name, f"@{name}(", {}, ())
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tritonrl_core.bench.flow import unearned_output
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, Tune
-from tritonrl_core.bench.record_request import Arguments, RecordFailure, TensorSpec, storage_bytes
+from tritonrl_core.bench.plan.flow import unearned_output
+from tritonrl_core.bench.plan.schema import AtenCall, Launch, LaunchPlan, Tune
+from tritonrl_core.bench.record.request import Arguments, RecordFailure, TensorSpec, storage_bytes
 from tritonrl_core.types import Stage, Status
 
 SCALE = """

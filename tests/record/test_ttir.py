@@ -6,8 +6,8 @@ import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from tritonrl_core.bench.triton_internals import front_half
-from tritonrl_core.bench.ttir import Written, kernel_flow
+from tritonrl_core.bench.compile.triton_internals import front_half
+from tritonrl_core.bench.plan.ttir import Written, kernel_flow
 
 TARGET = GPUTarget("cuda", 90, 32)
 

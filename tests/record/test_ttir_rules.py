@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tritonrl_core.bench.ttir_rules import _first_objection, _is_plain, assembly_objection, objection
+from tritonrl_core.bench.plan.ttir_rules import _first_objection, _is_plain, assembly_objection, objection
 
 TEXT = """module {
   tt.func public @k(%x: !tt.ptr<f32> loc("x_ptr"(#loc))) attributes {noinline = false} {

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tritonrl_core.bench.replay_cases import Cases, differing, same_bits
-from tritonrl_core.bench.shelf import Shelf, new_file
+from tritonrl_core.bench.replay.cases import Cases, differing, same_bits
+from tritonrl_core.bench.replay.shelf import Shelf, new_file
 from tritonrl_core.bench.walk import given_by
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Task
@@ -165,7 +165,7 @@ def test_what_was_found_before_it_made_room_is_still_there_and_later_said_to_be_
 WRITER = """
 import os, sys
 import torch
-from tritonrl_core.bench.shelf import Box, Shelf
+from tritonrl_core.bench.replay.shelf import Box, Shelf
 shelf = Shelf(int(sys.argv[1]))
 print("ready", flush=True)
 number = int(sys.argv[2])

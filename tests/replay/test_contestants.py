@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.contestants import SHIFT, Clean, Runner, graphs_wanted, intact, settle, watch
-from tritonrl_core.bench.device_memory import ALIGNMENT, POISONS, bit_sum
-from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
-from tritonrl_core.bench.reference import Reference
-from tritonrl_core.bench.replay_time import unlike_first
-from tritonrl_core.bench.replayer import Placed, Replay
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.references.reference import Reference
+from tritonrl_core.bench.replay.contestants import SHIFT, Clean, Runner, graphs_wanted, intact, settle, watch
+from tritonrl_core.bench.replay.device_memory import ALIGNMENT, POISONS, bit_sum
+from tritonrl_core.bench.replay.replayer import Placed, Replay
+from tritonrl_core.bench.replay.timing import unlike_first
 from tritonrl_core.bench.walk import Given
 from tritonrl_core.types import InputCase, Task, TimingProtocol
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.flow import Reach, reach, right_only_by_launches, unearned_output, written_by_aten
-from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
+from tritonrl_core.bench.plan.flow import Reach, reach, right_only_by_launches, unearned_output, written_by_aten
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
 
 COPY = """module {
   tt.func public @k(%arg0: !tt.ptr<f32>, %arg1: !tt.ptr<f32>) attributes {noinline = false} {

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.glance import NUMBERS, plainly_right, worst_elements
-from tritonrl_core.bench.tolerance import Comparison, compare
+from tritonrl_core.bench.outputs.glance import NUMBERS, plainly_right, worst_elements
+from tritonrl_core.bench.outputs.tolerance import Comparison, compare
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int8, torch.bool,
           torch.complex64, torch.float8_e4m3fn)  # fmt: skip

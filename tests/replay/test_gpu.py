@@ -2,7 +2,7 @@
 
 import pytest
 
-from tritonrl_core.bench.replay_job import read
+from tritonrl_core.bench.replay.job import read
 from tritonrl_core.types import Candidate, CaseRequest, CaseResult, InputCase, Status, Task, TimingProtocol
 
 pytestmark = pytest.mark.gpu

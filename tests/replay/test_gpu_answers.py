@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tritonrl_core.bench.gpu_answers import result_of, stopped, times_of
-from tritonrl_core.bench.plan import LaunchPlan
+from tritonrl_core.bench.plan.schema import LaunchPlan
 from tritonrl_core.bench.prepare import Ready, Stop
-from tritonrl_core.bench.replay_pool import Answer
+from tritonrl_core.bench.replay.pool import Answer
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import InputCase, Stage, Status, TimingProtocol
 

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from tritonrl_core.bench.baselines import Baselines
+from tritonrl_core.bench.replay.baselines import Baselines
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import Candidate, Status, Task, TimingProtocol
 

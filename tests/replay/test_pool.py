@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
-from tritonrl_core.bench.replay_job import job_bytes, plan_bytes, values_job
-from tritonrl_core.bench.replay_pool import ReplayPool
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef
+from tritonrl_core.bench.replay.job import job_bytes, plan_bytes, values_job
+from tritonrl_core.bench.replay.pool import ReplayPool
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import InputCase, Status, Task
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench import together
-from tritonrl_core.bench.ahead import Habit
-from tritonrl_core.bench.baselines import Baselines
+from tritonrl_core.bench import case_groups as together
 from tritonrl_core.bench.early import Early
 from tritonrl_core.bench.gpu_program import GpuProgram
-from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, LaunchPlan, TensorRef
 from tritonrl_core.bench.prepare import Ready, Recorded, Stop
-from tritonrl_core.bench.replay_job import read
-from tritonrl_core.bench.replay_pool import ReplayPool
+from tritonrl_core.bench.record.ahead import Habit
+from tritonrl_core.bench.replay.baselines import Baselines
+from tritonrl_core.bench.replay.job import read
+from tritonrl_core.bench.replay.pool import ReplayPool
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, CaseResult, InputCase, Stage, Status, Task
 
 SOURCE = """

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tritonrl_core.bench.replay_race import ATTEMPTS, in_turn
-from tritonrl_core.bench.stopwatch import Contestant, DeviceClock, Lane, Lap
+from tritonrl_core.bench.replay.race import ATTEMPTS, in_turn
+from tritonrl_core.bench.replay.stopwatch import Contestant, DeviceClock, Lane, Lap
 from tritonrl_core.errors import InfraError
 from tritonrl_core.types import TimingProtocol
 

@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from tritonrl_core.bench.device_memory import GUARD, POISONS, Arena, wipe
-from tritonrl_core.bench.flow import right_only_by_launches
-from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune, Word
-from tritonrl_core.bench.replay_cases import same_bits
-from tritonrl_core.bench.replay_launch import scalar
-from tritonrl_core.bench.replayer import Replay
+from tritonrl_core.bench.plan.flow import right_only_by_launches
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune, Word
+from tritonrl_core.bench.replay.cases import same_bits
+from tritonrl_core.bench.replay.device_memory import GUARD, POISONS, Arena, wipe
+from tritonrl_core.bench.replay.launch import scalar
+from tritonrl_core.bench.replay.replayer import Replay
 from tritonrl_core.bench.walk import Given, MaterialsDifferError
 
 CPU = torch.device("cpu")

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from tritonrl_core.bench import replay_together
+from tritonrl_core.bench.case_groups import MOST, MOST_BYTES, Chances, fits, together
 from tritonrl_core.bench.gpu_program import workers_for
-from tritonrl_core.bench.plan import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, Kernel, Launch, LaunchPlan, Param, TensorRef, Tune
 from tritonrl_core.bench.prepare import Ready
-from tritonrl_core.bench.replay_check import Bench, Clock
-from tritonrl_core.bench.replay_job import Job, plan_bytes, read, together_bytes
-from tritonrl_core.bench.replay_pool import ReplayPool
-from tritonrl_core.bench.replay_together import check_together
-from tritonrl_core.bench.together import MOST, MOST_BYTES, Chances, fits, together
+from tritonrl_core.bench.replay import together as replay_together
+from tritonrl_core.bench.replay.check import Bench, Clock
+from tritonrl_core.bench.replay.job import Job, plan_bytes, read, together_bytes
+from tritonrl_core.bench.replay.pool import ReplayPool
+from tritonrl_core.bench.replay.together import check_together
 from tritonrl_core.types import BenchSpec, InputCase, Status, Task
 
 CPU = torch.device("cpu")

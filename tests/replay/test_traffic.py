@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 
-from tritonrl_core.bench.gpu_traffic import SHARED, Traffic, locks, names
+from tritonrl_core.bench.replay.traffic import SHARED, Traffic, locks, names
 
 USER = """
 import json, sys, time
-from tritonrl_core.bench.gpu_traffic import Traffic
+from tritonrl_core.bench.replay.traffic import Traffic
 waits = []
 traffic = Traffic([int(sys.argv[1]), int(sys.argv[2])], waits.append)
 found = []

@@ -4,7 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tritonrl_core.bench.replay_turns import Turns
+from tritonrl_core.bench.replay.turns import Turns
 
 
 def test_a_worker_takes_first_what_it_has_worked_on():

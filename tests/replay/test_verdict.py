@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from tritonrl_core.bench import replay_check
-from tritonrl_core.bench.device_memory import POISONS
-from tritonrl_core.bench.plan import AtenCall, Buffer, LaunchPlan, TensorRef
-from tritonrl_core.bench.replay_check import Bench
-from tritonrl_core.bench.replay_job import Job
+from tritonrl_core.bench.plan.schema import AtenCall, Buffer, LaunchPlan, TensorRef
+from tritonrl_core.bench.replay import check as replay_check
+from tritonrl_core.bench.replay.check import Bench
+from tritonrl_core.bench.replay.device_memory import POISONS
+from tritonrl_core.bench.replay.job import Job
 from tritonrl_core.types import InputCase, Status, Task
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tritonrl_core.bench.speed import timing_of
+from tritonrl_core.bench.timing.speed import timing_of
 from tritonrl_core.preset import load_preset
 from tritonrl_core.reward import CreditRules, group_credit, reward_parts
 from tritonrl_core.types import Candidate, RewardParts, Score, Stage, Status, Timing, TimingProtocol, Verdict

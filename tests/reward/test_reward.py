@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritonrl_core.bench.agreement import SCATTER_WITHIN
+from tritonrl_core.bench.timing.agreement import SCATTER_WITHIN
 from tritonrl_core.reward import (
     EPSILON,
     CreditRules,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from tritonrl_core.bench.reference import Materials, Reference, flat_outputs
-from tritonrl_core.bench.tolerance import Comparison, compare
+from tritonrl_core.bench.outputs.tolerance import Comparison, compare
+from tritonrl_core.bench.references.reference import Materials, Reference, flat_outputs
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.golden import Golden, golden_solutions
 from tritonrl_core.tasks.suite import builtin_tasks
@@ -42,10 +42,10 @@ def run(build, task: Task, case: InputCase, materials: Materials) -> Comparison:
 
 
 def replay(golden: Golden, task: Task, case: InputCase, materials: Materials) -> Comparison:
-    from tritonrl_core.bench import recorder
-    from tritonrl_core.bench.interpreter import PlanWalk
-    from tritonrl_core.bench.memory import Arena, Shared
-    from tritonrl_core.bench.record_request import Arguments, RecordRequest, read_recording, specify, tensor_spec
+    from tritonrl_core.bench.interpret.interpreter import PlanWalk
+    from tritonrl_core.bench.interpret.memory import Arena, Shared
+    from tritonrl_core.bench.record import recorder
+    from tritonrl_core.bench.record.request import Arguments, RecordRequest, read_recording, specify, tensor_spec
     from tritonrl_core.bench.targets import gpu_for
     from tritonrl_core.bench.walk import fill, given_by
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tritonrl_core.bench.values import LAYOUTS, VALUES, lay_out, randomise_state, redistribute
+from tritonrl_core.bench.references.values import LAYOUTS, VALUES, lay_out, randomise_state, redistribute
 from tritonrl_core.tasks import cases
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.testing import sample_task

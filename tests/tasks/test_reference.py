@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tritonrl_core.bench.reference import Reference
-from tritonrl_core.bench.values import LAYOUTS as LAYOUT_OF
-from tritonrl_core.bench.values import VALUES
+from tritonrl_core.bench.references.reference import Reference
+from tritonrl_core.bench.references.values import LAYOUTS as LAYOUT_OF
+from tritonrl_core.bench.references.values import VALUES
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.cases import DISTRIBUTIONS, LAYOUTS
 from tritonrl_core.types import InputCase, Task

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tritonrl_core.bench.constants import integer_constants
-from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.references.constants import integer_constants
+from tritonrl_core.bench.references.reference import Reference
 from tritonrl_core.errors import UsageError
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.decontaminate import decontaminate

@@ -10,8 +10,8 @@ from tritonrl_nano.recipe.chains import HELD_OUT, Chain, Problem, Step, draw_pro
 from tritonrl_nano.recipe.operators import CORES, ELEMENTWISE
 from tritonrl_nano.recipe.tasks import nano_tasks
 
-from tritonrl_core.bench.constants import integer_constants
-from tritonrl_core.bench.reference import Reference
+from tritonrl_core.bench.references.constants import integer_constants
+from tritonrl_core.bench.references.reference import Reference
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.types import CaseRequest
 

@@ -156,7 +156,7 @@ answer({name: profiles.file_rules(name) for name in profiles.CONFINED})
         reading = [Path(path) for path, mask in rights.items() if mask & 4]
         for secret in (core / "tasks" / "golden", core / "tasks" / "suite", core / "presets"):
             assert not [path for path in reading if path == secret or path in secret.parents], (name, secret)
-        assert [path for path in reading if path in (core / "bench" / "recorder.py").parents], name
+        assert [path for path in reading if path in (core / "bench" / "record" / "recorder.py").parents], name
 
 
 def test_what_is_found_of_the_filter_is_found_each_time():

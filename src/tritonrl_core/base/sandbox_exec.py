@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
-from tritonrl_core.bench.process import (
+from tritonrl_core.bench.processes.process import (
     close_all_but,
     die_with_parent,
     is_subreaper,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tritonrl_core.bench.facts import no_double_form
 from tritonrl_core.bench.prepare import Ready, Stop
-from tritonrl_core.bench.replay_pool import Answer
-from tritonrl_core.bench.speed import timing_of, went_wrong
+from tritonrl_core.bench.replay.pool import Answer
+from tritonrl_core.bench.timing.facts import no_double_form
+from tritonrl_core.bench.timing.speed import timing_of, went_wrong
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import CaseResult, InputCase, Stage, Status, Timing, TimingProtocol, WorstElement
 

@@ -1,6 +1,6 @@
 """The bench with a GPU: candidates are recorded and compiled on the CPU, and only their plans reach the device.
 
-For the trusted parent. It holds no tensor and touches no GPU itself; `replay_worker` processes do.
+For the trusted parent. It holds no tensor and touches no GPU itself; `replay.worker` processes do.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tritonrl_core.bench.ahead import Habit
-from tritonrl_core.bench.baselines import Baselines, baseline_key, default_folder
+from tritonrl_core.bench.case_groups import Chances, together
 from tritonrl_core.bench.early import Early
-from tritonrl_core.bench.facts import plan_facts
 from tritonrl_core.bench.gpu_answers import result_of, stopped, times_of
 from tritonrl_core.bench.large_cases import LargeCases
-from tritonrl_core.bench.plan import as_data, most_variants
+from tritonrl_core.bench.plan.schema import as_data, most_variants
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, Ready, Stop
 from tritonrl_core.bench.preview import CpuPreviews
-from tritonrl_core.bench.replay_job import PlanBytes, job_bytes, plan_bytes, together_bytes, values_job
-from tritonrl_core.bench.replay_pool import Answer, ReplayPool
+from tritonrl_core.bench.record.ahead import Habit
+from tritonrl_core.bench.replay.baselines import Baselines, baseline_key, default_folder
+from tritonrl_core.bench.replay.job import PlanBytes, job_bytes, plan_bytes, together_bytes, values_job
+from tritonrl_core.bench.replay.pool import Answer, ReplayPool
 from tritonrl_core.bench.signatures import Signatures
 from tritonrl_core.bench.targets import gpu_for
-from tritonrl_core.bench.together import Chances, together
+from tritonrl_core.bench.timing.facts import plan_facts
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
     BenchSpec,

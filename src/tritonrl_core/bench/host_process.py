@@ -23,7 +23,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tritonrl_core.bench import bytecode
+from tritonrl_core.bench.processes import bytecode
 from tritonrl_core.errors import PlaceLost, TritonRLError
 from tritonrl_core.types import BenchHost, BenchSpec
 

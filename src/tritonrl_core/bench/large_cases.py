@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tritonrl_core.bench.plan import LaunchPlan, TensorRef
-from tritonrl_core.bench.replay_job import Large
+from tritonrl_core.bench.plan.schema import LaunchPlan, TensorRef
+from tritonrl_core.bench.replay.job import Large
 
 LARGE = 1 << 30
 """Bytes of inputs, parameters and outputs beyond which a case counts as large."""

@@ -8,14 +8,14 @@ import platform
 import threading
 from collections.abc import Mapping
 
-from tritonrl_core.bench import wire
-from tritonrl_core.bench.ahead import Habit
-from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
-from tritonrl_core.bench.memory import Arena
-from tritonrl_core.bench.plan import LaunchPlan, encode
+from tritonrl_core.bench.interpret.memory import Arena
+from tritonrl_core.bench.plan.schema import LaunchPlan, encode
 from tritonrl_core.bench.prepare import MakeCases, Preparation, Prepares, memory_for
+from tritonrl_core.bench.processes import wire
+from tritonrl_core.bench.processes.forkserver import INTERPRET, ForkServer
 from tritonrl_core.bench.program import LocalProgram, Resources
-from tritonrl_core.bench.references import References
+from tritonrl_core.bench.record.ahead import Habit
+from tritonrl_core.bench.references.prepared import References
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.types import Bench, BenchSpec, Candidate, Limits, Task

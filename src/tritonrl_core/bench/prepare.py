@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Protocol
 
-from tritonrl_core.bench import aten_ops, aten_watch
-from tritonrl_core.bench.alternatives import without_failures
-from tritonrl_core.bench.answers import computed_in_python, given, with_other_values
-from tritonrl_core.bench.binaries import Binaries
-from tritonrl_core.bench.compile_request import CompiledKernel
-from tritonrl_core.bench.flow import UNTOUCHED, stray_access, unearned_output
-from tritonrl_core.bench.lazy_outputs import left_to_the_reader, reference_outputs
-from tritonrl_core.bench.moved_data import reference_only_moves
-from tritonrl_core.bench.plan import AtenCall, LaunchPlan, every_step
-from tritonrl_core.bench.plan_check import PlanLimits
-from tritonrl_core.bench.record_request import RecordFailure
-from tritonrl_core.bench.recordings import Recording, Recordings
-from tritonrl_core.bench.sizing import more_than_sizes
+from tritonrl_core.bench.aten import operators, watch
+from tritonrl_core.bench.compile.alternatives import without_failures
+from tritonrl_core.bench.compile.binaries import Binaries
+from tritonrl_core.bench.compile.request import CompiledKernel
+from tritonrl_core.bench.plan.check import PlanLimits
+from tritonrl_core.bench.plan.flow import UNTOUCHED, stray_access, unearned_output
+from tritonrl_core.bench.plan.schema import AtenCall, LaunchPlan, every_step
+from tritonrl_core.bench.record.recordings import Recording, Recordings
+from tritonrl_core.bench.record.request import RecordFailure
+from tritonrl_core.bench.rules.answers import computed_in_python, given, with_other_values
+from tritonrl_core.bench.rules.lazy_outputs import left_to_the_reader, reference_outputs
+from tritonrl_core.bench.rules.moved_data import reference_only_moves
+from tritonrl_core.bench.rules.sizing import more_than_sizes
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
 
@@ -236,7 +236,7 @@ class Preparation:
         for call in every_step(plan, prologue=not task.policy.packed_weights):
             if isinstance(call, AtenCall) and not counts(call, plan, task):
                 lines.setdefault(call.name, call.line)
-        objection = aten_watch.objection(lines, task.policy.delegation or self._spec.delegation)
+        objection = watch.objection(lines, task.policy.delegation or self._spec.delegation)
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
         stray = stray_access(plan)
@@ -266,7 +266,7 @@ def counts(call: AtenCall, plan: LaunchPlan, task: Task) -> bool:
     """Whether a call is bookkeeping that the task asks for: a counter of the reference's, such as a batch norm's."""
     outputs = [ref for ref in call.outputs if ref is not None]
     return (
-        aten_ops.base_name(call.name) == "add"
+        operators.base_name(call.name) == "add"
         and bool(outputs)
         and all(
             plan.buffers[ref.buffer].name in task.mutated_buffers and "int" in ref.dtype and prod(ref.shape) == 1

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 
-from tritonrl_core.bench import cpu_replay
-from tritonrl_core.bench.cpu_replay import Job, Outcome
-from tritonrl_core.bench.forkserver import INTERPRET, ForkServer
-from tritonrl_core.bench.plan import LaunchPlan, encode
+from tritonrl_core.bench.interpret import replay as cpu_replay
+from tritonrl_core.bench.interpret.replay import Job, Outcome
+from tritonrl_core.bench.plan.schema import LaunchPlan, encode
 from tritonrl_core.bench.prepare import Recorded, memory_for
-from tritonrl_core.bench.references import References
+from tritonrl_core.bench.processes.forkserver import INTERPRET, ForkServer
+from tritonrl_core.bench.references.prepared import References
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import BenchSpec, CaseResult, InputCase, Limits, Stage, Status, Task
 

@@ -13,16 +13,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from tritonrl_core.bench import cpu_replay, estimate, facts
-from tritonrl_core.bench.ahead import Habit
-from tritonrl_core.bench.aten_work import aten_work
-from tritonrl_core.bench.cpu_replay import Job, Outcome
-from tritonrl_core.bench.flow import right_only_by_launches
-from tritonrl_core.bench.forkserver import ForkServer
-from tritonrl_core.bench.plan import LaunchPlan, Tune, as_data, encode
+from tritonrl_core.bench.interpret import replay as cpu_replay
+from tritonrl_core.bench.interpret.replay import Job, Outcome
+from tritonrl_core.bench.plan.flow import right_only_by_launches
+from tritonrl_core.bench.plan.schema import LaunchPlan, Tune, as_data, encode
 from tritonrl_core.bench.prepare import MakeCases, Prepares, Ready, Recorded, Stop
-from tritonrl_core.bench.references import Prepared, References
+from tritonrl_core.bench.processes.forkserver import ForkServer
+from tritonrl_core.bench.record.ahead import Habit
+from tritonrl_core.bench.references.prepared import Prepared, References
 from tritonrl_core.bench.targets import GpuProperties
+from tritonrl_core.bench.timing import estimate, facts
+from tritonrl_core.bench.timing.aten_work import aten_work
 from tritonrl_core.errors import InfraError, TaskError
 from tritonrl_core.types import (
     BenchSpec,

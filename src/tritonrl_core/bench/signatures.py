@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from tritonrl_core.bench.ahead import Habit
 from tritonrl_core.bench.early import Early
 from tritonrl_core.bench.prepare import Prepares, Ready, Recorded, Stop
+from tritonrl_core.bench.record.ahead import Habit
 from tritonrl_core.types import Candidate, InputCase, Task, content_key
 
 Both = tuple[Recorded | Stop, Ready | Stop]

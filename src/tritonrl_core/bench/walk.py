@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench import aten_ops
-from tritonrl_core.bench.plan import AtenCall, Launch, LaunchPlan, TensorRef, Word, apart
-from tritonrl_core.bench.reference import Materials
-from tritonrl_core.bench.references import named_inputs
+from tritonrl_core.bench.aten import operators
+from tritonrl_core.bench.plan.schema import AtenCall, Launch, LaunchPlan, TensorRef, Word, apart
+from tritonrl_core.bench.references.prepared import named_inputs
+from tritonrl_core.bench.references.reference import Materials
 
 
 class CallError(RuntimeError):
@@ -113,7 +113,7 @@ class Walk(ABC):
         args = [self.value(arg) for arg in call.args]
         words = {key: self.value(arg) for key, arg in call.kwargs.items()}
         try:
-            result = aten_ops.operator(call.name)(*args, **words)
+            result = operators.operator(call.name)(*args, **words)
         except torch.OutOfMemoryError as error:
             if self._says_less(call, args, words):
                 raise CallError(call, RuntimeError("it makes more than the launch plan says")) from error
@@ -145,7 +145,7 @@ class Walk(ABC):
             return torch.device("meta") if isinstance(value, torch.device) else value
 
         try:
-            made = aten_ops.operator(call.name)(
+            made = operators.operator(call.name)(
                 *map(shape_only, args), **{word: shape_only(part) for word, part in words.items()}
             )
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):

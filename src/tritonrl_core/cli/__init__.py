@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the `tritonrl` command. Errors of ours, and of files and folders, become one message and an exit code."""
-    from tritonrl_core.bench import bytecode
+    from tritonrl_core.bench.processes import bytecode
     from tritonrl_core.cli.app import app
     from tritonrl_core.cli.output import complain
 

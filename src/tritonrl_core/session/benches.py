@@ -67,8 +67,8 @@ def _check_target(spec: BenchSpec) -> None:
 
 
 def _make_cases() -> MakeCases:
-    from tritonrl_core.bench.layouts import as_the_reference_takes_them
-    from tritonrl_core.bench.secret_seeds import own_secret, with_secret_seeds
+    from tritonrl_core.bench.references.layouts import as_the_reference_takes_them
+    from tritonrl_core.bench.references.secret_seeds import own_secret, with_secret_seeds
     from tritonrl_core.tasks.cases import make_cases
 
     return with_secret_seeds(as_the_reference_takes_them(make_cases), own_secret())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain, cycle, islice
 from random import Random
 
-from tritonrl_core.bench.constants import integer_constants
+from tritonrl_core.bench.references.constants import integer_constants
 from tritonrl_core.types import CaseRequest, InputCase, Task
 
 DISTRIBUTIONS = (

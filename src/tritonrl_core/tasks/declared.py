@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from tritonrl_core.bench.constants import integer_constants
+from tritonrl_core.bench.references.constants import integer_constants
 from tritonrl_core.errors import TaskError
 from tritonrl_core.syntax import parse
 

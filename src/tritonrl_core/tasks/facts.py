@@ -11,8 +11,8 @@ from math import prod
 
 import torch
 
-from tritonrl_core.bench.estimate import EAGER_ELEMENTS, Work, microseconds
 from tritonrl_core.bench.targets import gpu_for
+from tritonrl_core.bench.timing.estimate import EAGER_ELEMENTS, Work, microseconds
 from tritonrl_core.tasks.trace import Operation, Trace, Value, trace
 from tritonrl_core.types import Task, TaskFacts
 

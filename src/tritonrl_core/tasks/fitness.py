@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tritonrl_core.bench.reference import Materials, Reference, map_tensors
-from tritonrl_core.bench.tolerance import compare
+from tritonrl_core.bench.outputs.tolerance import compare
+from tritonrl_core.bench.references.reference import Materials, Reference, map_tensors
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.cases import make_cases
 from tritonrl_core.tasks.memo import Memo, kept

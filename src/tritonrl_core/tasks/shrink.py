@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import product
 from math import lcm, prod
 
-from tritonrl_core.bench.constants import integer_constants, rebind
+from tritonrl_core.bench.references.constants import integer_constants, rebind
 from tritonrl_core.errors import TaskError
 from tritonrl_core.syntax import parse
 from tritonrl_core.tasks.facts import task_facts

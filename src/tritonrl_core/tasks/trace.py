@@ -18,9 +18,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import flop_registry
 
-from tritonrl_core.bench.ambient import own_default_dtype, seeded
-from tritonrl_core.bench.modes import DispatchMode
-from tritonrl_core.bench.reference import Reference, blame, flat_outputs, map_tensors
+from tritonrl_core.bench.aten.modes import DispatchMode
+from tritonrl_core.bench.references.ambient import own_default_dtype, seeded
+from tritonrl_core.bench.references.reference import Reference, blame, flat_outputs, map_tensors
 from tritonrl_core.types import Task
 
 REMEMBERED = 2000

