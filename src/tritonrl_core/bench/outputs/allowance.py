@@ -34,7 +34,7 @@ by everyone.
 Where the reference has no double-precision form (`e` comes in the working dtype), its own error is not known and `r·s`
 alone stands for another order of summation. Of a case that is too large to be worked out in double precision each time
 (`bench.large_cases`), `e` is in the working dtype too, and what the reference's error was on other cases of the task
-(`tolerance.own_error`, relative to the output's scale) stands for its own: 16 times that mean error for `q`, because
+(`own_error`, relative to the output's scale) stands for its own: 16 times that mean error for `q`, because
 other values may be worse conditioned, and the largest for `M`.
 """
 
@@ -156,3 +156,18 @@ def _row_max(values: Tensor) -> Tensor:
 def _row_scale(values: Tensor) -> Tensor:
     whole = row_rms(values.flatten())
     return torch.maximum(row_rms(values), QUIET_ROW * whole)
+
+
+def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
+    """A reference's error on one output, for cases without `exact`; None where it is not known.
+
+    `exact` is in double precision. Non-finite elements do not count.
+    """
+    if exact.dtype == native.dtype or not native.dtype.is_floating_point or not native.numel():
+        return None
+    own = (native.to(torch.float64) - exact).abs_().nan_to_num_(nan=0.0, posinf=0.0)
+    count = math.sqrt(native.numel())
+    whole = float(torch.linalg.vector_norm(exact)) / count
+    if not math.isfinite(whole):
+        whole = float(row_rms(finite(exact).flatten()))
+    return (float(torch.linalg.vector_norm(own)) / count / whole, float(own.amax()) / whole) if whole else None

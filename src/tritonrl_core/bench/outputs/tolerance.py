@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tritonrl_core.bench.outputs.allowance import OwnError, allowance, by_a_part, finite, row_rms
+from tritonrl_core.bench.outputs.allowance import OwnError, allowance, by_a_part, finite
 from tritonrl_core.bench.outputs.mismatch import mismatch_facts, shape_facts
 from tritonrl_core.bench.outputs.pointers import same_values
 from tritonrl_core.types import InputCase, Task, WorstElement
@@ -105,21 +105,6 @@ class _Rule:
     precision: str
     nearby: Nearby | None
     inputs: Sequence[Tensor]
-
-
-def own_error(exact: Tensor, native: Tensor) -> OwnError | None:
-    """A reference's error on one output, for cases without `exact`; None where it is not known.
-
-    `exact` is in double precision. Non-finite elements do not count.
-    """
-    if exact.dtype == native.dtype or not native.dtype.is_floating_point or not native.numel():
-        return None
-    own = (native.to(torch.float64) - exact).abs_().nan_to_num_(nan=0.0, posinf=0.0)
-    count = math.sqrt(native.numel())
-    whole = float(torch.linalg.vector_norm(exact)) / count
-    if not math.isfinite(whole):
-        whole = float(row_rms(finite(exact).flatten()))
-    return (float(torch.linalg.vector_norm(own)) / count / whole, float(own.amax()) / whole) if whole else None
 
 
 def _compare_one(

@@ -38,7 +38,7 @@ ReadPlan = tuple[LaunchPlan, Sequence[CompiledKernel | None]]
 @dataclass(frozen=True, slots=True)
 class Large:
     """A case beyond `large_cases.LARGE` bytes. `double`: the reference runs in double precision. Else what its error
-    was on other cases (`tolerance.OwnError`, by output) stands for its own."""
+    was on other cases (`allowance.OwnError`, by output) stands for its own."""
 
     double: bool
     elsewhere: tuple[tuple[float, float] | None, ...] = ()

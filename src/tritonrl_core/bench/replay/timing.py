@@ -114,18 +114,9 @@ class _Heat:
         found = {**self.known, **measured}
         if self.protocol.baselines[0] not in found:
             raise InfraError(f"there is nothing to compare with: {'; '.join(self.notes)}")
-        candidate = tracks["candidate"]
-        wall = None
-        if "eager" in measured:
-            with self.bench.alone():
-                wall = wall_us(runners[0])
-        self.facts |= {
-            "eager_wall_us": wall, "trials": candidate.count, "warmup": candidate.warmup,
-            "captures": len(places) if self.graphs else 0, "graphs": len(mine) if self.graphs else 0,
-            "process": os.getpid(),
-            "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
-            "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
-        }  # fmt: skip
+        self.facts |= self._spent(tracks, len(places), len(mine)) | {
+            "eager_wall_us": self._wall_us(runners[0]) if "eager" in measured else None,
+        }
         clean = intact(runners, self.bench.disturbed())
         # Graphs and references go: judging a large case needs their memory.
         mine.clear()
@@ -135,7 +126,7 @@ class _Heat:
         clock.mark("verdict")
         self.facts["part_seconds"] = {name: round(value, 5) for name, value in clock.seconds.items()}
         return {
-            **verdict, "candidate_us": _rounded(candidate.lanes),
+            **verdict, "candidate_us": _rounded(tracks["candidate"].lanes),
             "baseline_us": {name: _rounded(found[name]) for name in self.protocol.baselines if name in found},
             "measured": list(measured), "facts": self.facts, "notes": self.notes,
         }  # fmt: skip
@@ -259,6 +250,20 @@ class _Heat:
                 with self.bench.alone(), alone_on(self.gpu_name, 10.0):
                     measured["eager"] = race([again], self.protocol, self.clock)["eager"].lanes
         return measured
+
+    def _spent(self, tracks: Mapping[str, Track], places: int, lanes: int) -> dict[str, Any]:
+        """What the clock took: runs of the candidate, and how long the GPU was at it."""
+        candidate = tracks["candidate"]
+        return {
+            "trials": candidate.count, "warmup": candidate.warmup,
+            "captures": places if self.graphs else 0, "graphs": lanes if self.graphs else 0, "process": os.getpid(),
+            "gpu_ms": round(sum(track.spent_us for track in tracks.values()) / 1e3, 3),
+            "gpu_ms_candidate": round(candidate.spent_us / 1e3, 3),
+        }  # fmt: skip
+
+    def _wall_us(self, runner: Runner) -> float | None:
+        with self.bench.alone():
+            return wall_us(runner)
 
     # -- what was timed, was it right? ---------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
+from tritonrl_core.bench.outputs.allowance import own_error
 from tritonrl_core.bench.outputs.glance import plainly_right, worst_elements
-from tritonrl_core.bench.outputs.tolerance import Comparison, compare, own_error
+from tritonrl_core.bench.outputs.tolerance import Comparison, compare
 from tritonrl_core.bench.replay.cases import differences, differing
 from tritonrl_core.bench.replay.job import Job
 from tritonrl_core.bench.replay.kept_cases import Answers
