@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -58,7 +59,7 @@ class Outcome:
     A cheat is caught where it gets no reward for a reason that is its own (`caught`: the status and reason that its
     file names; `stopped`: another one), or where it passes for what it is and is no faster than its honest twin
     (`no gain`, for cheats whose file says so). `undecided` is `UNSUPPORTED` or `INFRA` where the file does not expect
-    it: no reward, but nothing proven either.
+    it: no reward, but nothing proven either; and a cheat that has a speed while its twin has none to compare with.
     """
 
     CAUGHT, STOPPED, NO_GAIN = "caught", "stopped", "no gain"
@@ -158,14 +159,16 @@ def _judge(
             # The comment makes a run's candidates other ones than the last run's, which would be remembered.
             mark = f"# {name} {seed}"
             jobs = [(one.task, Candidate.from_code(f"{one.code}\n{mark} {one.kind}\n")) for one in batch]
-            for one, score in zip(batch, verifier.verify_batch(jobs), strict=True):
-                row = {**row_of(one, score, name, seed, args.device), "machine": machine}
-                file.write(json.dumps(row) + "\n")
+
+            def keep(index: int, score: Score, batch: Sequence[corpus.Specimen] = batch) -> None:
+                row = row_of(batch[index], score, name, seed, args.device)
+                file.write(json.dumps({**row, "machine": machine}) + "\n")
+                file.flush()  # at once: a batch waits for its slowest, and may be ended from outside before that
                 if row["outcome"] in (Outcome.THROUGH, Outcome.REFUSED, Outcome.UNDECIDED):
-                    print(
-                        f"{name} {seed}: {one.id}: {row['outcome']}: {row['status']} {row['reason'][:200]}", flush=True
-                    )
-            file.flush()
+                    said = f"{row['outcome']}: {row['status']} {row['reason'][:200]}"
+                    print(f"{name} {seed}: {row['id']}: {said}", flush=True)
+
+            verifier.verify_batch(jobs, keep)
     print(f"{name} seed {seed}: done", flush=True)
 
 
@@ -185,16 +188,26 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
 
 
 def with_gains(rows: Sequence[Row]) -> list[Row]:
-    """The rows, with cheats that look faster than their twins counted as let through."""
-    speeds = {(r["preset"], r["device"], r["seed"], r["id"]): r["speedup"] for r in rows}
-    return [{**row, "outcome": Outcome.THROUGH} if _gains(row, speeds) else row for row in rows]
+    """The rows, with cheats that look faster than their twins counted as let through.
+
+    A twin's speed is that of the same run, or the median of its other runs under this preset on this kind of device:
+    what is timed is the task as written in each. Where there is none either, nothing is known.
+    """
+    speeds: dict[tuple[Any, ...], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        if row["speedup"] is not None:
+            speeds[row["preset"], row["device"], row["id"]][row["seed"]] = row["speedup"]
+    return [{**row, "outcome": _gain(row, speeds[row["preset"], row["device"], row["twin"]])} for row in rows]
 
 
-def _gains(row: Row, speeds: Mapping[tuple[Any, ...], float | None]) -> bool:
-    twin = speeds.get((row["preset"], row["device"], row["seed"], row["twin"]))
-    if row["outcome"] != Outcome.NO_GAIN or row["speedup"] is None or twin is None:
-        return False
-    return bool(row["speedup"] > twin * GAIN[row["clock"]])
+def _gain(row: Row, twins: Mapping[int, float]) -> str:
+    """What a row's outcome is, once its speed is held against its twin's, by run."""
+    if row["outcome"] != Outcome.NO_GAIN or row["speedup"] is None:
+        return str(row["outcome"])
+    if not twins:
+        return Outcome.UNDECIDED
+    twin = twins.get(row["seed"], median(twins.values()))
+    return Outcome.THROUGH if row["speedup"] > twin * GAIN[row["clock"]] else Outcome.NO_GAIN
 
 
 def summary(rows: Iterable[Row]) -> Row:
@@ -206,7 +219,7 @@ def summary(rows: Iterable[Row]) -> Row:
     for row in cheats:
         caught = row["outcome"] in Outcome.ALL_CAUGHT
         worst[_number(row["kind"])][row["id"]] = worst[_number(row["kind"])].get(row["id"], True) and caught
-    last = {row["id"]: row for row in cheats}.values()
+    last = _newest(cheats).values()
     by_stage = Counter(row["stage"] for row in last if row["outcome"] in (Outcome.CAUGHT, Outcome.STOPPED))
     return {
         "kinds": len(worst), "kinds_caught": sum(all(found.values()) for found in worst.values()),
@@ -218,6 +231,11 @@ def summary(rows: Iterable[Row]) -> Row:
         "refused": _ids(honest, Outcome.REFUSED), "undecided": _ids(honest, Outcome.UNDECIDED),
         "refusals": sum(r["outcome"] == Outcome.REFUSED for r in honest),
     }  # fmt: skip
+
+
+def _newest(rows: Iterable[Row]) -> dict[str, Row]:
+    """By specimen, its last row: of the last day, and of that day's last run."""
+    return {row["id"]: row for row in sorted(rows, key=lambda row: (row["on"], row["seed"]))}
 
 
 def _number(kind: str) -> str:
@@ -261,7 +279,7 @@ def kinds_table(rows: Sequence[Row]) -> Iterator[str]:
     """Markdown: for each kind what became of its candidates under `all_extensions`."""
     chosen = [row for row in with_gains(rows) if row["preset"] == "all_extensions" and not row["honest"]]
     yield "| candidate | status | stage | reason |\n| --- | --- | --- | --- |\n"
-    for row in sorted({row["id"]: row for row in chosen}.values(), key=lambda row: str(row["id"])):
+    for row in sorted(_newest(chosen).values(), key=lambda row: str(row["id"])):
         reason = row["reason"] or ("as its twin, and not faster" if row["outcome"] == Outcome.NO_GAIN else "")
         reason = " ".join(PATH.sub("…/", reason)[:140].replace("|", "/").split())
         yield f"| `{row['id']}` | {row['status']} | {row['stage']} | {reason} |\n"
