@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -222,24 +222,26 @@ def differences(
 ) -> dict[str, Difference]:
     """How far the first arm is above the second, with 95 % intervals: seeds drawn anew in each arm, tasks in both.
 
-    Shares as differences, the speedup as a ratio of geometric means. With fewer than `FEWEST_SEEDS` in an arm there is
-    no interval (nan): the spread between so few is not known.
+    Shares as differences, the speedup as a ratio of geometric means. With fewer than `FEWEST_SEEDS` in an arm only
+    tasks are drawn: the spread between so few is not known, and such an interval is of these runs alone.
     """
     rng = np.random.default_rng(seed)
     found = {}
     for measure in MEASURES:
         a, b = mine[measure], other[measure]
         value = _above(measure, a.sum((0, 1)), b.sum((0, 1)))
-        low = high = float("nan")
-        if min(len(a), len(b)) >= FEWEST_SEEDS:
-            draws = []
-            for _ in range(BOOTSTRAPS):
-                tasks = rng.integers(a.shape[1], size=a.shape[1])
-                sides = (part[rng.integers(len(part), size=len(part))][:, tasks].sum((0, 1)) for part in (a, b))
-                draws.append(_above(measure, *sides))
-            low, high = (float(bound) for bound in np.nanpercentile(draws, [2.5, 97.5]))
+        draws = []
+        for _ in range(BOOTSTRAPS):
+            tasks = rng.integers(a.shape[1], size=a.shape[1])
+            draws.append(_above(measure, *(_seeds(part, rng)[:, tasks].sum((0, 1)) for part in (a, b))))
+        low, high = (float(bound) for bound in np.nanpercentile(draws, [2.5, 97.5]))
         found[measure] = (value, low, high)
     return found
+
+
+def _seeds(part: Matrix, rng: np.random.Generator) -> Matrix:
+    """An arm's seeds drawn anew; as they are where they are few."""
+    return part[rng.integers(len(part), size=len(part))] if len(part) >= FEWEST_SEEDS else part
 
 
 def _above(measure: str, mine: Matrix, other: Matrix) -> float:
@@ -263,6 +265,7 @@ def tables(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[Table]:
         [arm, other, f"{len(cells[arm])} / {len(cells[other])}", *(_shown(name, one[name]) for name in MEASURES)]
         for (arm, other), one in found.items()
     ]
+    few = [pair for pair in there if min(len(cells[arm]) for arm in pair) < FEWEST_SEEDS]
     notes = [about(cells), *([ESTIMATED] if estimated else [])]
     arms = [[arm, len(cells[arm]), *_own(cells[arm], stored[arm])] for arm in ARMS if arm in cells]
     suffix = "-estimated" if estimated else ""
@@ -270,7 +273,7 @@ def tables(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[Table]:
     two = ["arm", "against", "seeds", *MEASURES.values()]
     return [
         Table(f"ablation-arms{suffix}", own, arms, command, notes, machine),
-        Table(f"ablation-pairs{suffix}", two, pairs, command, [*notes, *resolved(found)], machine),
+        Table(f"ablation-pairs{suffix}", two, pairs, command, [*notes, *resolved(found, few)], machine),
     ]
 
 
@@ -287,11 +290,17 @@ def about(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> str:
     )
 
 
-def resolved(pairs: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
-    """Which differences the intervals show, and how large one must be for so many seeds to show it."""
-    known = {pair: found for pair, found in pairs.items() if not np.isnan(found["right"][1])}
+def resolved(
+    pairs: Mapping[tuple[str, str], Mapping[str, Difference]], few: Collection[tuple[str, str]] = ()
+) -> list[str]:
+    """Which differences the intervals show, and how large one must be for so many seeds to show it. `few` are pairs
+    with too few seeds for that."""
+    known = {pair: found for pair, found in pairs.items() if pair not in few}
+    alone = "; ".join(" against ".join(pair) for pair in pairs if pair in few)
+    notes = [f"Fewer than {FEWEST_SEEDS} seeds, so intervals over tasks alone, and nothing is resolved: {alone}"]
+    notes = notes if alone else []
     if not known:
-        return [f"Fewer than {FEWEST_SEEDS} seeds in an arm: no intervals, and nothing is resolved"]
+        return notes
     halves = {name: median((found[name][2] - found[name][1]) / 2 for found in known.values()) for name in MEASURES}
     least = ", ".join(f"{100 * half:.0f} points ({MEASURES[name]})" for name, half in halves.items() if name != "speed")
     clear = [
@@ -300,6 +309,7 @@ def resolved(pairs: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[
         if not low <= (name == "speed") <= high
     ]  # fmt: skip
     return [
+        *notes,
         f"Differences below about {least} are too small for so few seeds (half an interval)",
         f"Resolved: {'; '.join(clear) or 'nothing'}",
     ]

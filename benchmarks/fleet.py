@@ -29,6 +29,7 @@ from itertools import accumulate
 from statistics import fmean
 from typing import Any
 
+from gpu_count import possible
 from tables import Table, save
 from verify_throughput import PROTOCOL, REQUEST, cpu_seconds, unique_candidates
 
@@ -63,22 +64,21 @@ def main() -> None:
         print(json.dumps(measured(Shape.of(chosen.one), chosen.device, chosen.seconds)), flush=True)
         return
     rows: list[dict[str, Any]] = []
-    for shape in possible(chosen.shapes.split(","), len(visible_gpus()) if chosen.device == "cuda" else sys.maxsize):
+    gpus = len(visible_gpus()) if chosen.device == "cuda" else sys.maxsize
+    left = possible({text: gpus_of(text) for text in chosen.shapes.split(",")}, gpus)
+    for shape in list(left):
         found = _in_processes(shape, chosen.device, chosen.seconds, chosen.limit_s)
         if found:
             rows.append(found)
+            left.remove(shape)
             print(json.dumps(found), flush=True)
-            save(table(rows, chosen.save, chosen.seconds))
-    print(table(rows, chosen.save, chosen.seconds).markdown)
+            save(table(rows, chosen.save, chosen.seconds, left))
+    print(table(rows, chosen.save, chosen.seconds, left).markdown)
 
 
-def possible(shapes: Sequence[str], gpus: int) -> list[str]:
-    """The shapes that so many GPUs are enough for; the others are told."""
-    needed = {text: sum(Shape.of(part).gpus for part in text.split("+")) for text in shapes}
-    for text, count in needed.items():
-        if count > gpus:
-            print(f"{text} is left out: {count} GPUs, and there are {gpus}", file=sys.stderr)
-    return [text for text, count in needed.items() if count <= gpus]
+def gpus_of(shape: str) -> int:
+    """How many GPUs the verifiers of a shape have together."""
+    return sum(Shape.of(part).gpus for part in shape.split("+"))
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,9 @@ def judged(program: Program) -> str:
         return "INFRA"
 
 
-def table(rows: list[dict[str, Any]], name: str, seconds: float) -> Table:
-    """One row a shape; the share of linear is of the first shape's rate for each GPU."""
+def table(rows: list[dict[str, Any]], name: str, seconds: float, left: Sequence[str] = ()) -> Table:
+    """One row a shape; the share of linear is of the first shape's rate for each GPU. `left` are shapes that failed or
+    were not reached."""
     cells: list[list[str | int | float | None]] = []
     for row in rows:
         linear = row["gpus"] * rows[0]["rate"] / rows[0]["gpus"]
@@ -229,10 +230,12 @@ def table(rows: list[dict[str, Any]], name: str, seconds: float) -> Table:
             [row["gpus"], row["cores"], row["verifiers"], row["by"], row["rate"], share, row["cores_used"],
              row["parent_cpu_ms"], odd]
         )  # fmt: skip
-    note = (
-        f"{seconds:g} s for each shape, after {WARM} candidates or more; the first row is what others are compared with"
-    )
-    return Table(name, COLUMNS, cells, " ".join(["python", *sys.argv]), [note])
+    notes = [
+        f"{seconds:g} s for each shape, after {WARM} candidates or more; "
+        "the first row is what others are compared with",
+        *([f"Not measured: {', '.join(left)}"] if left else []),
+    ]
+    return Table(name, COLUMNS, cells, " ".join(["python", *sys.argv]), notes)
 
 
 if __name__ == "__main__":

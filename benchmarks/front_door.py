@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,13 +147,13 @@ def trained(run: Path, count: int) -> str:
     measured = sum(score.timing is not None and not score.timing.estimated for score in scores)
     evals = [row for row in read_journal(run / "metrics.jsonl") if row["stage"] == "eval"]
     rates = ", ".join(f"{row['when']} {row['sampled/correct']:.1%}" for row in evals)
-    told = f"{count} steps, {len(scores)} completions, {infra} INFRA, {measured} measured speeds"
+    told = f"{count} steps, {len(scores):,} completions, {infra} INFRA, {measured:,} measured speeds"
     return f"{told}; held out: {rates}" if rates else told
 
 
 def evaluated(folder: Path) -> str:
     assert (folder / "report.html").exists(), "no report"
-    return f"{len(list(read_scores(folder)))} completions; {cell(figures(folder)['correct'])} right"
+    return f"{len(list(read_scores(folder)))} completions; {cell('correct', figures(folder)['correct'])} right"
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -161,13 +161,14 @@ def figures(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "result.json").read_text())["overall"]["figures"])
 
 
-def cell(figure: dict[str, float | None]) -> str:
+def cell(name: str, figure: Mapping[str, float | None]) -> str:
     """A figure as it stands in a table: shares in percent, speedups as factors."""
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None:
         return "–"
-    interval = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
-    return f"{value:.3g}{interval}"
+    factor, unit, digits = (1, "×", 2) if name == "speedup" else (100, " %", 1)
+    interval = "" if low is None or high is None else f" ({factor * low:.{digits}f} to {factor * high:.{digits}f})"
+    return f"{factor * value:.{digits}f}{unit}{interval}"
 
 
 def learned(out: Path, command: str) -> Table:
@@ -175,7 +176,7 @@ def learned(out: Path, command: str) -> Table:
     rows: list[list[str | int | float | None]] = []
     sides = {name: figures(out / f"eval-{name}") for name in ("bundled", "trained")}
     for name in sides["bundled"]:
-        rows.append([name, *(cell(side[name]) if name in side else None for side in sides.values())])
+        rows.append([name, *(cell(name, side[name]) if name in side else None for side in sides.values())])
     count = len(list(read_scores(out / "eval-trained")))
     notes = [f"{count} samples each at temperature 1, 95 % intervals over tasks; one training run, seed 0"]
     return Table("nano-cuda", ["held-out tasks", "bundled nano", "after training"], rows, command, notes)

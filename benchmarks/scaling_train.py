@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gpu_count import possible
 from step_split import GROUP, SHOWN, StandIn, preset_for, split, write_model
 from tables import Table, save
 
@@ -90,6 +91,7 @@ def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, 
         "completions": completions,
         "tokens": options.tokens,
         **figures,
+        "each_step_s": [round(row["step_time"], 1) for row in rows[1:]],
         "completions_per_s": round(completions / figures["step_s"], 2),
     }
 
@@ -148,11 +150,12 @@ def main() -> None:
     if options.run:
         one_rank(options)
         return
-    rows = []
+    rows, wanted = [], [count for count in options.ranks.split(",") if count]
     with tempfile.TemporaryDirectory() as scratch:
         options.model = options.model or Path(scratch) / "model"
         make_model(options)
-        for ranks in possible(options.ranks):
+        # Without any GPU it is tried on the CPU.
+        for ranks in map(int, possible({count: int(count) for count in wanted}, len(visible_gpus()) or sys.maxsize)):
             told = measure(options, ranks, Path(scratch) / f"run-{ranks}")
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
@@ -160,24 +163,16 @@ def main() -> None:
             save(table(rows))
 
 
-def possible(ranks: str) -> list[int]:
-    """The numbers of ranks that there are GPUs for, all of them where there is none; the others are told."""
-    wanted, gpus = [int(count) for count in ranks.split(",") if count], len(visible_gpus())
-    for count in wanted:
-        if gpus and count > gpus:
-            sys.stderr.write(f"{count} ranks are left out: there are {gpus} GPUs\n")
-    return [count for count in wanted if not gpus or count <= gpus]
-
-
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A row a run, with its rate against the first's."""
     done = [row for row in rows if "step_s" in row]
     columns = ["GPUs", "how", "completions a step", "seconds a step", "generation", "verification", "optimisation",
-               "completions a second", "against the first row"]  # fmt: skip
+               "completions a second", "against the first row", "each step, s"]  # fmt: skip
     body = [
         [row["ranks"], row["launch"] or "one process", row["completions"],
          *(row[f"{name}_s"] for name in ("step", "generation", "verification", "optimisation")),
-         row["completions_per_s"], f"{row['completions_per_s'] / done[0]['completions_per_s']:.2f}×"]
+         row["completions_per_s"], f"{row['completions_per_s'] / done[0]['completions_per_s']:.2f}×",
+         ", ".join(map(str, row["each_step_s"]))]
         for row in done
     ]  # fmt: skip
     notes = [

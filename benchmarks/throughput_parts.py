@@ -139,12 +139,20 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20, help="groups of ten in each batch")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each number of cores")
     chosen = parser.parse_args()
-    part, rows = PARTS[chosen.part], []
-    command = f"python benchmarks/throughput_parts.py {chosen.part} --{part.option} {getattr(chosen, part.option):g}"
-    for row in part.rows(chosen):
+    name, option = chosen.part, PARTS[chosen.part].option
+    command = f"python benchmarks/throughput_parts.py {name} --{option} {getattr(chosen, option):g}"
+    rows: list[Row] = []
+    for row in PARTS[name].rows(chosen):
         rows.append(row)
         print(json.dumps(row), flush=True)
-        save(Table(f"throughput-{chosen.part}", part.columns, rows, command))  # at once: it may be ended from outside
+        save(table(name, rows, command, whole=False))  # at once: it may be ended from outside
+    save(table(name, rows, command, whole=True))
+
+
+def table(name: str, rows: Sequence[Row], command: str, *, whole: bool) -> Table:
+    """A row for each that was measured; `whole`: they are all there."""
+    notes = [] if whole else [f"Only these {len(rows)}: what the time was enough for"]
+    return Table(f"throughput-{name}", PARTS[name].columns, list(rows), command, notes)
 
 
 if __name__ == "__main__":

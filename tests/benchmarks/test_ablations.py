@@ -42,12 +42,12 @@ def test_two_arms_alike_are_not_told_apart() -> None:
         assert low <= (1 if measure == "speed" else 0) <= high
 
 
-def test_with_two_seeds_there_is_no_interval() -> None:
-    value, low, high = ablations.differences(
-        ablations.sums(arm(0.7, 2.0, seeds=2), TASKS), ablations.sums(arm(0.4, 1.0), TASKS)
-    )["right"]
-    assert value > 0.2
-    assert (low, high) == (pytest.approx(float("nan"), nan_ok=True),) * 2
+def test_with_two_seeds_an_interval_is_over_tasks_alone() -> None:
+    unlike = [*arm(0.7, 2.0, seeds=1), *arm(0.3, 2.0, seeds=1)]
+    found = ablations.differences(*(ablations.sums(cells, TASKS) for cells in (unlike, unlike)))["right"]
+    assert found == (0.0, 0.0, 0.0), "the same tasks in both arms, and the seeds as they are"
+    _, low, high = ablations.differences(*(ablations.sums(cells * 2, TASKS) for cells in (unlike, unlike)))["right"]
+    assert low < -0.1 < 0.1 < high, "with four of them seeds are drawn too"
 
 
 def test_a_cell_that_is_there_is_not_run_again(tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_the_table_says_what_so_few_seeds_resolve() -> None:
     assert "points (right)" in least
     assert "one against other (right)" in clear
     assert "itself" not in clear
-    few = {("one", "other"): ablations.differences(*(ablations.sums(arm(0.5, 1.0, seeds=2), TASKS) for _ in range(2)))}
-    assert "nothing is resolved" in ablations.resolved(few)[0]
+    [few] = ablations.resolved({("one", "other"): far["one", "other"]}, few=[("one", "other")])
+    assert "nothing is resolved: one against other" in few
 
 
 def test_cells_of_different_sizes_make_no_table() -> None:
