@@ -37,3 +37,9 @@ def test_the_table_names_what_is_slow_and_what_was_refused():
     assert made.notes[0].startswith("3 of ")
     assert any("l1_tanh 9.5 s" in note for note in made.notes)
     assert any("l1_elu: WRONG" in note for note in made.notes)
+
+
+def test_the_table_of_large_tasks_counts_those_that_can_grow():
+    rows = [{**GOOD, "task": task.id, "family": task.family} for task in full_size.tasks("large")]
+    assert 100 < len(rows) < len(operators())
+    assert full_size.table(rows[1:], "large", MACHINE).notes[0].startswith(f"{len(rows) - 1} of {len(rows)} tasks")
