@@ -99,6 +99,20 @@ def test_it_opens_and_fits_the_screen(show: Open, size: Any, scheme: str) -> Non
     assert (max(map(int, dark[4:-1].split(","))) < 60) is (scheme == "dark")
 
 
+def test_the_run_took_what_its_parts_took(show: Open) -> None:
+    """From its first figure to its last would leave out the first evaluation, and count the time between two goes."""
+    page = show()
+    seconds = page.evaluate("Object.values(digest.time.wall).reduce((sum, part) => sum + part)")
+    assert 800 < seconds < 900
+    assert f"{int(seconds // 60)} min {round(seconds) % 60} s in all" in page.inner_text("#time")
+
+
+def test_amounts_are_told_in_words(show: Open) -> None:
+    page = show()
+    told = "duration(0.004), duration(89), duration(119.7), duration(7199), counted(1, 'task'), counted(2, 'task')"
+    assert page.evaluate(f"[{told}]") == ["4.0 ms", "89 s", "2 min 0 s", "2 h 0 min", "1 task", "2 tasks"]
+
+
 def test_plots_are_drawn(show: Open) -> None:
     page = show()
     painted = page.evaluate(

@@ -49,8 +49,6 @@ def headline(run: RunData) -> dict[str, Any]:
         "solved": len(solved),
         "statuses": dict(Counter(score.verdict.status.value for score in scores)),
         "estimated": any(score.timing.estimated for score in scores if score.timing),
-        "seconds": _wall_seconds(run),
-        "judge_seconds": round(sum(score.seconds for score in scores), 1),
     }
 
 
@@ -238,11 +236,6 @@ def _worth(score: Score) -> tuple[int, float]:
     if score.timing is None or not isfinite(score.timing.speedup_low):
         return 0, 0.0
     return 1 if score.timing.estimated else 2, score.timing.speedup_low
-
-
-def _wall_seconds(run: RunData) -> float:
-    times = [float(row["time"]) for row in run.metrics if "time" in row]
-    return round(max(times) - min(times), 1) if len(times) > 1 else 0.0
 
 
 def _rate(scores: Sequence[Score]) -> float | None:

@@ -157,7 +157,7 @@ function rejected() {
 
 function tasks() {
   const s = digest.steps, training = digest.kind === "training";
-  const rows = digest.families.map((row) => el("div.family", el("span.family-name", filterLink({level: row.level, task: row.family === "–" ? "" : row.family}, row.family), el("small", `level ${row.level} · ${row.tasks} tasks · ${whole(row.count)} kernels`)),
+  const rows = digest.families.map((row) => el("div.family", el("span.family-name", filterLink({level: row.level, task: row.family === "–" ? "" : row.family}, row.family), el("small", `level ${row.level} · ${counted(row.tasks, "task")} · ${counted(row.count, "kernel")}`)),
     training ? dumbbell(row) : intervalBar(row.rate, row.low, row.high, "--s-passed", 1, row.low === null ? percent(row.rate, 1) : `${percent(row.rate, 1)}, 95 % ${percent(row.low)} to ${percent(row.high)}`),
     el("b.family-rate", percent(training && row.late !== null ? row.late : row.rate))));
   let mix = null;
@@ -192,8 +192,9 @@ function time() {
   const wall = Object.entries(digest.time.wall), stages = Object.entries(digest.time.stages);
   const colours = {generation: "--time-1", verification: "--time-2", "optimiser and the rest": "--time-3", evaluation: "--time-4", pre_filter: "--time-1", check_correctness: "--time-2", measure_speed: "--time-3"};
   const names = {pre_filter: "filter", check_correctness: "compare", measure_speed: "time"};
+  const sum = (parts) => parts.reduce((total, [, n]) => total + n, 0);
   const bar = (parts) => {
-    const total = parts.reduce((sum, [, n]) => sum + n, 0);
+    const total = sum(parts);
     return el("div.strip", el("div.strip-bar", parts.map(([name, n]) => el("span.part", {title: `${name}: ${duration(n)}`, style: {"flex-grow": n, background: `var(${colours[name]})`}}))),
       el("div.legend", parts.map(([name, n]) => el("span", el("i", {style: {background: `var(${colours[name]})`}}), names[name] || name, el("b", duration(n)), el("small", percent(n / total))))));
   };
@@ -205,7 +206,7 @@ function time() {
   }
   if (!wall.length && !stages.length) return null;
   return section("time", "Where the time went", el("div.grid",
-    el("div.column", wall.length ? card("The run", el("small.dim", duration(h.seconds) + " in all"), bar(wall)) : null,
+    el("div.column", wall.length ? card("The run", el("small.dim", duration(sum(wall)) + " in all"), bar(wall)) : null,
       stages.length ? card("Judging", el("small.dim", "summed over the workers"), bar(stages)) : null), perStep));
 }
 

@@ -44,14 +44,16 @@ function el(what, ...rest) {
 const percent = (x, digits = 0) => x === null || x === undefined ? "–" : !digits && x > 0 && x < 0.005 ? "<1 %" : (100 * x).toFixed(digits) + " %";
 const times = (x) => x === null || x === undefined ? "–" : (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2)) + "×";
 const whole = (x) => Number(x).toLocaleString("en-US").replace(/,/g, "\u202f");
+const counted = (n, what) => whole(n) + " " + what + (n === 1 ? "" : "s");
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 0.01) return (1000 * seconds).toFixed(1) + " ms";
   if (seconds < 1) return (1000 * seconds).toFixed(0) + " ms";
   if (seconds < 90) return seconds.toFixed(seconds < 10 ? 1 : 0) + " s";
-  if (seconds < 5400) return Math.floor(seconds / 60) + " min " + Math.round(seconds % 60) + " s";
-  return Math.floor(seconds / 3600) + " h " + Math.round(seconds % 3600 / 60) + " min";
+  const whole = Math.round(seconds), minutes = Math.round(seconds / 60);
+  if (whole < 5400) return Math.floor(whole / 60) + " min " + whole % 60 + " s";
+  return Math.floor(minutes / 60) + " h " + minutes % 60 + " min";
 }
 
 function figure(x) {
