@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def trained(run: Path, count: int) -> str:
     infra = sum(score.verdict.status is Status.INFRA for score in scores)
     measured = sum(score.timing is not None and not score.timing.estimated for score in scores)
     evals = [row for row in read_journal(run / "metrics.jsonl") if row["stage"] == "eval"]
-    rates = ", ".join(f"{row['when']} {row['sampled/correct']:.1%}" for row in evals)
+    rates = ", ".join(f"{row['when']} {100 * row['sampled/correct']:.1f} %" for row in evals)
     told = f"{count} steps, {len(scores):,} completions, {infra} INFRA, {measured:,} measured speeds"
     return f"{told}; held out: {rates}" if rates else told
 
@@ -184,7 +185,8 @@ def learned(out: Path, command: str) -> Table:
 
 def compared(text: str) -> str:
     assert "pass@1" in text, "no pass@1 in the comparison"
-    return next(line for line in text.splitlines() if "pass@1" in line).strip(" │|")[:100]
+    line = next(line for line in text.splitlines() if "pass@1" in line)
+    return re.sub(r"\s{2,}", ", ", line.strip(" │|"))[:100]
 
 
 def judged(text: str) -> str:
