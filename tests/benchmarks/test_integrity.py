@@ -5,9 +5,9 @@ import pytest
 from integrity import Outcome
 
 CHEAT = {
-    "preset": "all_extensions", "device": "cuda", "seed": 7, "id": "13_patches_timers/clock", "kind": "13_patches_timers",
-    "honest": False, "twin": "13_patches_timers/honest", "outcome": Outcome.NO_GAIN, "status": "PASSED", "stage": "full",
-    "reason": "", "speedup": 1.2, "clock": "events", "on": "2026-01-02",
+    "preset": "all_extensions", "device": "cuda", "seed": 7, "id": "13_patches_timers/clock", "honest": False,
+    "kind": "13_patches_timers", "twin": "13_patches_timers/honest", "outcome": Outcome.NO_GAIN, "status": "PASSED",
+    "stage": "full", "reason": "", "speedup": 1.2, "clock": "events", "on": "2026-01-02",
 }  # fmt: skip
 
 
@@ -38,8 +38,8 @@ def test_a_cheat_that_has_no_speed_has_gained_none():
 
 def test_a_table_counts_the_worst_verdict_on_a_cheat_and_shows_the_newest():
     old = {**CHEAT, "seed": 400, "on": "2026-01-01", "outcome": Outcome.THROUGH}
-    new = {**CHEAT, "seed": 0, "outcome": Outcome.CAUGHT, "status": "CHEATED", "stage": "record", "reason": "played back"}
+    new = {**CHEAT, "seed": 0, "outcome": Outcome.CAUGHT, "stage": "record", "reason": "played back"}
     found = integrity.summary([new, old])
     assert found["cheats_caught"] == 0
     assert found["by_stage"] == {"record": 1}
-    assert "| CHEATED | record | played back |" in "".join(integrity.kinds_table([new, old]))
+    assert "| PASSED | record | played back |" in "".join(integrity.kinds_table([new, old]))
