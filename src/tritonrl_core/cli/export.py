@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import ERROR, LogRecord
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from tritonrl_core.cli.options import RunOverrides, RunPreset
 from tritonrl_core.cli.output import stderr
 from tritonrl_core.cli.reverify import run_preset
-from tritonrl_core.errors import UsageError
+from tritonrl_core.errors import InfraError, UsageError
 
 if TYPE_CHECKING:
     from tritonrl_core.preset import Preset
@@ -50,24 +51,42 @@ def export(
 
 
 def _verified(preset: Preset, pairs: list[tuple[Task, Score]]) -> list[Score]:
-    """The scores with today's verdict and speed. Raises `UsageError` where one does not pass any more."""
+    """The scores with today's verdict and speed. Raises `UsageError` where one does not pass any more or a reference
+    does not run, `InfraError` where one could not be judged.
+    """
     from dataclasses import replace
 
     from tritonrl_core.cli.verify import say_where
     from tritonrl_core.types import Status
-    from tritonrl_core.verifier import Verifier
+    from tritonrl_core.verifier import Verifier, log
 
-    with Verifier(preset) as verifier:
-        say_where(verifier.bench.describe(), preset.name)
-        again = verifier.verify_batch([(task, score.candidate) for task, score in pairs])
+    log.addFilter(_is_no_fault)  # that is raised below, and said once
+    try:
+        with Verifier(preset) as verifier:
+            say_where(verifier.bench.describe(), preset.name)
+            again = verifier.verify_batch([(task, score.candidate) for task, score in pairs])
+    finally:
+        log.removeFilter(_is_no_fault)
     for now in again:
-        if now.verdict.status is not Status.PASSED:
-            raise UsageError(
-                f"the best kernel for {now.task_id!r} is {now.verdict.status.value} today: {now.verdict.reason}",
-                remedy="See `tritonrl reverify`; --no-verify exports it all the same.",
-            )
-        stderr().print(f"{now.task_id}: verified again", style="dim", highlight=False)
+        told = f"{now.verdict.status.value} today: {now.verdict.reason}"
+        match now.verdict.status:
+            case Status.PASSED:
+                stderr().print(f"{now.task_id}: verified again", style="dim", highlight=False)
+            case Status.INFRA:
+                raise verifier.broken.get(now.task_key) or InfraError(
+                    f"the best kernel for {now.task_id!r} cannot be judged, {told}",
+                    remedy="--no-verify exports it as it was judged in the run.",
+                )
+            case _:
+                raise UsageError(
+                    f"the best kernel for {now.task_id!r} is {told}",
+                    remedy="See `tritonrl reverify`; --no-verify exports it all the same.",
+                )
     return [replace(now, step=then.step, group=then.group) for now, (_, then) in zip(again, pairs, strict=True)]
+
+
+def _is_no_fault(entry: LogRecord) -> bool:
+    return entry.levelno < ERROR
 
 
 def _about(run: Path, preset: Preset, *, verified_again: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 from tritonrl_core.cli.options import RunOverrides, RunPreset
 from tritonrl_core.cli.output import stderr, stdout, table
+from tritonrl_core.errors import InfraError
 
 if TYPE_CHECKING:
     from tritonrl_core.evaluate.reverify import Reverified
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tritonrl_core.types import Score, Task
 
 EXIT_DIFFERENT = 1
-EXIT_INFRA = 3
 
 
 def reverify(
@@ -53,7 +53,7 @@ def reverify(
         + (f", {found.infra} could not be judged" if found.infra else ""),
         highlight=False,
     )
-    raise typer.Exit(EXIT_INFRA if found.infra else EXIT_DIFFERENT if found.differences else 0)
+    raise typer.Exit(InfraError.exit_code if found.infra else EXIT_DIFFERENT if found.differences else 0)
 
 
 def run_preset(run: Path, preset: str | None, overrides: list[str]) -> Preset:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tritonrl_core.cli.options import Overrides, PresetOrStrictest
 from tritonrl_core.cli.output import one_screen, status_text, stderr, stdout
-from tritonrl_core.errors import UsageError
+from tritonrl_core.errors import InfraError, UsageError
 from tritonrl_core.runs import plain
 from tritonrl_core.types import Candidate, Score, Status
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tritonrl_core.preset import Preset
 
 EXIT_NOT_PASSED = 1
-EXIT_INFRA = 3
 STATUS_WIDTH = 15
 
 SAID = ("device", "target", "speed", "sandbox", "workers")
@@ -164,5 +163,5 @@ def speed_text(score: Score) -> str:
 def exit_code(scores: list[Score]) -> int:
     statuses = {score.verdict.status for score in scores}
     if Status.INFRA in statuses:
-        return EXIT_INFRA
+        return InfraError.exit_code
     return 0 if statuses == {Status.PASSED} else EXIT_NOT_PASSED
