@@ -42,6 +42,22 @@ def test_an_installed_plugin_is_found_by_its_entry_point(install):
     assert (item.distribution, item.version, item.summary) == ("acme-mine", "2.3", "Made by a test.")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "shown"),
+    [
+        ("Metadata-Version: 2.1\nName: acme-mine\nVersion: 2.3\n", ("acme-mine", "2.3", "")),
+        (None, ("?", "?", "")),
+    ],
+)
+def test_metadata_need_not_be_whole(install, tmp_path, metadata, shown):
+    install("acme-mine", "mine", 'class Mine(Plugin):\n    name = "mine"')
+    place = tmp_path / "acme_mine-2.3.dist-info" / "METADATA"
+    place.unlink() if metadata is None else place.write_text(metadata)
+    found = installed_plugins()["mine"]
+    assert (found.distribution, found.version, found.summary) == shown
+    assert load_problem(found) == ""
+
+
 def test_installed_is_not_enabled(install):
     install("acme-mine", "mine", "raise RuntimeError('a plugin that is not enabled is not imported')")
     session = Session.open(enabling())

@@ -170,5 +170,9 @@ def _describe(entry: EntryPoint) -> InstalledPlugin:
 
 
 def _metadata(distribution: Any) -> tuple[str, str, str]:
-    metadata = distribution.metadata
-    return metadata["Name"] or "?", metadata["Version"] or "?", metadata["Summary"] or ""
+    """Name, version and summary. Of these a distribution need not have the last, and a damaged one may have none."""
+    try:
+        metadata = distribution.metadata or {}
+    except FileNotFoundError:
+        metadata = {}
+    return metadata.get("Name") or "?", metadata.get("Version") or "?", metadata.get("Summary") or ""
