@@ -73,6 +73,7 @@ kernels of a group would differ: the plan would get no credit at all."""
 ESTIMATED = "No GPU: speeds are estimates, in families where those are known to rank kernels as a clock does"
 BOOTSTRAPS = 4000
 FEWEST_SEEDS = 3
+INTERVALS = f"Intervals of 95 %: bootstrap over tasks, and over seeds where there are {FEWEST_SEEDS} or more"
 Matrix = NDArray[np.float64]
 Difference = tuple[float, float, float]
 """How far one arm is above another, and the interval's two ends."""
@@ -273,7 +274,7 @@ def tables(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[Table]:
     two = ["arm", "against", "seeds", *MEASURES.values()]
     return [
         Table(f"ablation-arms{suffix}", own, arms, command, notes, machine),
-        Table(f"ablation-pairs{suffix}", two, pairs, command, [*notes, *resolved(found, few)], machine),
+        Table(f"ablation-pairs{suffix}", two, pairs, command, [*notes, INTERVALS, *resolved(found, few)], machine),
     ]
 
 
@@ -286,7 +287,7 @@ def about(cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> str:
     ((steps, tasks, samples),) = sizes
     return (
         f"{steps} steps of 64 completions, then {tasks} held-out tasks × {samples} at temperature 1 and one greedy, "
-        "judged under all_extensions. Intervals of 95 %: bootstrap over seeds and tasks"
+        "judged under all_extensions"
     )
 
 
@@ -297,7 +298,7 @@ def resolved(
     with too few seeds for that."""
     known = {pair: found for pair, found in pairs.items() if pair not in few}
     alone = "; ".join(" against ".join(pair) for pair in pairs if pair in few)
-    notes = [f"Fewer than {FEWEST_SEEDS} seeds, so intervals over tasks alone, and nothing is resolved: {alone}"]
+    notes = [f"Too few seeds, so that nothing is resolved: {alone}"]
     notes = notes if alone else []
     if not known:
         return notes

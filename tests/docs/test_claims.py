@@ -101,6 +101,11 @@ def test_the_small_model() -> None:
     assert figure("the small model on held-out tasks")[1] == f"{before:.0f} % → {after:.0f} %"
 
 
+def test_the_small_model_by_the_clock() -> None:
+    (before, after) = next(row[1:] for row in rows_of("nano-cuda") if row[0] == "fast_1")
+    assert figure("its kernels that are right")[1] == f"{share(before):.0f} % → {share(after):.0f} %"
+
+
 def test_without_a_gpu() -> None:
     assert figure("the same without a GPU on two cores")[1] == str(last_row("verify-cpu")["candidates a second"])
 
