@@ -1,4 +1,4 @@
-"""`tritonrl export` judges a kernel again before it goes. Where that cannot be done it says once why, and whose fault."""
+"""`tritonrl export` judges a kernel again before it goes; where that cannot be done it says why, once."""
 
 from __future__ import annotations
 

@@ -49,23 +49,17 @@ def generate_tasks(
     place = _place(out, with_solutions, resume)
     chosen = _generating(preset, count, seed, size, split, overrides or [])
     session = Session.open(chosen)
-    curated = session.tasks(split)
-    for line in curated.summary:
-        stderr().print(escape(line), highlight=False)
-    if not curated.kept and curated.summary:
-        raise UsageError(f"none of the tasks of preset {preset} is left", remedy="See above what is wrong with them.")
-    if not curated.kept:
-        raise UsageError(f"no plugin of preset {preset} generates tasks", remedy="Enable one: `plugins: [fusion]`.")
+    tasks = _examined(session, split, preset)
     if with_solutions:
         known = {row.get("task_id") for row in place.rows()} if place else set()
-        left = [task for task in curated.kept if task.id not in known]
+        left = [task for task in tasks if task.id not in known]
         _solutions(left, session, chosen, judge, style, place.add if place else _echo)
     else:
-        _say(curated.kept)
-        for task in curated.kept if out is None else ():
+        _say(tasks)
+        for task in tasks if out is None else ():
             _echo(task_row(task))
     if out is not None:
-        written = place.finish() if with_solutions and place else write_rows(map(task_row, curated.kept), out)
+        written = place.finish() if with_solutions and place else write_rows(map(task_row, tasks), out)
         stdout().print(f"{written} {'solutions' if with_solutions else 'tasks'} in {escape(str(out))}", highlight=False)
 
 
@@ -110,6 +104,18 @@ def _generating(
 
 _OPTION = {"train": "count", "held_out": "held_out"}
 """The option of a generating plugin that says how many tasks a split gets."""
+
+
+def _examined(session: Session, split: str, preset: str) -> list[Task]:
+    """What the plugins generated and is fit; says what is not. Raises `UsageError` where nothing is left."""
+    curated = session.tasks(split)
+    for line in curated.summary:
+        stderr().print(escape(line), highlight=False)
+    if not curated.kept and curated.summary:
+        raise UsageError(f"none of the tasks of preset {preset} is left", remedy="See above what is wrong with them.")
+    if not curated.kept:
+        raise UsageError(f"no plugin of preset {preset} generates tasks", remedy="Enable one: `plugins: [fusion]`.")
+    return curated.kept
 
 
 def _that_count(preset: Preset, option: str) -> list[str]:

@@ -66,19 +66,7 @@ def evaluate_policy(
     `on_score(score)` is told each verdict and `on_done(n)` how many there are, from one thread at a time.
     """
     began = time.perf_counter()
-    repeated = [task for task in tasks for _ in range(samples)]
     done = 0
-
-    def batches() -> Iterator[list[Job]]:
-        for first in range(0, len(repeated), BATCH):
-            part = repeated[first : first + BATCH]
-            texts = policy.sample(
-                [policy.prompt(task) for task in part],
-                temperature=temperature,
-                max_new_tokens=max_new_tokens,
-                seed=seed + first,
-            )
-            yield [(task, parse_completion(text)) for task, text in zip(part, texts, strict=True)]
 
     def tell(batch: int, index: int, score: Score) -> None:
         nonlocal done
@@ -88,8 +76,21 @@ def evaluate_policy(
         if on_done is not None:
             on_done(done)
 
-    scores = judge_as_they_come(batches(), scorer, tell)
+    repeated = [task for task in tasks for _ in range(samples)]
+    batches = _sampled(policy, repeated, temperature, max_new_tokens, seed)
+    scores = judge_as_they_come(batches, scorer, tell)
     return report(scores, temperature=temperature, seconds=time.perf_counter() - began)
+
+
+def _sampled(
+    policy: Sampler, tasks: Sequence[Task], temperature: float, max_new_tokens: int, seed: int
+) -> Iterator[list[Job]]:
+    """A completion of each task, a batch at a time, when it is asked for."""
+    for first in range(0, len(tasks), BATCH):
+        part = tasks[first : first + BATCH]
+        prompts = [policy.prompt(task) for task in part]
+        texts = policy.sample(prompts, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed + first)
+        yield [(task, parse_completion(text)) for task, text in zip(part, texts, strict=True)]
 
 
 def judge_as_they_come(
