@@ -2,8 +2,10 @@
 
 import re
 import sys
+import time
 
 import bench_gpu
+import gpu_test_notes
 import gpu_tests
 import pytest
 import tables
@@ -112,21 +114,49 @@ def test_lanes_share_gpus_and_cores(monkeypatch):
     assert bench_gpu.lane(1, 2, [0]) == ("6", [0])
 
 
-def test_a_report_of_tests_is_counted_by_file(tmp_path):
-    report = tmp_path / "report.xml"
-    report.write_text("""<testsuites><testsuite>
-<testcase classname="tests.replay.test_gpu" name="a"/>
-<testcase classname="tests.replay.test_gpu" name="b"><failure message="no"/></testcase>
-<testcase classname="tests.replay.test_liger" name="c"><skipped/></testcase>
-<testcase classname="plugins.one.tests.test_plugin.TestPlugin" name="d"/>
-</testsuite></testsuites>""")
-    assert not gpu_tests.passed(report)
-    assert gpu_tests.table_of([report]).rows == [
-        ["plugins/one/tests/test_plugin.py", 1, 0, 0],
-        ["tests/replay/test_gpu.py", 1, 1, 0],
-        ["tests/replay/test_liger.py", 0, 0, 1],
-    ]
-    assert "tests/other.py" in gpu_tests.table_of([report], ["tests/other.py"]).notes[0]
+def test_notes_of_tests_are_counted_by_file_and_failures_forgotten_for_the_next_call(tmp_path):
+    notes = tmp_path / "notes.jsonl"
+    ended = {"tests/a.py::one": "passed", "tests/a.py::two[x::y]": "failed", "tests/b.py::three": "skipped",
+             "plugins/one/tests/c.py::TestPlugin::four": "passed"}  # fmt: skip
+    for test, outcome in ended.items():
+        gpu_test_notes.write(notes, {"test": test, "limit": 9.0, "began": 1.0})
+        gpu_test_notes.write(notes, {"test": test, "outcome": outcome})
+    gpu_test_notes.write(notes, {"test": "tests/b.py::five", "limit": 9.0, "began": 2.0})
+    assert gpu_tests.running(notes)["test"] == "tests/b.py::five"
+    assert gpu_tests.outcomes(notes) == ended
+    assert gpu_tests.table_of([notes], ["tests/other.py"]).rows == [
+        ["plugins/one/tests/c.py", 1, 0, 0], ["tests/a.py", 1, 1, 0], ["tests/b.py", 0, 0, 1],
+    ]  # fmt: skip
+    assert "tests/other.py" in gpu_tests.table_of([notes], ["tests/other.py"]).notes[0]
+    gpu_tests.forget_failures(notes)
+    assert gpu_tests.outcomes(notes) == {test: how for test, how in ended.items() if how != "failed"}
+
+
+HANG_AND_DIE = """
+import os, signal, time, pytest
+pytestmark = pytest.mark.gpu
+def test_first(): pass
+@pytest.mark.timeout(1)
+def test_that_is_too_slow(): time.sleep(60)
+@pytest.mark.timeout(1)
+def test_that_does_not_listen():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    time.sleep(60)
+def test_that_ends_its_process(): os._exit(3)
+def test_last(): pass
+"""
+
+
+@pytest.mark.slow
+def test_a_test_that_hangs_or_breaks_its_process_costs_only_itself(tmp_path, monkeypatch):
+    file, notes = tmp_path / "test_some.py", tmp_path / "notes.jsonl"
+    file.write_text(HANG_AND_DIE)
+    monkeypatch.setattr(gpu_tests, "GRACE_S", 2.0)
+    assert gpu_tests.run([str(file)], notes, time.monotonic() + 100)
+    found = {test.rpartition("::")[2]: outcome for test, outcome in gpu_tests.outcomes(notes).items()}
+    slow = ("test_that_is_too_slow", "test_that_does_not_listen", "test_that_ends_its_process")
+    assert found == {"test_first": "passed", **dict.fromkeys(slow, "failed"), "test_last": "passed"}
+    assert not gpu_tests.run([str(file)], notes, time.monotonic() + 5), "too little time to begin"
 
 
 def test_the_files_with_a_test_that_needs_a_gpu_are_found_and_no_others():
