@@ -1,44 +1,58 @@
 """A long run of mixed candidates, a tenth of them hostile: does anything leak, is every verdict the one it gets alone?
 
     python benchmarks/soak.py [--count 2000] [--device cpu] [--workers 2] [--minutes M] [--preset all_extensions]
-                              [--into FILE]
+                              [--seed 0] [--alone FILE] [--into FILE]
     python benchmarks/soak.py --sum FILE
 
-Every candidate is made unique by a comment, so that none is answered from memory. First each kind is judged alone;
-then all of them mixed. Before and after, when the workers are idle: memory, descriptors and processes of this process
-and all below it, temporary files, shared memory, and the GPU's memory. Prints one line of JSON; exits 1 where a verdict
-differs or is missing, or where something is left. A long soak can be made of pieces, each with its own `--seed` and all
-with the same `--into`; `--sum` adds them up.
+Every candidate is made unique by a comment, so that none is answered from memory. First each kind is judged alone
+(`--alone` keeps these verdicts in a file, for the next piece); then all of them mixed. Before and after, when every
+lost worker has been replaced, it is looked at what is in use (`in_use`): memory, descriptors, processes, temporary
+files, shared memory, the GPU's memory. Prints one line of JSON; exits 1 where a verdict differs or is missing, or where
+something is left. A long soak can be made of pieces, each with its own `--seed` and all with the same `--into`; `--sum`
+adds them up. What a piece has is written as it comes: one that is ended from outside counts as far as it got.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import itertools
 import json
 import os
 import random
-import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import corpus
+from in_use import below, in_use, left_over
 
 from tritonrl_core.preset import load_preset
-from tritonrl_core.types import Candidate, Status, Task
+from tritonrl_core.types import Candidate, Score, Status, Task
 from tritonrl_core.verifier import Verifier
 
 HOSTILE_KINDS = ("07", "08", "12", "15", "16", "17", "22", "44", "46")
 """Kinds of the corpus that attack the process, its files, its channel or its memory."""
 
-HOSTILE_SHARE, HANGING_SHARE = 0.1, 0.01
-GROWTH_MIB = 256
-"""How much more memory may be in use at the end: caches of references and plans, of bounded size."""
+SHARES = {"hanging": 0.007, "gpu hang": 0.003, "fault": 0.004, "hostile": 0.086}
+"""Of all candidates; the others are ordinary ones. Of 10,000 thirty hang a GPU and forty break it."""
+
+ENDING_S = 40.0
+"""What is kept of a piece's time for its last candidates and for looking at what is left."""
+
+LANES = 2
+"""Batches at a time: while the last of one hang, those of the next are judged."""
+
+Sample = tuple[Task, str, str]
 
 KERNEL = """
 @triton.jit
@@ -62,7 +76,12 @@ HANGING = {
     "python loop": ("", "while True: pass"),
     "sleep": ("", "time.sleep(3600)"),
     "ignores signals": ("", "import signal; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"),
-    "kernel": ("while tl.load(x_ptr) == tl.load(x_ptr):\n        x += 1.0", ""),
+}
+ENDLESS = "while tl.load(y_ptr) != 12345.0:\n        tl.debug_barrier()"
+FAULTS = {
+    "illegal address": "tl.store(y_ptr + i.to(tl.int64) * 100000007, x)",
+    "misaligned": "tl.store((y_ptr.to(tl.pointer_type(tl.uint8), bitcast=True) + 2)"
+    ".to(tl.pointer_type(tl.float32), bitcast=True) + i, x, mask=i < n - 1)",
 }
 GREEDY = {
     "memory": "a = bytearray(64 << 30)",
@@ -73,79 +92,105 @@ GREEDY = {
 }
 
 
-def samples(device: str) -> dict[str, tuple[Task, str, str]]:
-    """By name: task, code, and whether it is `ordinary`, `hostile` or `hanging`."""
-    found: dict[str, tuple[Task, str, str]] = {}
-    for one in corpus.everything(device):
-        if one.kind != "liger":
-            hostile = not one.honest and one.kind.split("_")[0] in HOSTILE_KINDS
-            found[one.id] = (one.task, one.code, "hostile" if hostile else "ordinary")
+def samples(device: str) -> dict[str, Sample]:
+    """By name: task, code, and whether it is `ordinary` or one of `SHARES`."""
+    found: dict[str, Sample] = {}
+    for one in (*corpus.hacks(device), *corpus.twins(), *corpus.honest(device), *corpus.golden()):
+        hostile = not one.honest and one.kind.split("_")[0] in HOSTILE_KINDS
+        found[one.id] = (one.task, one.code, "hostile" if hostile else "ordinary")
     task = corpus.read(corpus.HACKS / "02_never_launched" / "honest.py", corpus.HACKS / "tasks").task
+
+    def own(name: str, what: str, *, spin: str = "", first: str = "") -> None:
+        found[name] = (task, HEAD + KERNEL.replace("SPIN", spin).replace("FIRST", first), what)
+
     for name, (spin, first) in HANGING.items():
-        found[f"hanging/{name}"] = (task, HEAD + KERNEL.replace("SPIN", spin).replace("FIRST", first), "hanging")
+        own(f"hanging/{name}", "hanging", spin=spin, first=first)
+    own("hanging/kernel", "gpu hang", spin=ENDLESS)
+    for name, spin in FAULTS.items():
+        own(f"fault/{name}", "fault", spin=spin)
     for name, first in GREEDY.items():
-        found[f"greedy/{name}"] = (task, HEAD + KERNEL.replace("SPIN", "").replace("FIRST", first), "hostile")
+        own(f"greedy/{name}", "hostile", first=first)
     return found
 
 
-def mixed(names: dict[str, list[str]], count: int, rng: random.Random) -> list[str]:
+def mixed(names: Mapping[str, Sequence[str]], count: int, rng: random.Random) -> list[str]:
     """Names in a random order, in the shares that are asked for."""
-    hanging, hostile = round(count * HANGING_SHARE), round(count * (HOSTILE_SHARE - HANGING_SHARE))
-    numbers = {"hanging": hanging, "hostile": hostile, "ordinary": count - hanging - hostile}
+    numbers = {what: round(count * share) for what, share in SHARES.items()}
+    numbers["ordinary"] = count - sum(numbers.values())
     chosen = [rng.choice(names[what]) for what, number in numbers.items() for _ in range(number)]
     rng.shuffle(chosen)
     return chosen
 
 
-def in_use(device: str) -> dict[str, float]:
-    """Memory (MiB), descriptors, threads and processes of this process and those below it; files; memory of the GPU."""
-    below = _below(os.getpid())
-    memory = threads = descriptors = 0.0
-    for pid in below:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-            memory += _field(status, "RssAnon") / 1024
-            threads += _field(status, "Threads")
-            descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        except (OSError, ValueError):
-            continue
-    folders = [Path(tempfile.gettempdir()), Path("/dev/shm")]
-    files = sum(len(list(folder.glob("*"))) for folder in folders if folder.is_dir())
-    used = {"memory_mib": round(memory), "descriptors": descriptors, "threads": threads, "processes": len(below),
-            "files": files}  # fmt: skip
-    return {**used, "gpu_mib": _gpu_mib()} if device == "cuda" else used
+def settled(verifier: Verifier, device: str, workers: int) -> dict[str, Any]:
+    """What is in use when every worker is there: one that was lost is replaced by the next job that comes to its place.
 
-
-def _field(status: str, name: str) -> float:
-    return float(next((line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:")), "0"))
-
-
-def _below(root: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    found, grown = {root}, True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= more
-        grown = bool(more)
+    So right kernels are judged, several for each place, until two rounds in a row leave as many processes as there ever
+    were; then nothing is done until memory no longer changes, because a new worker takes seconds to get ready.
+    """
+    kernels = list(itertools.islice(itertools.cycle(corpus.twins()), 3 * workers))
+    most, last = 0, -1
+    for round_ in range(6):
+        mark = f"# settled {time.monotonic_ns()} {round_}"
+        verifier.verify_batch(
+            [(one.task, Candidate.from_code(f"{one.code}\n{mark} {n}\n")) for n, one in enumerate(kernels)]
+        )
+        there = len(below(os.getpid()))
+        if there == last and there >= most:
+            break
+        most, last = max(most, there), there
+    found = in_use(device)
+    for _ in range(15):
+        time.sleep(1.0)
+        before, found = found, in_use(device)
+        if abs(found["memory_mib"] - before["memory_mib"]) <= 8 and found["processes"] == before["processes"]:
+            break
     return found
 
 
-def _gpu_mib() -> float:
-    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0])
+@dataclass
+class Tally:
+    """What a piece has found so far. Batches add to it from several threads."""
+
+    piece: str
+    known: Mapping[str, Sample]
+    alone: Mapping[str, str]
+    facts: Mapping[str, object]
+    asked: int = 0
+    verdicts: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    differ: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, batch: Sequence[str], scores: Sequence[Score], told: Mapping[int, int]) -> None:
+        """A batch that has been judged: each of its candidates was told of once, if all is well."""
+        with self.lock:
+            self.asked += len(batch)
+            self.seconds = round(time.monotonic() - self.began, 1)
+            self.verdicts += sum(count == 1 for count in told.values())
+            for name, score in zip(batch, scores, strict=True):
+                status, reason = score.verdict.status, score.verdict.reason
+                self.statuses[status] += 1
+                self.counts["hostile"] += self.known[name][2] != "ordinary"
+                self.counts["hanging"] += name.startswith("hanging/")
+                self.counts["gpu_hangs"] += status is Status.TIMEOUT and "on the GPU" in reason
+                self.counts["gpu_faults"] += "CUDA error" in reason
+                if status != self.alone[name]:
+                    self.differ.append(f"{name}: {status} ({reason[:120]}) instead of {self.alone[name]}")
+
+    def line(self, **more: object) -> dict[str, Any]:
+        """All of it, as it stands in the file."""
+        return {
+            "piece": self.piece, "asked": self.asked, "verdicts": self.verdicts, "missing": self.asked - self.verdicts,
+            "seconds": self.seconds, "statuses": self.statuses, **{name: self.counts[name] for name in COUNTS},
+            "differ": self.differ[:20], **self.facts, **more,
+        }  # fmt: skip
 
 
-def left_over(before: dict[str, float], after: dict[str, float]) -> list[str]:
-    """What there is more of than there was, beyond caches of bounded size."""
-    room = {"memory_mib": GROWTH_MIB, "gpu_mib": GROWTH_MIB, "descriptors": 4, "threads": 2}
-    more = [name for name in after if after[name] > before[name] + room.get(name, 0)]
-    return [f"{name}: {before[name]:g} → {after[name]:g}" for name in more]
+COUNTS = ("hostile", "hanging", "gpu_hangs", "gpu_faults")
 
 
 def main() -> None:
@@ -153,38 +198,40 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--minutes", type=float, default=1e9, help="how long it may take in all")
     parser.add_argument("--preset", default="all_extensions")
     parser.add_argument("--timeout", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ordinary", type=int, default=1000, help="how many different ordinary candidates")
-    parser.add_argument("--into", type=Path, help="append the line to this file, too")
-    parser.add_argument("--sum", type=Path, help="print the sum of the lines of this file instead")
+    parser.add_argument(
+        "--alone", type=Path, help="keep the verdicts of candidates alone here, and take those there are"
+    )
+    parser.add_argument("--into", type=Path, help="append what there is to this file as it comes")
+    parser.add_argument("--sum", type=Path, help="print the sum of the pieces in this file instead")
     args = parser.parse_args()
     line = summed(args.sum) if args.sum else soak(args)
     print(json.dumps(line))
-    if args.into:
-        with args.into.open("a") as file:
-            file.write(json.dumps(line) + "\n")
     sys.exit(bool(line["differ"] or line["left"] or line["missing"]))
 
 
-def summed(path: Path) -> dict[str, object]:
-    """All pieces of a soak together."""
-    pieces = [json.loads(line) for line in path.read_text().splitlines()]
+def summed(path: Path) -> dict[str, Any]:
+    """All pieces of a soak together, each by the last line that it wrote."""
+    pieces = {line["piece"]: line for line in _lines(path)}.values()
     statuses: Counter[str] = Counter()
     for piece in pieces:
         statuses.update(piece["statuses"])
-    numbers = ("asked", "verdicts", "missing", "seconds", "hanging", "hostile")
+    numbers = ("asked", "verdicts", "missing", "seconds", *COUNTS)
     return {
-        "pieces": len(pieces), **{name: round(sum(piece[name] for piece in pieces), 1) for name in numbers},
+        "pieces": len(pieces), "ended from outside": sum("left" not in piece for piece in pieces),
+        **{name: round(sum(piece[name] for piece in pieces), 1) for name in numbers},
         "statuses": statuses, "differ": [story for piece in pieces for story in piece["differ"]],
-        "left": [story for piece in pieces for story in piece["left"]],
+        "left": [story for piece in pieces for story in piece.get("left", ())],
     }  # fmt: skip
 
 
-def soak(args: argparse.Namespace) -> dict[str, object]:
-    """One soak; the line that is printed."""
+def soak(args: argparse.Namespace) -> dict[str, Any]:
+    """One piece; the line that is printed."""
+    until = time.monotonic() + 60 * args.minutes - ENDING_S
     known = samples(args.device)
     rng = random.Random(args.seed)
     ordinary = [name for name, (_, _, what) in known.items() if what == "ordinary"]
@@ -193,55 +240,84 @@ def soak(args: argparse.Namespace) -> dict[str, object]:
     names: dict[str, list[str]] = {}
     for name, (_, _, what) in known.items():
         names.setdefault(what, []).append(name)
+    order = mixed(names, args.count, rng)
     settings = [f"verifier.device={args.device}", f"verifier.cpu_workers={args.workers}",
                 f"verifier.timeout_s={args.timeout}"]  # fmt: skip
-    until = time.monotonic() + 60 * args.minutes
     with Verifier(load_preset(args.preset, settings)) as verifier:
-        alone = _alone(verifier, known)
-        before, began = in_use(args.device), time.monotonic()
-        statuses: Counter[str] = Counter()
-        differ: list[str] = []
-        order, done = mixed(names, args.count, rng), 0
-        size = 32 * args.workers
-        for start in range(0, len(order), size):
-            if time.monotonic() > until:
-                break
+        alone = _alone(verifier, known, args)
+        before = settled(verifier, args.device, args.workers)
+        facts = {"before": before, "workers": args.workers, "device": args.device, "preset": args.preset}
+        tally = Tally(f"seed {args.seed}, {time.time():.0f}", known, alone, facts)
+        _judge_all(verifier, tally, order, until, args)
+        after = settled(verifier, args.device, args.workers)
+    line = tally.line(after=after, left=left_over(before, after))
+    _append(args.into, line)
+    return line
+
+
+def _judge_all(verifier: Verifier, tally: Tally, order: Sequence[str], until: float, args: argparse.Namespace) -> None:
+    """Judge batches in some lanes at once, until all are judged or the time is up."""
+    size = 6 * args.workers
+    starts = iter(range(0, len(order), size))
+
+    def lane() -> None:
+        while time.monotonic() < until:
+            with tally.lock:
+                start = next(starts, None)
+            if start is None:
+                return
             batch = order[start : start + size]
             told: Counter[int] = Counter()
-            jobs = [_unique(known[name], start + number) for number, name in enumerate(batch)]
-            scores = verifier.verify_batch(jobs, lambda index, score, told=told: told.update([index]))
-            done += sum(count == 1 for count in told.values())
-            for name, score in zip(batch, scores, strict=True):
-                statuses[score.verdict.status] += 1
-                if score.verdict.status not in alone[name]:
-                    story = f"{score.verdict.status} ({score.verdict.reason[:120]})"
-                    differ.append(f"{name}: {story} instead of {sorted(alone[name])}")
-            asked = start + len(batch)
-        seconds = time.monotonic() - began
-        time.sleep(2.0)
-        after = in_use(args.device)
-    return {
-        "asked": asked, "verdicts": done, "missing": asked - done, "seconds": round(seconds, 1), "statuses": statuses,
-        "hanging": sum(name in names["hanging"] for name in order[:asked]),
-        "hostile": sum(name in names["hostile"] for name in order[:asked]), "differ": differ[:20],
-        "before": before, "after": after, "left": left_over(before, after), "workers": args.workers,
-        "device": args.device, "preset": args.preset,
-    }  # fmt: skip
+            jobs = [_unique(tally.known[name], f"{tally.piece} {start + n}") for n, name in enumerate(batch)]
+            scores = verifier.verify_batch(jobs, lambda index, _, told=told: told.update([index]))
+            tally.add(batch, scores, told)
+            with tally.lock:
+                _append(args.into, tally.line())
+
+    with ThreadPoolExecutor(LANES) as lanes:
+        for running in [lanes.submit(lane) for _ in range(LANES)]:
+            running.result()
 
 
-def _unique(sample: tuple[Task, str, str], number: int) -> tuple[Task, Candidate]:
-    return sample[0], Candidate.from_code(f"{sample[1]}\n# {number}\n")
+def _append(path: Path | None, line: object) -> None:
+    if path is not None:
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
 
-def _alone(verifier: Verifier, known: dict[str, tuple[Task, str, str]]) -> dict[str, set[Status]]:
-    """The status of each kind, judged with nothing hostile beside it: ordinary ones together, the others one by one."""
-    found: dict[str, set[Status]] = {}
-    ordinary = [name for name, (_, _, what) in known.items() if what == "ordinary"]
-    groups: Sequence[list[str]] = [ordinary, *([name] for name in known if name not in ordinary)]
+def _unique(sample: Sample, mark: object) -> tuple[Task, Candidate]:
+    return sample[0], Candidate.from_code(f"{sample[1]}\n# {mark}\n")
+
+
+def _alone(verifier: Verifier, known: Mapping[str, Sample], args: argparse.Namespace) -> dict[str, str]:
+    """The status of each, judged with nothing hostile beside it: ordinary ones together, the others one by one.
+
+    Those that an earlier piece judged under the same settings are taken from its file.
+    """
+    kept = {tuple(key): status for key, status in _lines(args.alone)}
+    keys = {name: _key(sample, name, args) for name, sample in known.items()}
+    left = [name for name in known if keys[name] not in kept]
+    ordinary = [name for name in left if known[name][2] == "ordinary"]
+    groups: Sequence[list[str]] = [ordinary, *([name] for name in left if known[name][2] != "ordinary")]
     for group in groups:
-        scores = verifier.verify_batch([(known[name][0], Candidate.from_code(known[name][1])) for name in group])
+        scores = verifier.verify_batch([_unique(known[name], "alone") for name in group])
         for name, score in zip(group, scores, strict=True):
-            found[name] = {score.verdict.status}
+            kept[keys[name]] = str(score.verdict.status)
+            _append(args.alone, (keys[name], kept[keys[name]]))
+    return {name: kept[keys[name]] for name in known}
+
+
+def _key(sample: Sample, name: str, args: argparse.Namespace) -> tuple[str, ...]:
+    content = hashlib.sha256(f"{sample[0].key}\n{sample[1]}".encode()).hexdigest()[:16]
+    return name, content, args.preset, args.device, f"{args.timeout:g}"
+
+
+def _lines(path: Path | None) -> list[Any]:
+    """What stands in a file; a line that was cut short is left out."""
+    found = []
+    for line in path.read_text().splitlines() if path and path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
     return found
 
 
