@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gpu_test_notes import FILE, read, write
+from gpu_test_notes import FILE, LIMIT_S, read, write
 from tables import RESULTS, ROOT, Table, save
 
 FOLDER = RESULTS / "gpu-tests"
@@ -70,7 +70,8 @@ def run(arguments: Sequence[str], notes: Path, ends: float) -> bool:
 def _once(arguments: Sequence[str], notes: Path, ends: float) -> bool | None:
     """One process of pytest: True where it ended with all of its tests, False where the time is up, None where a test
     has to be left out for the others to go on."""
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-q", "-m", "gpu", "-p", "gpu_test_notes"]
+    options = ["-q", "-m", "gpu", "-p", "gpu_test_notes", "-o", f"timeout={LIMIT_S:g}", "-c", "pyproject.toml"]
+    command = [sys.executable, "-m", "pytest", *options]
     where = {"PYTHONPATH": os.pathsep.join([str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")])}
     environment = {**os.environ, **where, FILE: str(notes)}
     with subprocess.Popen([*command, *arguments], cwd=ROOT, env=environment, start_new_session=True) as process:

@@ -37,19 +37,22 @@ def corpus() -> list[Sample]:
     return sorted([*_shared(), *_bench_samples(), *_gpu_samples()], key=lambda sample: sample.name)
 
 
+def verifier(device: str) -> Verifier:
+    """What judges samples on a device (`cpu` or `cuda`); the caller closes it."""
+    return Verifier(load_preset("multi_input_only", [f"verifier.device={device}", "verifier.timeout_s=20"]))
+
+
 def judged(
-    device: str, samples: Sequence[Sample], tell: Callable[[str, list[str]], None] = lambda name, found: None
+    judge: Verifier, samples: Sequence[Sample], tell: Callable[[str, list[str]], None] = lambda name, found: None
 ) -> dict[str, list[str]]:
-    """Status and reason of every sample on a device (`cpu` or `cuda`), by name; `tell` is told each as it comes."""
+    """Status and reason of every sample, by name; `tell` is told each as it comes."""
     found: dict[str, list[str]] = {}
 
     def note(place: int, score: Score) -> None:
         found[samples[place].name] = [str(score.verdict.status), score.verdict.reason[:200]]
         tell(samples[place].name, found[samples[place].name])
 
-    settings = [f"verifier.device={device}", "verifier.timeout_s=20"]
-    with Verifier(load_preset("multi_input_only", settings)) as verifier:
-        verifier.verify_batch([(sample.task, Candidate.from_code(sample.code)) for sample in samples], note)
+    judge.verify_batch([(sample.task, Candidate.from_code(sample.code)) for sample in samples], note)
     return found
 
 
@@ -102,5 +105,5 @@ def _module(path: Path) -> ModuleType:
 if __name__ == "__main__":
     device, out, *pattern = sys.argv[1:]
     chosen = [sample for sample in corpus() if not pattern or re.search(pattern[0], sample.name)]
-    with Path(out).open("w", buffering=1) as file:
-        judged(device, chosen, lambda name, found: print(json.dumps([name, *found]), file=file))
+    with Path(out).open("w", buffering=1) as file, verifier(device) as judge:
+        judged(judge, chosen, lambda name, found: print(json.dumps([name, *found]), file=file))

@@ -57,7 +57,13 @@ def test_all_are_right_on_a_cpu(seed):
     assert failures("cpu", "small", 10, seed) == []
 
 
+PARTS = 8
+"""So many tests for all: each compiles its kernels on one core."""
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("seed", range(2))
-def test_all_are_right_on_a_gpu_at_full_size(seed):
-    assert failures("cuda", "full", 5, seed) == []
+def test_all_are_right_on_a_gpu_at_full_size(seed, part):
+    wanted = [golden.task_id for golden in GOLDEN[part::PARTS]]
+    assert failures("cuda", "full", 5, seed, *wanted) == []
