@@ -158,8 +158,9 @@ def training() -> Sequence[Piece]:
         Piece("ablations: no GPU", f"{estimated} run --limit-s 540", (), 9.5, gpus=0),
         Piece("ablations: no GPU: table", f"{estimated} table", ("ablation-arms-estimated", "ablation-pairs-estimated"),
               1, gpus=0, cores=1, after=("ablations: no GPU",)),
-        Piece("training on several GPUs", "benchmarks/scaling_train.py --ranks 1,2,4 --size small --limit-s 160",
-              ("scaling-train",), 9, gpus=2, cores=64, alone=True),
+        Piece("training on several GPUs",
+              "benchmarks/scaling_train.py --ranks 1,2,4 --launch ddp,fsdp2 --size small --limit-s 105",
+              ("scaling-train",), 9.5, gpus=2, cores=64, alone=True),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A training step on 1, 2 and 4 GPUs, with a real architecture: seconds, and completions a second.
 
-    python benchmarks/scaling_train.py [--ranks 1,2,4] [--launch ddp] [--prompts 4] [--tokens 128] [--model DIR]
+    python benchmarks/scaling_train.py [--ranks 1,2,4] [--launch ddp,fsdp2] [--prompts 4] [--tokens 128] [--model DIR]
 
 Each rank has the same number of prompts (weak scaling), eight completions each. Model and stand-in for what it would
 write are those of `step_split.py`; each rank judges its own share, on its own GPU and its share of the cores.
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,24 +61,24 @@ def make_model(options: argparse.Namespace) -> None:
     model.save_pretrained(options.model)
 
 
-def measure(options: argparse.Namespace, ranks: int, folder: Path) -> dict[str, Any]:
-    """One run on so many GPUs, the first step left out. What the ranks say goes to a file beside the run."""
+def measure(options: argparse.Namespace, ranks: int, launch: str, folder: Path) -> dict[str, Any]:
+    """One run on so many GPUs, the first step left out; `launch` is "" for one. What the ranks say goes to a file
+    beside the run."""
     names = ("tokens", "steps", "prompts", "size", "limit_s", "model")
     given = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
     program = [__file__, *given, "--run", str(folder)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    if ranks == 1:
+    if not launch:
         environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     began = time.monotonic()
-    started = command(options.launch, ranks, program) if ranks > 1 else [sys.executable, *program]
+    started = command(launch, ranks, program) if launch else [sys.executable, *program]
     with folder.with_suffix(".log").open("w+") as said:
         process = subprocess.Popen(started, env=environment, stdout=said, stderr=said)
         code = watched(process, folder, began + options.limit_s)
         said.seek(0)
         words = said.read()
     rows = metrics(folder)
-    told = {"ranks": ranks, "launch": options.launch if ranks > 1 else "", "size": options.size,
-            "run_s": round(time.monotonic() - began, 1)}  # fmt: skip
+    told = {"ranks": ranks, "launch": launch, "size": options.size, "run_s": round(time.monotonic() - began, 1)}
     if code or len(rows) < 2:
         sys.stderr.write(words[-8000:])
         told |= {"failed": code}
@@ -129,7 +129,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ranks", default="1,2,4")
-    parser.add_argument("--launch", default="ddp", help="ddp or fsdp2, for more than one rank")
+    parser.add_argument("--launch", default="ddp", help="for more than one rank: ddp, fsdp2 or ddp,fsdp2")
     parser.add_argument("--tokens", type=int, default=128, help="length of each completion")
     parser.add_argument("--steps", type=int, default=4, help="the first one, with its warm-up, is left out")
     parser.add_argument("--prompts", type=int, default=4, help="of a step and a rank, with eight completions each")
@@ -155,12 +155,20 @@ def main() -> None:
         options.model = options.model or Path(scratch) / "model"
         make_model(options)
         # Without any GPU it is tried on the CPU.
-        for ranks in map(int, possible({count: int(count) for count in wanted}, len(visible_gpus()) or sys.maxsize)):
-            told = measure(options, ranks, Path(scratch) / f"run-{ranks}")
+        counts = map(int, possible({count: int(count) for count in wanted}, len(visible_gpus()) or sys.maxsize))
+        for ranks, launch in runs(counts, options.launch.split(",")):
+            told = measure(options, ranks, launch, Path(scratch) / f"run-{ranks}-{launch}")
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
             rows.append(told)
             save(table(rows))
+
+
+def runs(counts: Iterable[int], launches: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each number of ranks by each launcher; one rank needs none."""
+    for ranks in counts:
+        for launch in launches if ranks > 1 else [""]:
+            yield ranks, launch
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -181,7 +189,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
         for row in rows if "failed" in row or row not in done
     ]  # fmt: skip
     ranks = ",".join(dict.fromkeys(str(row["ranks"]) for row in rows))
-    launches = " or ".join(dict.fromkeys(row["launch"] for row in rows if row["launch"])) or "ddp"
+    launches = ",".join(dict.fromkeys(row["launch"] for row in rows if row["launch"])) or "ddp"
     command = f"python benchmarks/scaling_train.py --ranks {ranks} --launch {launches} --size {rows[0]['size']}"
     return Table("scaling-train", columns, body, command, notes)
 

@@ -37,6 +37,10 @@ def test_a_table_that_is_not_whole_says_so():
     assert throughput_parts.table("families", rows, "a command", whole=True).notes == []
 
 
+def test_each_number_of_ranks_runs_by_each_launcher():
+    assert list(scaling_train.runs([1, 2], ["ddp", "fsdp2"])) == [(1, ""), (2, "ddp"), (2, "fsdp2")]
+
+
 def test_steps_that_differ_are_shown_beside_their_mean():
     run = {"ranks": 1, "launch": "", "size": "small", "steps": 3, "completions": 32, "step_s": 13.1,
            "generation_s": 7.2, "verification_s": 3.3, "optimisation_s": 2.6, "completions_per_s": 2.4,
