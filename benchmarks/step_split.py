@@ -2,6 +2,7 @@
 
     python benchmarks/step_split.py [--tokens 640] [--steps 3] [--prompts 8] [--layers 28 --hidden 1024] [--save]
     python benchmarks/step_split.py --judge-only        # verification alone: of new tasks, and of the same ones again
+    … --timeline FILE                                   # and what each batch was made of, second by second
 
 The model is a Qwen3 of 0.6 billion parameters with random weights (there is no network here), trained by GRPO under
 `all_extensions`. What it writes is noise, so the verifier is given something to do in its place: for each completion a
@@ -19,13 +20,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any
 
 from tables import Table, save
+from timeline import watched
 
 from tritonrl_core.preset import Preset, load_preset
 from tritonrl_core.runs import read_metrics, read_scores
@@ -58,8 +61,8 @@ def variants(code: str) -> list[str]:
 class StandIn:
     """A verifier that judges a golden solution's variants in place of what the model wrote."""
 
-    def __init__(self, verifier: Any) -> None:
-        self._verifier = verifier
+    def __init__(self, verifier: Any, timeline: Path | None = None) -> None:
+        self._verifier, self._timeline = verifier, timeline
         self._codes = {golden.task_id: variants(golden.code) for golden in golden_solutions()}
         self.statuses: Counter[str] = Counter()
 
@@ -69,12 +72,25 @@ class StandIn:
         given = [
             (task, Candidate.from_code(self._codes[task.id][place % GROUP])) for place, (task, _) in enumerate(jobs)
         ]
-        scores: list[Score] = self._verifier.verify_batch(given, on_score=on_score)
+        with told_in(self._timeline):
+            scores: list[Score] = self._verifier.verify_batch(given, on_score=on_score)
         self.statuses.update(score.verdict.status.value for score in scores)
         return scores
 
     def close(self) -> None:
         self._verifier.close()
+
+
+@contextmanager
+def told_in(file: Path | None) -> Iterator[None]:
+    """Add the timeline of what is judged meanwhile to a file."""
+    if file is None:
+        yield
+        return
+    with watched() as watch:
+        yield
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write("\n".join(watch.told()) + "\n\n")
 
 
 def write_model(folder: Path, layers: int, hidden: int, vocabulary: int) -> None:
@@ -140,6 +156,7 @@ def main() -> None:
     parser.add_argument("--size", default="full", help="of the suite's tasks: full or small")
     parser.add_argument("--set", action="append", default=[], help="as of `tritonrl train`")
     parser.add_argument("--judge-only", action="store_true", help="no model: batches of as many tasks, judged alone")
+    parser.add_argument("--timeline", type=Path, help="file to add a timeline of each batch's verification to")
     parser.add_argument("--save", action="store_true", help="keep the table for docs/benchmarks.md")
     options = parser.parse_args()
     if options.judge_only:
@@ -165,7 +182,7 @@ def trained(options: argparse.Namespace, model: Path, run: Path) -> dict[str, in
     scorers: list[StandIn] = []
 
     def open_scorer(preset: Preset, session: Any, known: Sequence[Score]) -> StandIn:
-        scorers.append(StandIn(Verifier(preset, session, known=known)))
+        scorers.append(StandIn(Verifier(preset, session, known=known), options.timeline))
         return scorers[0]
 
     write_model(model, options.layers, options.hidden, options.vocabulary)
@@ -195,12 +212,14 @@ def judge_only(options: argparse.Namespace) -> None:
     tasks = [task for task in builtin_tasks("train", options.size) if task.id in codes]
     Random(0).shuffle(tasks)
     with Verifier(chosen_preset(options, Path("nano"))) as verifier:
+        verifier.bench.describe()  # waits for its workers, which in training start while the model is loaded
         for number in range(2 * options.steps):
             again, batch = divmod(number, options.steps)
             some = tasks[batch * options.prompts : (batch + 1) * options.prompts]
             jobs = [(task, Candidate.from_code(renamed(code, number))) for task in some for code in codes[task.id]]
             began = time.perf_counter()
-            scores = verifier.verify_batch(jobs)
+            with told_in(options.timeline):
+                scores = verifier.verify_batch(jobs)
             told = {"tasks": "again" if again else "new", "seconds": round(time.perf_counter() - began, 2)}
             statuses = Counter(score.verdict.status.value for score in scores)
             sys.stdout.write(json.dumps({**told, "statuses": statuses, "parts": parts(scores)}) + "\n")
