@@ -1,13 +1,15 @@
 """A candidate's plans and binaries by signature: recorded and compiled when they are asked for, and kept.
 
-Where cores are idle, what its next signature needs is begun beside the first (`early`). Nothing runs here.
+Where cores are idle, or compiling takes long, what its next signature needs is begun beside the first (`early`).
+Nothing runs here.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from functools import partial
 
-from tritonrl_core.bench.early import Early
+from tritonrl_core.bench.compile.effort import elements_a_thread
+from tritonrl_core.bench.early import Early, Wish
 from tritonrl_core.bench.prepare import Prepares, Ready, Recorded, Stop
 from tritonrl_core.bench.record.ahead import Habit
 from tritonrl_core.types import Candidate, InputCase, Task, content_key
@@ -23,7 +25,7 @@ class Signatures:
         self._preparation, self._habit, self._early = preparation, habit, early
         self._recorded: dict[str, Recorded | Stop] = {}
         self._prepared: dict[str, Ready | Stop] = {}
-        self._begun: dict[str, Future[Both]] = {}
+        self._wishes: dict[str, Wish[Both]] = {}
 
     def prepare(self, case: InputCase) -> Ready | Stop:
         """The plan and its binaries, or why there are none."""
@@ -59,26 +61,29 @@ class Signatures:
             return recorded
         with self._early.asked():
             if not recorded.for_one_case:
-                self._begin_after(case)
+                self._wish_after(case, recorded)
             return self._preparation.build(recorded)
 
-    def _begin_after(self, case: InputCase) -> None:
-        """Begin with the signatures that will be asked for after this one."""
+    def _wish_after(self, case: InputCase, recorded: Recorded) -> None:
+        """Wish for the signatures that will be asked for after this one: their kernels are about as much work."""
+        effort = elements_a_thread(recorded.plan.kernels)
         for other in self._habit.after(self._task, case):
-
-            def both(other: InputCase = other) -> Both:
-                recorded = self._preparation.record(self._task, self._candidate, other)
-                return recorded, recorded if isinstance(recorded, Stop) else self._preparation.build(recorded)
-
-            begun = self._early.begin(both)
-            if begun is not None:
-                self._begun[content_key(other.signature)] = begun
+            name = content_key(other.signature)
+            if name not in self._wishes and name not in self._prepared:
+                both = partial(_both, self._preparation, self._task, self._candidate, other)
+                self._wishes[name] = self._early.wish(both, effort)
 
     def _begun_early(self, case: InputCase) -> Both | None:
         """What was begun early for a case's signature; None where that is nothing, or good for another case only."""
-        begun = self._begun.get(content_key(case.signature))
-        found = begun.result() if begun else None
+        wish = self._wishes.get(content_key(case.signature))
+        found = self._early.take(wish) if wish else None
         return None if found and isinstance(found[0], Recorded) and found[0].for_one_case else found
+
+
+def _both(preparation: Prepares, task: Task, candidate: Candidate, case: InputCase) -> Both:
+    """The plan and its binaries. It holds nothing of the program, which when it is let go of takes its wishes along."""
+    recorded = preparation.record(task, candidate, case)
+    return recorded, recorded if isinstance(recorded, Stop) else preparation.build(recorded)
 
 
 def _names(case: InputCase) -> tuple[str, str]:
