@@ -46,6 +46,9 @@ CORES_A_WORKER, FEWEST_WORKERS, MOST_WORKERS = 4, 2, 4
 """Replay workers on each GPU: one for so many of its cores. A check is more Python than kernel, so one alone would
 leave the GPU idle; what the other cores record and compile keeps no more of them busy."""
 
+AT_ONCE = 4
+"""Candidates in work for each core. Most of them wait: for the GPU when they are compiled, for a core before."""
+
 DOUBT_CASES = 4
 """On how many more cases doing nothing must be right before the kernels count as decoration."""
 
@@ -57,7 +60,7 @@ class GpuBench:
         self, spec: BenchSpec, make_cases: MakeCases, *, workers_per_gpu: int = 0, elsewhere: Prepares | None = None
     ) -> None:
         """`elsewhere` records and compiles in place of this machine. No `workers_per_gpu`: by its cores."""
-        self.spec = spec
+        self.spec, self.at_once = spec, AT_ONCE * spec.cpu_workers
         self._make_cases = make_cases
         self._pool = ReplayPool(spec.gpus, workers=workers_per_gpu or workers_for(spec))
         self._baselines = Baselines(default_folder())

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Turns:
@@ -20,7 +20,7 @@ class Turns:
     """How many of those that wait may be passed over for one that the worker knows."""
 
     def __init__(self, workers: int, each: int = 1) -> None:
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
         self._idle = [worker for _ in range(each) for worker in range(workers)]
         self._waiting: list[_Ticket] = []
         self._last: OrderedDict[str, int] = OrderedDict()
@@ -29,15 +29,14 @@ class Turns:
     def one(self, near: str, *, only: bool = False) -> Iterator[int]:
         """The number of a worker, until the context is left; with `only` always the same for the same `near`."""
         ticket = _Ticket(near, only)
-        with self._change:
+        with self._lock:
             self._waiting.append(ticket)
             self._deal()
-            self._change.wait_for(lambda: ticket.worker is not None)
-        assert ticket.worker is not None
+        ticket.dealt.wait()
         try:
             yield ticket.worker
         finally:
-            with self._change:
+            with self._lock:
                 self._idle.append(ticket.worker)
                 self._deal()
 
@@ -52,7 +51,7 @@ class Turns:
                 self._last.move_to_end(ticket.near)
                 if len(self._last) > 4096:
                     self._last.popitem(last=False)
-        self._change.notify_all()
+            ticket.dealt.set()
 
     def _match(self) -> tuple[int, _Ticket] | None:
         """The first that waits for a worker that is idle and knows it; else the first, and who has been idle longest.
@@ -77,9 +76,10 @@ class Turns:
 
 @dataclass(eq=False)
 class _Ticket:
-    """One who waits for a worker."""
+    """One who waits for a worker, and is woken alone when it is his: of a batch, dozens wait."""
 
     near: str
     only: bool = False
-    worker: int | None = None
+    worker: int = -1
+    dealt: threading.Event = field(default_factory=threading.Event)
     passed: int = 0
