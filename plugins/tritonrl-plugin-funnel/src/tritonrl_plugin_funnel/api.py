@@ -6,7 +6,7 @@ Looks at the installed packages, which are those that candidates run with. Impor
 from __future__ import annotations
 
 import ast
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -15,6 +15,7 @@ MODULES = ("triton.language", "torch.nn.functional", "torch.nn", "triton", "torc
 """Modules whose names are looked up, the longest first."""
 
 
+@lru_cache(maxsize=4096)
 def missing_name(dotted: str) -> str:
     """The part of a dotted name that its module does not have (`triton.language.tanh`); "" where there is none.
 

@@ -7,14 +7,16 @@ what the code does. That it is Python, defines `ModelNew` and launches a kernel 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import lru_cache
 
 from tritonrl_core.syntax import parse, shared_tree, walk
 from tritonrl_core.types import Objection, Stage, Status, Task
 from tritonrl_plugin_funnel.api import launch_problem, missing_name
+from tritonrl_plugin_funnel.certain import Kinds
 from tritonrl_plugin_funnel.source import Source, launched_name
 from tritonrl_plugin_funnel.tensors import missing_of_tensors
-from tritonrl_plugin_funnel.unrecordable import CALLS, IMPORTS, NOT_ITS_OWN, reason_for
+from tritonrl_plugin_funnel.unrecordable import IMPORTS, NOT_ITS_OWN, reason_for, reason_for_call
 
 FILENAME = "<candidate>"
 """As the baseline calls it: then both read the same tree."""
@@ -47,11 +49,14 @@ def source_objection(task: Task, code: str) -> Objection | None:
 def unrecordable(source: Source) -> Objection | None:
     """An import or call that can't be recorded, where it is certain to be reached."""
     for node in source.executed:
-        for name, reason in _listed(node, source):
+        for name, reason in _listed(node, source) if isinstance(node, _MAY_BE_LISTED) else ():
             if reason:
                 status = Status.REJECTED if reason in NOT_ITS_OWN else Status.UNSUPPORTED
                 return Objection(status, Stage.AST, f"line {_line(node)}: {name}: {reason}")
     return None
+
+
+_MAY_BE_LISTED = (ast.Call, ast.Import, ast.ImportFrom)
 
 
 def _listed(node: ast.AST, source: Source) -> list[tuple[str, str]]:
@@ -59,10 +64,8 @@ def _listed(node: ast.AST, source: Source) -> list[tuple[str, str]]:
         return [(f"import {alias.name}", reason_for(alias.name, IMPORTS)) for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
         return [(f"import {node.module}", reason_for(node.module, IMPORTS))]
-    if isinstance(node, ast.Call):
-        name = source.dotted(node.func)
-        return [(f"{name}()", reason_for(name, CALLS))]
-    return []
+    name = source.dotted(node.func) if isinstance(node, ast.Call) else ""
+    return [(f"{name}()", reason_for_call(name))] if name else []
 
 
 def wrong_signature(source: Source, task: Task) -> Objection | None:
@@ -83,9 +86,9 @@ def unbound_name(source: Source) -> Objection | None:
     """A name that nothing in the source binds, used where it is certain to be looked up."""
     if source.bound is None:
         return None
-    for status, nodes in ((Status.RUNTIME_ERROR, source.executed), (Status.BUILD_ERROR, source.compiled)):
-        for node in nodes:
-            if isinstance(node, ast.Name) and node.id not in source.bound:
+    for status, kinds in _certain(source):
+        for node in kinds.get(ast.Name, ()):
+            if node.id not in source.bound:
                 hint = f"; add `{_IMPORT_OF[node.id]}`" if node.id in _IMPORT_OF else ""
                 reason = f"the name {node.id!r} is used, and nothing defines or imports it{hint}"
                 return _mistake(status, node, reason)
@@ -105,19 +108,19 @@ _IMPORT_OF = {
 def wrong_launch(source: Source) -> Objection | None:
     """A launch whose arguments don't fit the kernel's."""
     kernels = {kernel.name: kernel for kernel in source.kernels}
-    for node in source.executed:
-        name = launched_name(node)
-        reason = launch_problem(node, kernels[name]) if isinstance(node, ast.Call) and name in kernels else ""
+    for call in source.executed_kinds.get(ast.Call, ()):
+        name = launched_name(call)
+        reason = launch_problem(call, kernels[name]) if name in kernels else ""
         if reason:
-            return _mistake(Status.RUNTIME_ERROR, node, reason)
+            return _mistake(Status.RUNTIME_ERROR, call, reason)
     return None
 
 
 def unknown_api(source: Source) -> Objection | None:
     """A name that torch or triton does not have, where it is certain to be looked up."""
-    for status, nodes in ((Status.RUNTIME_ERROR, source.executed), (Status.BUILD_ERROR, source.compiled)):
-        for node in nodes:
-            missing = missing_name(source.dotted(node)) if isinstance(node, ast.Attribute) else ""
+    for status, kinds in _certain(source):
+        for node in kinds.get(ast.Attribute, ()):
+            missing = missing_name(source.dotted(node))
             if missing:
                 return _mistake(status, node, f"there is no {missing}")
     return None
@@ -130,6 +133,12 @@ def asked_of_a_tensor(source: Source) -> Objection | None:
         if reason:
             return _mistake(Status.BUILD_ERROR, node, reason)
     return None
+
+
+def _certain(source: Source) -> Iterator[tuple[Status, Kinds]]:
+    """What is certain to run and what is certain to be compiled, with what becomes of a mistake there."""
+    yield Status.RUNTIME_ERROR, source.executed_kinds
+    yield Status.BUILD_ERROR, source.compiled_kinds
 
 
 def _mistake(status: Status, node: ast.AST, reason: str) -> Objection:

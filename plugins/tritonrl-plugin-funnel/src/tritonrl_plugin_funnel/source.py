@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tritonrl_core.syntax import walk
-from tritonrl_plugin_funnel.certain import aliases, bound_names, certain_nodes
+from tritonrl_plugin_funnel.certain import Kinds, aliases, bound_names, by_kind, certain_nodes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -19,13 +19,14 @@ class Source:
     tree: ast.Module
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return walk(self.tree)
+    def kinds(self) -> Kinds:
+        """All nodes of the source."""
+        return by_kind(walk(self.tree))
 
     @cached_property
     def executed(self) -> list[ast.AST]:
         """Nodes that are certain to run when the module is imported and `ModelNew` is made and called."""
-        found = list(certain_nodes(self.tree.body))
+        found = certain_nodes(self.tree.body)
         for name in ("__init__", "forward"):
             function = self.method(name)
             if function is not None:
@@ -33,9 +34,13 @@ class Source:
         return found
 
     @cached_property
+    def executed_kinds(self) -> Kinds:
+        return by_kind(self.executed)
+
+    @cached_property
     def kernels(self) -> list[ast.FunctionDef]:
         """Plain `@triton.jit` functions of the module that are certain to be launched as `name[grid](...)`."""
-        launched = {launched_name(node) for node in self.executed}
+        launched = {launched_name(call) for call in self.executed_kinds.get(ast.Call, ())}
         functions = [node for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name in launched]
         names = [function.name for function in functions]
         return [function for function in functions if names.count(function.name) == 1 and _is_plain_kernel(function)]
@@ -46,18 +51,19 @@ class Source:
         return [(kernel, certain_nodes(kernel.body)) for kernel in self.kernels]
 
     @cached_property
-    def compiled(self) -> list[ast.AST]:
+    def compiled_kinds(self) -> Kinds:
         """Nodes of kernels that are certain to be compiled."""
-        return [node for _, nodes in self.kernel_nodes for node in nodes]
+        return by_kind(node for _, nodes in self.kernel_nodes for node in nodes)
 
     @cached_property
     def bound(self) -> frozenset[str] | None:
         """Every name that anything binds, builtins included; None where that can't be told."""
-        return bound_names(self.nodes)
+        return bound_names(self.kinds)
 
     @cached_property
-    def _aliases(self) -> dict[str, str]:
-        return aliases(self.nodes)
+    def aliases(self) -> dict[str, str]:
+        """What the names of imports stand for."""
+        return aliases(self.kinds)
 
     def dotted(self, node: ast.AST) -> str:
         """The full dotted name of an expression such as `t.compile`; "" where it is none, or starts from no import."""
@@ -65,9 +71,9 @@ class Source:
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
-        if not isinstance(node, ast.Name) or node.id not in self._aliases:
+        if not isinstance(node, ast.Name) or node.id not in self.aliases:
             return ""
-        return ".".join([self._aliases[node.id], *reversed(parts)])
+        return ".".join([self.aliases[node.id], *reversed(parts)])
 
     def method(self, name: str) -> Function | None:
         """`ModelNew`'s one method of that name, in its own body and undecorated; None where that can't be told."""
@@ -84,7 +90,7 @@ class Source:
 
     @cached_property
     def _model(self) -> ast.ClassDef | None:
-        same = [node for node in self.nodes if isinstance(node, ast.ClassDef) and node.name == "ModelNew"]
+        same = [node for node in self.kinds.get(ast.ClassDef, ()) if node.name == "ModelNew"]
         return same[0] if len(same) == 1 and same[0] in self.tree.body and not same[0].decorator_list else None
 
 
@@ -96,8 +102,8 @@ def _is_plain_kernel(function: ast.FunctionDef) -> bool:
     return False
 
 
-def launched_name(node: ast.AST) -> str:
+def launched_name(call: ast.Call) -> str:
     """`name` of a call `name[grid](...)`, else ""."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
-        return node.func.value.id
+    if isinstance(call.func, ast.Subscript) and isinstance(call.func.value, ast.Name):
+        return call.func.value.id
     return ""

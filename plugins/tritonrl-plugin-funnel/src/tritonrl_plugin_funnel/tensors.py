@@ -29,15 +29,25 @@ _OWN = frozenset({"handle", "shape", "numel", "type", "dtype"})
 def missing_of_tensors(source: Source, kernel: ast.FunctionDef, nodes: Collection[ast.AST]) -> tuple[ast.AST, str]:
     """The first of these nodes that asks a tensor for what it does not have, and what that is; "" where none does."""
     tensor = language_tensor()
-    tensors = _Tensors(source, kernel)
-    for node in nodes if tensor is not None else ():
-        match node:
-            case ast.BinOp(op=ast.Pow(), left=left) if left in tensors and not hasattr(tensor, "__pow__"):
-                return node, "a tensor has no **; multiply, or use tl.exp and tl.log"
-            case ast.Attribute(value=value, attr=name) if value in tensors:
-                if name not in _OWN and not hasattr(tensor, name):
-                    return node, f"a tensor has no attribute {name!r}"
+    in_vain = [(node, *asked) for node in nodes if (asked := _asked_in_vain(node, source, tensor))]
+    tensors = _Tensors(source, kernel) if in_vain else ()  # which takes longer than all else here
+    for node, asked_one, reason in in_vain:
+        if asked_one in tensors:
+            return node, reason
     return kernel, ""
+
+
+def _asked_in_vain(node: ast.AST, source: Source, tensor: object) -> tuple[ast.expr, str] | None:
+    """Who is asked for what no tensor has, and the reason where that is one; None where it is a module, say."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=name)) if name in source.aliases:
+            return None
+        case ast.Attribute(value=asked, attr=attribute):
+            known = tensor is None or attribute in _OWN or hasattr(tensor, attribute)
+            return None if known else (asked, f"a tensor has no attribute {attribute!r}")
+        case ast.BinOp(op=ast.Pow(), left=asked) if tensor is not None and not hasattr(tensor, "__pow__"):
+            return asked, "a tensor has no **; multiply, or use tl.exp and tl.log"
+    return None
 
 
 class _Tensors:

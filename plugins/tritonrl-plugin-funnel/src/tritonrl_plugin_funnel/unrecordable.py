@@ -7,6 +7,7 @@ reached (see `rules.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 _OTHER_LANGUAGE = "kernels in another language can't be recorded; write them in Triton"
 _MACHINE_CODE = "machine code that is loaded or built at run time can't be recorded; write the kernel in Triton"
@@ -60,6 +61,12 @@ CALLS: Mapping[str, str] = {
     "torch.hub": _NETWORK,
 }
 """Functions, and modules all of whose functions are meant."""
+
+
+@lru_cache(maxsize=4096)
+def reason_for_call(name: str) -> str:
+    """Why a function of this dotted name may not be called; "" where it may."""
+    return reason_for(name, CALLS)
 
 
 def reason_for(name: str, table: Mapping[str, str]) -> str:
