@@ -143,6 +143,10 @@ def dispatch(name, *args, impl=None, **more):
 """
 """What stands for the package that chooses between implementations: there is one, in Triton."""
 
+_NPU = "def is_npu_available():\n    return False\n"
+_PEFT = "PEFT_AVAILABLE = False\n"
+"""What stands for the questions whether there is an NPU, and PEFT: to ask them takes each recording two seconds."""
+
 _IMPLEMENTED = re.compile(r'dispatch\(\s*"(\w+)_loss_and_grad"')
 
 
@@ -173,6 +177,10 @@ def _whole_text(module: str, seen: set[str] | None = None) -> str:
         inner = node.module or "" if isinstance(node, ast.ImportFrom) else ""
         if inner == "__future__" or (isinstance(node, ast.Import) and node.names[0].name.startswith("liger_kernel.")):
             instead.append((node, ""))
+        elif isinstance(node, ast.Try) and "PEFT_AVAILABLE" in ast.unparse(node):
+            instead.append((node, _PEFT))
+        elif isinstance(node, ast.FunctionDef) and node.name == "is_npu_available":
+            instead.append((node, _NPU))
         elif inner.startswith("liger_kernel."):
             is_package = (importlib.util.find_spec(inner).origin or "").endswith("__init__.py")
             instead.append((node, "" if is_package or inner in seen else _whole_text(inner, seen) + "\n"))
