@@ -161,8 +161,18 @@ def test_running_before_compiling_is_given_up_where_nothing_is_wrong() -> None:
     for _ in range(200):
         assert plugin.objection(TASK, RIGHT, previewing()) is None
     figures = plugin.collect_metrics(0)
-    assert 200 / STILL <= figures["tiny_run_asked"] <= 30
+    assert 200 // STILL < figures["tiny_run_asked"] <= 10
     assert figures["compile_asked"] == 200
+
+
+def test_after_one_that_ended_the_next_is_asked_too() -> None:
+    plugin = funnel()
+    for _ in range(100):
+        plugin.objection(TASK, RIGHT, previewing())
+    stopped = [plugin.objection(TASK, RIGHT, previewing(Status.WRONG)) is not None for _ in range(STILL + 1)]
+    first = stopped.index(True)
+    assert not any(stopped[:first])
+    assert all(stopped[first:])
 
 
 def test_running_before_compiling_is_taken_up_again_where_much_is_wrong() -> None:
