@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,31 @@ def test_a_torn_last_line_is_passed_over_and_taken_away(tmp_path: Path) -> None:
     journal.close()
     journal.close()
     assert [row["step"] for row in read_journal(path)] == [1, 2, 3]
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_not_there(tmp_path: Path, few_bytes: Callable[[int], None]) -> None:
+    path = tmp_path / "lines.jsonl"
+    journal = Journal(path)
+    journal.append({"n": 0})
+    few_bytes(path.stat().st_size + 10)
+    with pytest.raises(OSError, match=r"lines\.jsonl"):
+        journal.append({"n": 1, "more": "x" * 100})
+    few_bytes(resource.RLIM_INFINITY)
+    journal.append({"n": 2})
+    journal.close()
+    assert [row["n"] for row in read_journal(path)] == [0, 2]
+
+
+@pytest.fixture
+def few_bytes() -> Iterator[Callable[[int], None]]:
+    """Says how large a file of this process may become: what lies past it is refused, as on a full disk."""
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def allow(count: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kept[0] if count == resource.RLIM_INFINITY else count, kept[1]))
+
+    yield allow
+    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
 
 
 def test_a_malformed_line_in_the_middle_is_named(tmp_path: Path) -> None:

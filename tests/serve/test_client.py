@@ -113,6 +113,12 @@ def test_a_service_that_stays_away_is_a_fault_with_its_address(port) -> None:
             verifier.health()
 
 
+def test_what_is_no_address_is_the_users_to_mend() -> None:
+    with pytest.raises(UsageError, match="localhost:8686 is no address of a service") as caught:
+        RemoteVerifier("localhost:8686")
+    assert "http://" in caught.value.remedy
+
+
 def test_what_the_service_refuses_is_said_at_once(start, port) -> None:
     start()
     own = RemoteVerifier(f"http://127.0.0.1:{port}", patience_s=30)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.tasks.fitness import examine, split_by_fitness
+from tritonrl_core.tasks.fitness import examine
 from tritonrl_core.tasks.suite import builtin_tasks
 from tritonrl_core.types import Task
 
@@ -84,9 +84,7 @@ def test_an_examination_is_kept_by_content(tmp_path):
 
 
 def test_the_suite_is_fit():
-    fit, unfit = split_by_fitness(SUITE)
-    assert [(task.id, reason) for task, reason in unfit] == []
-    assert len(fit) == len(SUITE)
+    assert {task.id: found.reason for task in SUITE if not (found := examine(task)).fit} == {}
 
 
 def test_a_task_of_full_size_is_examined_at_a_smaller_one_on_a_cpu():

@@ -9,7 +9,7 @@ import pytest
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import load_preset
 from tritonrl_core.session import generate_tasks
-from tritonrl_core.tasks.suites import named_tasks, suite_name, suite_tasks
+from tritonrl_core.tasks.suites import check_suites, named_tasks, suite_name, suite_tasks
 
 
 def test_auto_is_the_bundled_models_own_suite_and_builtin_for_all_others() -> None:
@@ -52,3 +52,24 @@ def test_presets_name_suites_for_training_and_for_judging() -> None:
     assert {task.split for task in named_tasks("builtin")} == {"held_out"}
     assert {task.split for task in named_tasks("builtin:train")} == {"train"}
     assert named_tasks("auto", "nano") == suite_tasks("nano", "held_out")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("tasks.suite=buildin", "tasks.suite: there is no suite 'buildin'"),
+        ("tasks.paths=[nowhere]", "tasks.paths: no such file or folder: nowhere"),
+        ("eval.suite=builtin:held", "eval.suite: suite builtin: there is no split 'held'"),
+        ("eval.suite=./nowhere", "eval.suite: no such file or folder: ./nowhere"),
+    ],
+)
+def test_what_a_preset_names_and_is_not_there_is_said_with_its_key(override: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_suites(load_preset("baseline", [override]))
+    assert raised.value.message == said
+    assert raised.value.remedy
+
+
+def test_a_data_set_to_train_on_is_not_asked_for_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "relu.py").write_text("")
+    check_suites(load_preset("baseline", [f"tasks.paths=[{tmp_path}, {tmp_path / 'relu.py'}, somebody/kernels]"]))

@@ -38,13 +38,15 @@ def show_preset(name: Name, overrides: Overrides = None) -> None:
 
 @app.command("check")
 def check_preset(name: Name, overrides: Overrides = None) -> None:
-    """Check a preset: every key known, every plugin installed, every option valid. Exit code 2 where it is not."""
+    """Check a preset: every key known, plugin installed, option valid, suite and path there. Exit code 2 where not."""
     from tritonrl_core.preset import load_preset
     from tritonrl_core.session import Session
+    from tritonrl_core.tasks.suites import check_suites
     from tritonrl_core.train.config import check_trainer_options
 
     preset = load_preset(name, overrides or [])
     Session.open(preset)
     check_trainer_options(preset)
+    check_suites(preset)
     enabled = ", ".join(name for name, _ in preset.plugins) or "none"
     stdout().print(f"[green]ok[/] {preset.name}, plugins: {enabled}", highlight=False)

@@ -22,7 +22,7 @@ from tritonrl_core.evaluate.completions import are_completions, read_completions
 from tritonrl_core.evaluate.figures import EvalReport, report
 from tritonrl_core.evaluate.sampling import BATCH, Job, Sampler, Scorer, judge_as_they_come
 from tritonrl_core.preset import Preset
-from tritonrl_core.runs import EVAL_FILE, Journal, Run, read_journal, read_run, read_scores
+from tritonrl_core.runs import EVAL_FILE, Journal, Run, RunPaths, read_journal, read_run, read_scores
 from tritonrl_core.spans import parse_completion
 from tritonrl_core.tasks.suites import named_tasks
 from tritonrl_core.types import Score, Task
@@ -190,6 +190,11 @@ class Evaluation:
 
 def read_question(folder: Path) -> Question:
     """What an evaluation's folder was asked. Raises `UsageError` where it is none."""
+    if RunPaths(folder).checkpoints("").is_dir():
+        raise UsageError(
+            f"{folder} is not an evaluation's folder: it is a training run's",
+            remedy=f"Go on with it by `tritonrl train --resume {folder}`.",
+        )
     try:
         return Question(**json.loads((folder / EVAL_FILE).read_text()))
     except (OSError, ValueError, TypeError) as error:

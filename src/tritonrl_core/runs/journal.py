@@ -41,8 +41,21 @@ class Journal:
         return True
 
     def append(self, row: Mapping[str, Any]) -> None:
-        line = json.dumps(plain(row), separators=(",", ":"), allow_nan=False) + "\n"
-        os.write(self._file, line.encode())
+        """Write one line, whole or not at all. Raises `OSError` where it does not fit on the disk."""
+        line = json.dumps(plain(row), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        written = os.write(self._file, line)
+        try:
+            while written < len(line):  # the disk is full: the next attempt says so
+                written += os.write(self._file, line[written:])
+        except OSError as error:
+            self._take_back(written)
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+
+    def _take_back(self, count: int) -> None:
+        """Cut the last bytes that were written here, unless another process has appended since."""
+        end = os.lseek(self._file, 0, os.SEEK_CUR)
+        if end == os.fstat(self._file).st_size:
+            os.ftruncate(self._file, end - count)
 
     def sync(self) -> None:
         """Wait until all lines are on the disk."""

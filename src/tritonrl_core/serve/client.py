@@ -58,6 +58,8 @@ class RemoteVerifier:
         patience_s: float = 600.0,
         chunk: int = 256,
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url} is no address of a service", remedy="Write it like http://127.0.0.1:8686.")
         self.url = url.rstrip("/")
         self._reward, self._references, self._patience_s = reward, references, patience_s
         self._chunk = min(chunk, MOST_ITEMS)

@@ -17,7 +17,7 @@ from tritonrl_core.bench.outputs.tolerance import compare
 from tritonrl_core.bench.references.reference import Materials, Reference, map_tensors
 from tritonrl_core.errors import TaskError
 from tritonrl_core.tasks.cases import make_cases
-from tritonrl_core.tasks.memo import Memo, kept
+from tritonrl_core.tasks.memo import kept
 from tritonrl_core.tasks.shrink import affordable
 from tritonrl_core.types import CaseRequest, Task
 
@@ -44,23 +44,10 @@ class Examination:
     own_error: float | None = None
 
 
-def examine(task: Task, device: str = "cpu", memo: Memo | None = None) -> Examination:
+def examine(task: Task, device: str = "cpu") -> Examination:
     """Examine a task, or recall its examination. A reference that does not run is unfit, with what it raised."""
-    memo = memo or default_memo()
-    found = memo.recall(f"{task.key}/{device}", lambda: asdict(examination(task, device)))
+    found = kept("fitness").recall(f"{task.key}/{device}", lambda: asdict(examination(task, device)))
     return Examination(**{**found, "notes": tuple(found["notes"])})
-
-
-def split_by_fitness(tasks: Sequence[Task], device: str = "cpu") -> tuple[list[Task], list[tuple[Task, str]]]:
-    """Tasks that are fit, in their order, and the others with their reasons."""
-    memo = default_memo()
-    reasons = [(task, examine(task, device, memo).reason) for task in tasks]
-    return [task for task, reason in reasons if not reason], [(task, reason) for task, reason in reasons if reason]
-
-
-def default_memo() -> Memo:
-    """Where examinations are kept between runs."""
-    return kept("fitness")
 
 
 def examination(task: Task, device: str) -> Examination:

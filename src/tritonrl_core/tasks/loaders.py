@@ -27,15 +27,21 @@ def load_tasks(path: str | Path) -> list[Task]:
 
     In the order of their names, or lines. Raises `TaskError` naming file, line and remedy at the first broken one.
     """
-    place = Path(path)
+    place = find(path)
+    if place is None:
+        return _load_jsonl(fetched(str(path)))
     if place.is_dir():
         return _load_folder(place)
-    if place.suffix == ".jsonl" and place.is_file():
-        return _load_jsonl(place)
-    if place.suffix == ".py" or place.exists():
-        return [load_reference(place)]
-    if _HUB_NAME.fullmatch(str(path)) and not str(path).startswith("."):
-        return _load_jsonl(fetched(str(path)))
+    return _load_jsonl(place) if place.suffix == ".jsonl" else [load_reference(place)]
+
+
+def find(path: str | Path) -> Path | None:
+    """The folder or file that is meant, None for a dataset's name. Raises `TaskError` where it can be neither."""
+    place = Path(path)
+    if place.exists():
+        return place
+    if place.suffix not in (".py", ".jsonl") and _HUB_NAME.fullmatch(str(path)) and not str(path).startswith("."):
+        return None
     raise TaskError(
         f"no such file or folder: {path}", remedy="Give a folder, a .py or .jsonl file, or owner/name of a dataset."
     )

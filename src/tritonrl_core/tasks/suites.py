@@ -7,10 +7,13 @@ built-in suite otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tritonrl_core.errors import UsageError, did_you_mean
 from tritonrl_core.models import bundled_suites
+from tritonrl_core.preset import Preset
 from tritonrl_core.runs import began_as
 from tritonrl_core.types import Task
 
@@ -24,7 +27,7 @@ def suite_tasks(suite: str, split: str, *, model: str = "", size: str = "small")
     `model` is the preset's, for `auto`; `size` is the built-in suite's (`small` or `full`).
     """
     if split not in (*SPLITS, "all"):
-        raise UsageError(f"there is no split {split!r}", remedy=f"Use {', '.join(SPLITS)} or all.")
+        raise UsageError(f"suite {suite}: there is no split {split!r}", remedy=f"Use {', '.join(SPLITS)} or all.")
     name = suite_name(suite, model)
     if name == NONE:
         return []
@@ -67,3 +70,30 @@ def suite_name(suite: str, model: str = "") -> str:
             remedy=did_you_mean(suite, known) + " Your own tasks are named in tasks.paths.",
         )
     return suite
+
+
+def check_suites(preset: Preset) -> None:
+    """Raise `UsageError` or its kin, with the preset's key, where a suite or a path that it names is not there.
+
+    What is trained on is only looked for: reading it may take long, and the run does so next. The network is asked
+    for nothing but what is evaluated on.
+    """
+    from tritonrl_core.tasks.loaders import find
+
+    tasks, model = preset.tasks, preset.train.model
+    with _named_by("tasks.suite"):
+        suite_name(tasks.suite, model)
+    with _named_by("tasks.paths"):
+        for path in tasks.paths:
+            find(path)
+    with _named_by("eval.suite"):
+        named_tasks(preset.eval.suite, model, tasks.size)
+
+
+@contextmanager
+def _named_by(key: str) -> Iterator[None]:
+    """An error about what this key of the preset names says so."""
+    try:
+        yield
+    except UsageError as error:
+        raise type(error)(f"{key}: {error.message}", remedy=error.remedy) from error

@@ -45,7 +45,7 @@ def check(preset: Preset) -> None:
     quiet_libraries()
 
     from tritonrl_core.bench.resolve import resolve_spec
-    from tritonrl_core.tasks.suites import named_tasks
+    from tritonrl_core.tasks.suites import check_suites
     from tritonrl_core.train.config import check_trainer_options
     from tritonrl_core.train.ranks import check_ranks
 
@@ -54,7 +54,7 @@ def check(preset: Preset) -> None:
     warn_of_rounding(preset)
     if preset.verifier.url is None:
         resolve_spec(preset)
-    named_tasks(preset.eval.suite, preset.train.model, preset.tasks.size)
+    check_suites(preset)
 
 
 def warn_of_rounding(preset: Preset) -> None:
