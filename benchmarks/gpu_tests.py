@@ -34,6 +34,9 @@ GRACE_S = 15.0
 LEAST_S = 20.0
 """With less time than this a file is not begun."""
 
+WHOLE: dict[str, Any] = {"whole": True}
+"""What is noted when all tests of a file have ended."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,8 +63,12 @@ def main() -> None:
 
 def run(arguments: Sequence[str], notes: Path, ends: float) -> bool:
     """Run the GPU tests of a file that have not ended yet; False where some are left because there is no time."""
+    if WHOLE in read(notes):
+        return True
     while ends - time.monotonic() > LEAST_S:
         ended = _once(arguments, notes, ends)
+        if ended:
+            write(notes, WHOLE)
         if ended is not None:
             return ended
     return False
@@ -105,7 +112,7 @@ def running(notes: Path) -> dict[str, Any] | None:
     for note in read(notes):
         if "outcome" in note:
             begun.pop(note["test"], None)
-        else:
+        elif "limit" in note:
             begun = {note["test"]: note}
     return next(iter(begun.values()), None)
 
@@ -120,12 +127,14 @@ def outcomes(notes: Path) -> dict[str, str]:
 
 
 def forget_failures(notes: Path) -> None:
-    """Leave only what passed or was skipped, so that the rest is run again."""
-    ended = outcomes(notes)
+    """Leave only what passed, so that the rest is run again: what was skipped may be for another call's machine."""
+    ended, whole = outcomes(notes), WHOLE in read(notes)
     notes.unlink()
-    for test, outcome in ended.items():
-        if outcome != "failed":
-            write(notes, {"test": test, "outcome": outcome})
+    passed = [test for test, outcome in ended.items() if outcome == "passed"]
+    for test in passed:
+        write(notes, {"test": test, "outcome": "passed"})
+    if whole and len(passed) == len(ended):
+        write(notes, WHOLE)
 
 
 def gpu_test_files(pattern: str = "") -> list[Path]:

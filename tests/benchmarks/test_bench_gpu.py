@@ -114,7 +114,7 @@ def test_lanes_share_gpus_and_cores(monkeypatch):
     assert bench_gpu.lane(1, 2, [0]) == ("6", [0])
 
 
-def test_notes_of_tests_are_counted_by_file_and_failures_forgotten_for_the_next_call(tmp_path):
+def test_notes_of_tests_are_counted_by_file_and_what_did_not_pass_is_forgotten_for_the_next_call(tmp_path):
     notes = tmp_path / "notes.jsonl"
     ended = {"tests/a.py::one": "passed", "tests/a.py::two[x::y]": "failed", "tests/b.py::three": "skipped",
              "plugins/one/tests/c.py::TestPlugin::four": "passed"}  # fmt: skip
@@ -128,8 +128,18 @@ def test_notes_of_tests_are_counted_by_file_and_failures_forgotten_for_the_next_
         ["plugins/one/tests/c.py", 1, 0, 0], ["tests/a.py", 1, 1, 0], ["tests/b.py", 0, 0, 1],
     ]  # fmt: skip
     assert "tests/other.py" in gpu_tests.table_of([notes], ["tests/other.py"]).notes[0]
+    gpu_test_notes.write(notes, gpu_tests.WHOLE)
     gpu_tests.forget_failures(notes)
-    assert gpu_tests.outcomes(notes) == {test: how for test, how in ended.items() if how != "failed"}
+    assert gpu_tests.outcomes(notes) == {test: how for test, how in ended.items() if how == "passed"}
+    assert not gpu_tests.run([], notes, time.monotonic()), "what failed or was skipped is there to be run again"
+
+
+def test_a_file_whose_tests_have_all_passed_is_not_begun_again(tmp_path):
+    notes = tmp_path / "notes.jsonl"
+    for note in ({"test": "tests/a.py::one", "outcome": "passed"}, gpu_tests.WHOLE):
+        gpu_test_notes.write(notes, note)
+    gpu_tests.forget_failures(notes)
+    assert gpu_tests.run([], notes, time.monotonic())
 
 
 HANG_AND_DIE = """
@@ -156,7 +166,7 @@ def test_a_test_that_hangs_or_breaks_its_process_costs_only_itself(tmp_path, mon
     found = {test.rpartition("::")[2]: outcome for test, outcome in gpu_tests.outcomes(notes).items()}
     slow = ("test_that_is_too_slow", "test_that_does_not_listen", "test_that_ends_its_process")
     assert found == {"test_first": "passed", **dict.fromkeys(slow, "failed"), "test_last": "passed"}
-    assert not gpu_tests.run([str(file)], notes, time.monotonic() + 5), "too little time to begin"
+    assert not gpu_tests.run([str(file)], tmp_path / "other.jsonl", time.monotonic() + 5), "too little time to begin"
 
 
 def test_the_files_with_a_test_that_needs_a_gpu_are_found_and_no_others():
