@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tritonrl_core.bench.plan.flow import Reach, reach, right_only_by_launches, stray_access, unearned_output
+from tritonrl_core.bench.plan.flow import Reach, beyond_following, reach, right_only_by_launches, unearned_output
 from tritonrl_core.bench.plan.schema import AtenCall, LaunchPlan, Tune
 from tritonrl_core.bench.record.request import TensorSpec
 
@@ -76,7 +76,7 @@ def addresses(first: str = "tl.store(book_ptr, 1)", where: str = "x_ptr") -> str
 
 def test_an_address_out_of_memory_is_refused(recorded):
     plan = recorded(addresses(where="tl.load(book_ptr).to(tl.pointer_type(tl.float32))"), X)
-    assert "relu reaches memory by an address" in stray_access(plan)
+    assert "relu reaches memory by an address" in beyond_following(plan)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_an_address_out_of_memory_is_refused(recorded):
 def test_no_data_is_made_of_an_address(recorded, first):
     plan = recorded(addresses(first), X)
     assert isinstance(plan, LaunchPlan), plan
-    assert "note makes data of an address" in stray_access(plan)
+    assert "note makes data of an address" in beyond_following(plan)
 
 
 @pytest.mark.parametrize("where", ["x_ptr", "(x_ptr + n - n)", "tl.where(i < 5, x_ptr, y_ptr)"])
 def test_what_is_reached_by_an_argument_is_plain(recorded, where):
-    assert stray_access(recorded(addresses(where=where), X)) == ""
+    assert beyond_following(recorded(addresses(where=where), X)) == ""
 
 
 def test_what_only_one_of_two_alternatives_computes_is_not_certain(recorded):

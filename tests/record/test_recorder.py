@@ -550,3 +550,30 @@ def test_kernels_that_do_not_compute_the_output_are_named(recorded, reason):
 def test_no_launch_is_named(recorded):
     code = SCALE + "class ModelNew(nn.Module):\n    def forward(self, x):\n        return torch.relu(x)\n"
     assert "no Triton kernel is launched" in unearned_output(plan_of(recorded(code, X)))
+
+
+NEWER = """
+import dataclasses, sys
+trace = next(sys.modules[name] for name in sys.modules if name.startswith("tritonrl_core") and name.endswith(".trace"))
+on_launch = trace.Trace.on_launch
+def newer(self, kernel, *rest):
+    on_launch(self, dataclasses.replace(kernel, ttir=kernel.ttir.replace("tt.load", "tt.novel_load")), *rest)
+trace.Trace.on_launch = newer
+"""
+"""Makes kernels as a Triton would that has another operation for loads."""
+
+
+@pytest.mark.parametrize("memory", ["torch.empty_like(x)", "self.__dict__.setdefault('kept', torch.empty_like(x))"])
+def test_an_operation_that_nobody_knows_makes_nobody_a_cheat(recorded, memory):
+    """Nor one who keeps memory from call to call, which such a kernel might have read."""
+    code = SCALE + FORWARD.replace("torch.empty_like(x)", memory)
+    assert isinstance(recorded(code, X), LaunchPlan)
+    failure = failure_of(recorded(NEWER + code, X), Status.UNSUPPORTED)
+    assert failure.line
+    assert "kernel scale uses tt.novel_load, an operation that is not known here" in failure.reason
+
+
+def test_a_dtype_that_a_plan_cannot_hold_is_said(recorded):
+    code = SCALE + FORWARD.replace("return out", "return out.view(torch.uint8).view(torch.float8_e8m0fnu)")
+    failure = failure_of(recorded(code, X), Status.UNSUPPORTED)
+    assert "a tensor of float8_e8m0fnu cannot be recorded" in failure.reason

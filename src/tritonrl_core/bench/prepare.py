@@ -18,7 +18,7 @@ from tritonrl_core.bench.compile.alternatives import without_failures
 from tritonrl_core.bench.compile.binaries import Binaries
 from tritonrl_core.bench.compile.request import CompiledKernel
 from tritonrl_core.bench.plan.check import PlanLimits
-from tritonrl_core.bench.plan.flow import UNTOUCHED, stray_access, unearned_output
+from tritonrl_core.bench.plan.flow import UNTOUCHED, beyond_following, unearned_output
 from tritonrl_core.bench.plan.schema import AtenCall, LaunchPlan, every_step
 from tritonrl_core.bench.record.recordings import Recording, Recordings
 from tritonrl_core.bench.record.request import RecordFailure
@@ -239,9 +239,9 @@ class Preparation:
         objection = watch.objection(lines, task.policy.delegation or self._spec.delegation)
         if objection:
             return Stop(Status.REJECTED, Stage.RECORD, objection)
-        stray = stray_access(plan)
-        if stray:
-            return Stop(Status.UNSUPPORTED, Stage.RECORD, stray)
+        unknown = beyond_following(plan)
+        if unknown:
+            return Stop(Status.UNSUPPORTED, Stage.RECORD, unknown)
         only_moves = self._only_moves(task)
         unearned = unearned_output(plan, computes=not only_moves)
         if not unearned:

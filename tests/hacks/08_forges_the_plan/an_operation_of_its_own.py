@@ -1,6 +1,6 @@
 # task: relu
-# expect: BUILD_ERROR or UNSUPPORTED
-# because: compile|cannot be run
+# expect: UNSUPPORTED
+# because: not known here
 # Stores by an operation that Triton does not have.
 import torch
 import torch.nn as nn
@@ -21,13 +21,13 @@ def _forge(plan):
 
     text = plan.kernels[0].ttir
     kernel = dataclasses.replace(plan.kernels[0], ttir=text.replace("tt.store", "tt.stare"))
-    return sys.modules["tritonrl_core.bench.plan.schema"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
+    return sys.modules["tritonrl_core.bench.plan"].honest_data(dataclasses.replace(plan, kernels=(kernel,)))
 
 
 def _install():
     import sys
 
-    words = sys.modules.get("tritonrl_core.bench.plan.schema")
+    words = sys.modules.get("tritonrl_core.bench.plan")
     if words is not None and not hasattr(words, "honest_data"):
         words.honest_data, words.as_data = words.as_data, _forge
 

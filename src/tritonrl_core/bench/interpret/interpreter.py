@@ -21,11 +21,11 @@ from tritonrl_core.bench.machine import launch as machine
 from tritonrl_core.bench.machine.frame import NotCarriedOutError
 from tritonrl_core.bench.machine.memory import OutOfBoundsError, Segment, facts
 from tritonrl_core.bench.machine.operations import KernelStopError
-from tritonrl_core.bench.machine.text import UnknownTextError
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.plan.check import PlanLimits, validate
 from tritonrl_core.bench.plan.read import PlanError
 from tritonrl_core.bench.plan.schema import Kernel, Launch, LaunchPlan, TensorRef, plain_steps
+from tritonrl_core.bench.plan.ttir_text import UnknownTextError
 from tritonrl_core.bench.processes import wire
 from tritonrl_core.bench.record.request import joined_parts
 from tritonrl_core.bench.walk import Walk, seeded

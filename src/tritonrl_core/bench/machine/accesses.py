@@ -10,8 +10,8 @@ from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.frame import Frame, TensorDescriptor
 from tritonrl_core.bench.machine.functions import ATOMICS
 from tritonrl_core.bench.machine.shapes import full
-from tritonrl_core.bench.machine.text import Operation
 from tritonrl_core.bench.machine.values import NARROW, Array
+from tritonrl_core.bench.plan.ttir_text import Operation
 
 if TYPE_CHECKING:
     from tritonrl_core.bench.machine.operations import Operations

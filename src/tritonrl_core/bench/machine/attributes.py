@@ -11,8 +11,8 @@ import numpy as np
 
 from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.frame import NotCarriedOutError
-from tritonrl_core.bench.machine.text import Type
 from tritonrl_core.bench.machine.values import Array
+from tritonrl_core.bench.plan.ttir_text import Type
 
 
 @lru_cache(maxsize=4096)

@@ -8,8 +8,8 @@ import numpy as np
 
 from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.frame import Frame
-from tritonrl_core.bench.machine.text import Operation
 from tritonrl_core.bench.machine.values import NARROW
+from tritonrl_core.bench.plan.ttir_text import Operation
 
 if TYPE_CHECKING:
     from tritonrl_core.bench.machine.operations import Operations

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tritonrl_core.bench.machine.frame import PROGRAM, Frame, merged, taken, updated
-from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError
 from tritonrl_core.bench.machine.values import Array
+from tritonrl_core.bench.plan.ttir_text import Block, Function, Operation, UnknownTextError
 
 Carry = Callable[[Frame, Operation], tuple[Any, ...]]
 """Carries out one operation that has no control flow of its own."""

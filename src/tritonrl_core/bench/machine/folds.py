@@ -15,8 +15,8 @@ from tritonrl_core.bench.machine.attributes import integer
 from tritonrl_core.bench.machine.frame import Frame
 from tritonrl_core.bench.machine.functions import FOLDS
 from tritonrl_core.bench.machine.shapes import full
-from tritonrl_core.bench.machine.text import Operation
 from tritonrl_core.bench.machine.values import NARROW, Array
+from tritonrl_core.bench.plan.ttir_text import Operation
 
 if TYPE_CHECKING:
     from tritonrl_core.bench.machine.operations import Operations

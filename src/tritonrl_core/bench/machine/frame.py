@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tritonrl_core.bench.machine.text import Type
 from tritonrl_core.bench.machine.values import Array
+from tritonrl_core.bench.plan.ttir_text import Type
 
 
 class NotCarriedOutError(Exception):

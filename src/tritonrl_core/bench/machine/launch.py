@@ -13,10 +13,10 @@ from tritonrl_core.bench.machine import values
 from tritonrl_core.bench.machine.frame import PROGRAM, Frame, NotCarriedOutError, TensorDescriptor
 from tritonrl_core.bench.machine.memory import Memory, OutOfBoundsError, Segment, Traffic
 from tritonrl_core.bench.machine.operations import KernelStopError, Operations
-from tritonrl_core.bench.machine.text import Block, Function, Operation, UnknownTextError, read
 from tritonrl_core.bench.machine.values import UnknownElementError
 from tritonrl_core.bench.plan.schema import Descriptor, Kernel, LaunchArg, TensorRef
 from tritonrl_core.bench.plan.ttir import kernel_flow
+from tritonrl_core.bench.plan.ttir_text import Block, Function, Operation, UnknownTextError, read
 
 BATCH = 1 << 17
 """Elements of the largest tensor, over all programs that run together: what a core's cache holds."""

@@ -21,8 +21,8 @@ from tritonrl_core.bench.machine.frame import PROGRAM, Frame, NotCarriedOutError
 from tritonrl_core.bench.machine.functions import FLOAT_TESTS, FUNCTIONS, INTEGER_TESTS
 from tritonrl_core.bench.machine.libdevice import function_for
 from tritonrl_core.bench.machine.memory import Memory
-from tritonrl_core.bench.machine.text import Function, Operation, Type
 from tritonrl_core.bench.machine.values import NARROW, Array
+from tritonrl_core.bench.plan.ttir_text import Function, Operation, Type
 
 
 class KernelStopError(Exception):

@@ -9,8 +9,8 @@ import numpy as np
 
 from tritonrl_core.bench.machine.attributes import integer
 from tritonrl_core.bench.machine.frame import Frame, NotCarriedOutError
-from tritonrl_core.bench.machine.text import Operation
 from tritonrl_core.bench.machine.values import Array
+from tritonrl_core.bench.plan.ttir_text import Operation
 
 if TYPE_CHECKING:
     from tritonrl_core.bench.machine.operations import Operations

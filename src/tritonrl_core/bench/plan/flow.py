@@ -191,21 +191,24 @@ def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
     return ""
 
 
-def stray_access(plan: LaunchPlan) -> str:
-    """A kernel that deals with addresses in a way that nobody can follow, in words; "" where none does.
+def beyond_following(plan: LaunchPlan) -> str:
+    """A kernel that nobody can follow, with its line and why; "" where there is none. To be asked before
+    `unearned_output`, which knows of no such kernels.
 
-    Nobody could say what it touches: such memory would be neither guarded nor put back between timed runs.
+    Its text holds something that is not known, or it deals with addresses in a way that nobody can follow. Nobody could
+    say what it computes, nor what it touches: such memory would be neither guarded nor put back between timed runs.
     """
     for kernel in plan.kernels:
-        stray = flow_of(kernel).stray
-        if stray:
-            return f"line {kernel.line}: kernel {kernel.name} {stray}"
+        why = unclear(kernel) or flow_of(kernel).stray
+        if why:
+            return f"line {kernel.line}: kernel {kernel.name} {why}"
     return ""
 
 
-def is_certain(plan: LaunchPlan) -> bool:
-    """Whether it is known of all kernels what they touch; else they may touch everything."""
-    return all(flow_of(kernel).certain for kernel in plan.kernels)
+def unclear(kernel: Kernel) -> str:
+    """What of a kernel's text is not known, in words that follow its name; "" where all is."""
+    why = flow_of(kernel).unclear
+    return f"{why}: what it computes cannot be told" if why else ""
 
 
 def right_only_by_launches(plan: LaunchPlan) -> bool:

@@ -36,7 +36,7 @@ from tritonrl_core.bench.plan.schema import (
     Tune,
     Word,
 )
-from tritonrl_core.bench.plan.ttir_text import takes
+from tritonrl_core.bench.plan.ttir_parameters import takes
 from tritonrl_core.types import Status
 
 T = TypeVar("T")

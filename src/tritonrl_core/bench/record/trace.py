@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.plan.flow import access
+from tritonrl_core.bench.plan.flow import access, unclear
 from tritonrl_core.bench.plan.schema import (
+    DTYPES,
     Arg,
     AtenCall,
     Descriptor,
@@ -133,7 +134,10 @@ class Trace:
             raise UnsupportedCallError("a view that negates or conjugates lazily cannot be recorded; resolve it first")
         storage = self.storage(tensor)
         shape, stride = tuple(map(int, tensor.shape)), tuple(map(int, tensor.stride()))
-        return TensorRef(storage.number, shape, stride, int(tensor.storage_offset()), dtype_name(tensor.dtype))
+        dtype = dtype_name(tensor.dtype)
+        if dtype not in DTYPES:
+            raise UnsupportedCallError(f"a tensor of {dtype} cannot be recorded")
+        return TensorRef(storage.number, shape, stride, int(tensor.storage_offset()), dtype)
 
     def address(self, tensor: torch.Tensor) -> int:
         """The address that the program is told: another for every storage, and aligned as the memory will be."""
@@ -169,6 +173,10 @@ class Trace:
         if 0 in grid:
             self.on_note("empty_grid", f"the grid of {kernel.name} is {grid}")
             return
+        unknown = unclear(kernel)
+        if unknown:
+            # Before anything is concluded from what it might read or write.
+            raise UnsupportedCallError(f"kernel {kernel.name} {unknown}")
         launch = Launch(self._kernel(kernel), grid, args, candidate_line())
         self.steps.append(launch)
         self._follow(launch)

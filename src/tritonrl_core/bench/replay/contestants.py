@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tritonrl_core.bench.plan.flow import access, is_certain
+from tritonrl_core.bench.plan.flow import access
 from tritonrl_core.bench.plan.schema import LaunchPlan, Step, Tune
 from tritonrl_core.bench.references.prepared import named_inputs
 from tritonrl_core.bench.references.reference import Materials, map_tensors
@@ -211,7 +211,7 @@ class Clean:
 
     def __init__(self, placed: Placed, *, keep_prologue: bool) -> None:
         plan, arena = placed.plan, placed.arena
-        written = _written(plan, plan.steps) if is_certain(plan) else frozenset(range(len(plan.buffers)))
+        written = _written(plan, plan.steps)
         kept = _written(plan, plan.prologue) if keep_prologue else frozenset()
         own = [number for number, slot in enumerate(arena.slots) if slot is not None and slot.nbytes]
         fresh = [number for number in own if plan.buffers[number].role in ("alloc", "aten") and number not in kept]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tritonrl_core.bench.compile.request import CompiledKernel
-from tritonrl_core.bench.plan.flow import access, is_certain
+from tritonrl_core.bench.plan.flow import access
 from tritonrl_core.bench.plan.schema import AtenCall, Launch, LaunchPlan, Step, TensorRef, Tune, plain_steps, tensors_in
 from tritonrl_core.bench.replay import cuda_driver
 from tritonrl_core.bench.replay.cuda_driver import LoadedKernel, PreparedLaunch
@@ -105,8 +105,6 @@ class Replay:
 
 def _kept_in_arena(plan: LaunchPlan, *, reads: bool) -> list[bool]:
     """Which buffers get guarded memory of ours: all but ATen results that no kernel writes into, or `reads` either."""
-    if not is_certain(plan):
-        return [True] * len(plan.buffers)
     written: set[int] = set()
     for step in [*plan.prologue, *plan.steps]:
         parts = [part for variant in step.variants for part in variant] if isinstance(step, Tune) else [step]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tritonrl_core.bench.machine import launch as machine
 from tritonrl_core.bench.machine.memory import Segment
-from tritonrl_core.bench.machine.text import Type, UnknownTextError, read, split_types, type_of
 from tritonrl_core.bench.plan.schema import Kernel, Param, TensorRef
+from tritonrl_core.bench.plan.ttir_text import Type, UnknownTextError, read, split_types, type_of
 
 KERNEL = """
 module {
