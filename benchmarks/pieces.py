@@ -56,7 +56,7 @@ def verification() -> Sequence[Piece]:
               4, alone=True),
         Piece("five inputs: no GPU", "benchmarks/multi_input_cost.py --device cpu --kernels {24} --rounds 2",
               ("multi-input-cost-cpu",), 3, gpus=0, cores=2, alone=True),
-        Piece("funnel", f"{funnel} --device cuda --mix nano --copies {{4}} --rounds 2",
+        Piece("funnel", f"{funnel} --device cuda --mix nano --copies {{4}} --rounds 2 --right-rounds 10",
               ("funnel-gain-cuda-nano", "funnel-gain-cuda-nano-kinds"), 4, alone=True),
         Piece("funnel: young", f"{funnel} --device cuda --mix young --tasks {{20}} --rounds 1",
               ("funnel-gain-cuda-young", "funnel-gain-cuda-young-kinds"), 3, alone=True),

@@ -2,11 +2,13 @@
 
 What `funnel_gain.py` and `multi_input_cost.py` share; no benchmark by itself. Both verifiers are opened before anything
 is timed. In each round both judge the same new batch, and every second round the other one begins: what the machine
-does besides falls on both. Ratios are taken within a round, and their median over the rounds is what counts.
+does besides falls on both. Ratios are taken within a round, and their median over the rounds is what counts, with the
+interval that it lies in.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +61,11 @@ class Rounds:
 
     def ratio(self, figure: str = "seconds") -> float:
         """Median over the rounds of the first side's `seconds` or `cpu_seconds` by the second's."""
-        return statistics.median(one / two for one, two in zip(self._of(0, figure), self._of(1, figure), strict=True))
+        return statistics.median(self._ratios(figure))
+
+    def interval(self, figure: str = "seconds") -> tuple[float, float]:
+        """Where that median lies with 95 % confidence (see `median_interval`)."""
+        return median_interval(self._ratios(figure))
 
     def rate(self, side: int) -> float:
         """Median of the verdicts a second of side 0 or 1."""
@@ -79,9 +85,22 @@ class Rounds:
             for pair in zip(jobs, one, two, strict=True)
         ]
 
+    def _ratios(self, figure: str) -> list[float]:
+        return [one / two for one, two in zip(self._of(0, figure), self._of(1, figure), strict=True)]
+
     def _of(self, side: int, figure: str) -> list[float]:
         values: list[float] = getattr((self.first, self.second)[side], figure)
         return values
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Two of the values between which the median lies with this confidence, however they are distributed: each value is
+    above it or below it as a coin falls (the sign test). Of fewer than six: the least and the largest, less sure.
+    """
+    ordered, count = sorted(values), len(values)
+    outside = [2 * sum(math.comb(count, below) for below in range(rank)) / 2**count for rank in range(count // 2 + 1)]
+    rank = max(1, *(rank for rank, share in enumerate(outside) if share <= 1 - confidence))
+    return ordered[rank - 1], ordered[count - rank]
 
 
 def in_turn(
