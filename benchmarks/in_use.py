@@ -75,11 +75,11 @@ def below(root: int) -> set[int]:
     return found
 
 
-def _gpu_mib() -> float:
-    """Memory in use on the first GPU in sight, as its driver tells a process that is there for this question only; in a
-    container `nvidia-smi` may say 0."""
-    asked = subprocess.run([sys.executable, "-c", _ASK_THE_DRIVER], capture_output=True, text=True, check=True)
-    return float(asked.stdout)
+def _gpu_mib() -> float | None:
+    """Memory in use on the first GPU in sight, as its driver tells a process that is there for this question only (in a
+    container `nvidia-smi` may say 0); None where it does not."""
+    asked = subprocess.run([sys.executable, "-c", _ASK_THE_DRIVER], capture_output=True, text=True, check=False)
+    return float(asked.stdout) if asked.returncode == 0 else None
 
 
 _ASK_THE_DRIVER = """
@@ -102,7 +102,10 @@ print((total.value - free.value) >> 20)
 
 
 def left_over(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What there is more of than there was, beyond caches of bounded size."""
+    """What there is more of than there was, beyond caches of bounded size, and what was not told."""
     room = {"memory_mib": GROWTH_MIB, "gpu_mib": GROWTH_MIB, "descriptors": 4, "threads": 2}
-    more = [name for name in after if name != "of" and after[name] > before[name] + room.get(name, 0)]
-    return [f"{name}: {before[name]:g} → {after[name]:g}" for name in more]
+    names = [name for name in after if name != "of"]
+    told = [name for name in names if None not in (before[name], after[name])]
+    more = [name for name in told if after[name] > before[name] + room.get(name, 0)]
+    stories = [f"{name}: {before[name]:g} → {after[name]:g}" for name in more]
+    return [*stories, *(f"{name}: not told" for name in names if name not in told)]

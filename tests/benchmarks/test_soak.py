@@ -33,6 +33,7 @@ def test_caches_may_grow_a_little_and_processes_may_not():
     assert in_use.left_over(before, {**before, "memory_mib": 2000, "processes": 11}) == [
         "memory_mib: 1000 → 2000", "processes: 10 → 11",
     ]  # fmt: skip
+    assert in_use.left_over({**before, "gpu_mib": 1.0}, {**before, "gpu_mib": None}) == ["gpu_mib: not told"]
 
 
 def test_a_mix_has_its_shares():
