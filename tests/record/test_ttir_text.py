@@ -1,5 +1,7 @@
 """Text that is no TTIR, or hostile, is refused with a word; nothing is executed and nothing hangs."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from tritonrl_core.bench.machine import launch as machine
 from tritonrl_core.bench.machine.memory import Segment
 from tritonrl_core.bench.plan.schema import Kernel, Param, TensorRef
 from tritonrl_core.bench.plan.ttir_text import Type, UnknownTextError, read, split_types, type_of
+from tritonrl_core.bench.plan.ttir_values import values_of
 
 KERNEL = """
 module {
@@ -123,3 +126,30 @@ def test_types():
     assert type_of("tensor<4xi1>").count == 4
     parts = ["tensor<4xf32>", "(i32, i1) -> f32", "!tt.ptr<f32>"]
     assert split_types(", ".join(parts)) == parts
+
+
+FRAME = "tt.func public @k(%a: i32) attributes {{noinline = false}} {{\n{}    tt.return\n  }}\n"
+HOSTILE = {
+    "results without end": FRAME.format("    %0:999999999 = tt.x %a : i32\n"),
+    "a reduction's results without end": FRAME.format('    %0:999999999 = "tt.reduce"(%a) <{axis = 0 : i32}> ({\n'),
+    "a number without end": FRAME.format(f"    %0:{'9' * 5000} = tt.x %a : i32\n"),
+    "a type without end": FRAME.format(f"    %0 = tt.x %a : {'x' * 500}\n"),
+    "brackets without end": "tt.func public @k(" + ") -> (x" * 100_000 + "\n",
+    "twice the same name": 2 * FRAME.format(""),
+    "one inside the other": FRAME.format("tt.func private @other() {\n"),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_refused_at_once(text):
+    began = time.process_time()
+    with pytest.raises(UnknownTextError):
+        read(text)
+    assert time.process_time() - began < 1.0
+
+
+def test_conditions_of_branches_do_not_pile_up():
+    text = FRAME.replace("i32", "i1").format("    cf.cond_br %a, ^bb1, ^bb1\n" * 5000 + "  ^bb1:\n")
+    values = values_of(read(text)["k"])
+    assert max(len(conditions) for _, conditions in values.operations) == 1
+    assert len(values.chosen) == 4999  # each was asked because of the one before
