@@ -38,7 +38,7 @@ from tritonrl_core.bench.resolve import visible_gpus
 from tritonrl_core.errors import InfraError
 from tritonrl_core.plugin import PluginContext
 from tritonrl_core.session.benches import Benches
-from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status
+from tritonrl_core.types import Bench, BenchSpec, Candidate, Program, Status, TakesMany
 
 COLUMNS = (
     "GPUs", "cores", "verifiers", "of", "verifications/s", "of linear", "cores used", "CPU ms each, verifier's process",
@@ -143,8 +143,9 @@ def measured(shape: Shape, device: str, seconds: float) -> dict[str, Any]:
     """Judge unique candidates for so long; what was begun is finished and counted, with the time that it took."""
     gpus, cores = shape.gpus, shape.cores
     bench = opened_by_ray(device, gpus, cores) if shape.by == RAY else opened(device, gpus, cores)
-    first = max(2 * cores, WARM)
-    jobs = unique_candidates(round(60 * gpus * seconds) + first + 2 * cores)
+    at_once = bench.at_once if isinstance(bench, TakesMany) else 2 * cores  # as in a verifier
+    first = max(at_once, WARM)
+    jobs = unique_candidates(round(60 * gpus * seconds) + first + at_once)
     warm, jobs = jobs[:first], jobs[first:]
     ends: list[float] = []
 
@@ -156,7 +157,7 @@ def measured(shape: Shape, device: str, seconds: float) -> dict[str, Any]:
             ends.append(time.perf_counter())
         return status
 
-    with ThreadPoolExecutor(2 * cores) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         stop = float("inf")
         Counter(pool.map(one, warm))
         ends.clear()

@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu-workers", type=int, default=0, help="replay workers on the GPU (0: by its cores)")
     parser.add_argument("--method", choices=("simple", "published", "adaptive"), default="simple", help="of timing")
+    parser.add_argument("--at-once", type=int, default=0, help="with a GPU: candidates in work (0: as in a verifier)")
     parser.add_argument("--apart", type=int, default=0, help="with a GPU: before, prepare so many and then replay them")
     parser.add_argument("--seconds", type=float, default=math.inf, help="with a GPU: begin no candidate after so long")
     parser.add_argument("--save", default="", help="keep results under this name for benchmarks/tables.py")
@@ -67,11 +68,13 @@ def main() -> None:
         print(json.dumps(on_cpu(spec, jobs, chosen.signatures)), flush=True)
         return
     bench = GpuBench(spec, make_cases, workers_per_gpu=chosen.gpu_workers)
+    bench.at_once = chosen.at_once or bench.at_once
     bench.program(jobs[0][0], Candidate.from_code(jobs[0][1])).run(make_cases(jobs[0][0], REQUEST)[0])
     for ending, part in (("-apart", jobs[: chosen.apart]), ("", jobs[chosen.apart :])):
         if part:
             found = on_gpu(bench, part, bool(ending), chosen.seconds, replace(PROTOCOL, method=chosen.method))
-            result = {**found, "gpu_workers": chosen.gpu_workers, "timing": chosen.method, "yields": chosen.yields}
+            result = {**found, "gpu_workers": chosen.gpu_workers, "at_once": bench.at_once, "timing": chosen.method,
+                      "yields": chosen.yields}  # fmt: skip
             print(json.dumps(result), flush=True)
             if chosen.save:
                 save(table(chosen.save + ending, result))
@@ -156,7 +159,7 @@ def on_gpu(
         seconds.update({f"timing: {name}": value for name, value in timing.facts.get("part_seconds", {}).items()})
         return str(timing.status)
 
-    with ThreadPoolExecutor(2 * spec.cpu_workers) as pool:
+    with ThreadPoolExecutor(bench.at_once) as pool:
         began = time.perf_counter()
         programs = list(pool.map(prepared, jobs))
         before = time.perf_counter() - began
