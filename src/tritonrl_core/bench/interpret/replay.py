@@ -209,7 +209,7 @@ def _compared(job: Job, arena: Arena) -> Comparison:
         told = measured(got, job.prepared.yardsticks(job.precision), facts=job.facts)
     return told or compare(
         got, exact, native, job.task, job.case, criterion=job.criterion, precision=job.precision,
-        nearby=job.prepared.materials.nearby, inputs=list(named_inputs(job.prepared.materials.inputs).values()),
+        nearby=job.prepared.nearby, inputs=list(named_inputs(job.prepared.materials.inputs).values()),
     )  # fmt: skip
 
 
