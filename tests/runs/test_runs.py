@@ -251,6 +251,23 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "text"), [("plugins.lock.json", ""), ("preset.resolved.yaml", "a: [")])
+def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str, text: str) -> None:
+    Run.create(tmp_path / "run", PRESET, LOCK).close()
+    (tmp_path / "run" / name).write_text(text)
+    with pytest.raises(UsageError, match=f"{name} cannot be read: ") as caught:
+        read_run(tmp_path / "run")
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "[1]"])
+def test_a_preset_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    Run.create(tmp_path / "run", PRESET, LOCK).close()
+    (tmp_path / "run" / "preset.resolved.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"preset\.resolved\.yaml does not hold keys"):
+        read_run(tmp_path / "run")
+
+
 def test_preset_and_lock_come_back(tmp_path: Path) -> None:
     make_run(tmp_path).close()
     assert read_run(tmp_path / "run") == (PRESET, LOCK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -150,15 +150,13 @@ def new_run_folder(preset_name: str, root: Path = Path("runs")) -> Path:
 def read_run(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Resolved preset and plugin lock of a run. Raises `UsageError` where `root` holds none."""
     paths = RunPaths(root)
-    try:
-        preset = yaml.safe_load(paths.preset.read_text())
-        lock = json.loads(paths.lock.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    missing = _what_is_not_there(paths)
+    if missing:
         raise UsageError(
-            f"{root} is not a run's folder: {_what_is_not_there(paths) or error}",
+            f"{root} is not a run's folder: {missing}",
             remedy=f"Name a folder that `tritonrl train` made; it has {PRESET_FILE} and {LOCK_FILE} in it.",
-        ) from error
-    return preset, lock
+        )
+    return _mapping(paths.preset, yaml.safe_load), _mapping(paths.lock, json.loads)
 
 
 def _what_is_not_there(paths: RunPaths) -> str:
@@ -166,6 +164,18 @@ def _what_is_not_there(paths: RunPaths) -> str:
     if not paths.root.is_dir():
         return "there is no such folder"
     return next((f"it has no {path.name}" for path in (paths.preset, paths.lock) if not path.exists()), "")
+
+
+def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """The mapping that a file holds. Raises `UsageError` where it holds none."""
+    try:
+        held = parse(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} cannot be read: {reason}", remedy="Put back what the run wrote there.") from error
+    if not isinstance(held, dict):
+        raise UsageError(f"{path} does not hold keys and values", remedy="Put back what the run wrote there.")
+    return held
 
 
 def began_as(model: str) -> str:
