@@ -1,7 +1,7 @@
 """The confusion matrix of the verdict: cheats caught and honest kernels refused, for each preset.
 
     python benchmarks/integrity.py run [--presets all_extensions,baseline] [--device cpu] [--runs 1] [--first-seed 0]
-                                       [--only cheats|honest|ours|liger] [--match TEXT] [--minutes M] --rows FILE
+                                       [--only cheats|honest|ours|liger] [--match PATTERN] [--minutes M] --rows FILE
     python benchmarks/integrity.py table --kinds --rows FILE... [--into docs/integrity.md]
     python benchmarks/integrity.py pack --rows FILE... --into benchmarks/integrity_rows/cpu.jsonl.gz
 
@@ -135,7 +135,7 @@ def _confines(preset: Preset) -> bool:
 def _run_once(verifier: Verifier, name: str, seed: int, args: argparse.Namespace, until: float) -> None:
     """What is missing of one preset's run."""
     known = {(r["preset"], r["device"], r["seed"], r["id"]) for r in read_rows([args.rows])}
-    wanted = [one for one in specimens(args.device, args.only) if args.match in one.id]
+    wanted = [one for one in specimens(args.device, args.only) if re.search(args.match, one.id)]
     left = [one for one in wanted if (name, args.device, seed, one.id) not in known]
     # Liger-Kernel's tasks are ours, its operators are not: they promise nothing for other layouts and values.
     for is_liger, more in ((False, {}), (True, {"layouts": False, "values": False})):
@@ -339,7 +339,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", default="all", choices=["all", "cheats", "honest", "ours", "liger"])
-    parser.add_argument("--match", default="", help="only specimens whose names hold this")
+    parser.add_argument("--match", default="", help="only specimens with this pattern in their names")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rows", type=Path, nargs="+", default=[Path("integrity.jsonl")])
