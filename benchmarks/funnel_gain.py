@@ -237,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verdicts per second with the funnel off and on.")
     parser.add_argument("--mix", default=NANO, choices=[NANO, *sorted(MIXES)])
     parser.add_argument("--copies", type=int, default=1, help="of the batch `nano` in a round")
+    parser.add_argument("--right-copies", type=int, default=0, help="of the right ones; 0: three times as many")
     parser.add_argument("--tasks", type=int, default=10, help="groups in a made batch, one task each")
     parser.add_argument("--group", type=int, default=10, help="candidates in a group")
     parser.add_argument("--rounds", type=int, default=3)
@@ -255,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command += f" --rounds {options.rounds}"
     command += f" --right-rounds {options.right_rounds}" if options.right_rounds else ""
     command += f" --copies {options.copies}" if options.mix == NANO else f" --tasks {options.tasks}"
+    command += f" --right-copies {options.right_copies}" if options.right_copies else ""
     command += f" --with {options.other}" if options.other else ""
     command += " --against every_input" if options.against == "every_input" else ""
     command += " --apart" if options.apart else ""
@@ -285,7 +287,8 @@ def apart(preset: Preset) -> Session:
 
 def a_batch(options: argparse.Namespace, seed: int, right: bool) -> list[Job]:
     if options.mix == NANO:
-        return recorded_batch(options.copies * (3 if right else 1), seed + (500 if right else 0), only_right=right)
+        copies = options.right_copies or 3 * options.copies if right else options.copies
+        return recorded_batch(copies, seed + (500 if right else 0), only_right=right)
     return make_batch(options.tasks, options.group, seed, RIGHT if right else options.mix)
 
 
