@@ -7,9 +7,10 @@ import pytest
 
 from tritonrl_core.bench.compile.alternatives import without_failures
 from tritonrl_core.bench.compile.request import BuildFailure, CompiledKernel
+from tritonrl_core.bench.plan.flow import Reach
 from tritonrl_core.bench.plan.schema import Launch, LaunchPlan, Tune
 from tritonrl_core.bench.prepare import Preparation, Ready, Stop
-from tritonrl_core.bench.rules.moved_data import reference_only_moves
+from tritonrl_core.bench.rules.moved_data import reference_work
 from tritonrl_core.bench.targets import gpu_for
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Policy, Stage, Status, Task
 
@@ -93,10 +94,55 @@ def test_delegation_is_the_tasks_where_it_says_so(preparation):
 
 def test_a_task_that_only_moves_data_wants_no_arithmetic(preparation):
     task = replace(TASK, source=REFERENCE.replace("x * 2.0", "x.t().contiguous()"))
-    assert reference_only_moves(task, CASE)
-    assert not reference_only_moves(TASK, CASE)
+    assert reference_work(task, CASE).only_moves
+    assert not reference_work(TASK, CASE).only_moves
     ready = preparation.prepare(task, Candidate.from_code(CODE.replace(" * 2.0", "")), CASE)
     assert isinstance(ready, Ready)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
+        ("x * 2.0, x.t().contiguous()", (Reach.COMPUTED, Reach.INPUT)),
+        ("x.new_zeros(3) + 1, torch.cat([x, x * 2.0])", (Reach.NOTHING, Reach.COMPUTED)),
+        ("x.clone().mul_(2.0), x", (Reach.COMPUTED, Reach.INPUT)),
+    ],
+)
+def test_what_the_reference_does_for_each_output_is_known(outputs, wanted):
+    assert reference_work(replace(TASK, source=REFERENCE.replace("x * 2.0", outputs)), CASE).outputs == wanted
+
+
+def test_an_output_that_the_reference_only_moves_is_no_kernels_work(preparation):
+    task = replace(TASK, source=REFERENCE.replace("x * 2.0", "x * 2.0, x.t().contiguous(), x.new_zeros(3)"))
+    moved = CODE.replace("return out", "return out, x.t().contiguous(), torch.zeros(3, device='cuda')")
+    assert isinstance(preparation.prepare(task, Candidate.from_code(moved), CASE), Ready)
+    idle = moved.replace("return out,", "return x.clone(),")
+    stop = stopped(preparation.prepare(task, Candidate.from_code(idle), CASE), Status.CHEATED)
+    assert "output 0 is made of the inputs without any Triton kernel" in stop.reason
+
+
+def test_what_follows_from_lengths_read_in_python_is_not_called_a_cheat(preparation):
+    reference = REFERENCE.replace("forward(self, x)", "forward(self, x, n)").replace(
+        "x * 2.0", "x * 2.0, (torch.arange(100, device=x.device) < n[:, None]).float()"
+    )
+    task = replace(TASK, source=reference.replace("100)]", "100), torch.randint(1, 100, (4,))]"))
+    code = CODE.replace("forward(self, x)", "forward(self, x, n)").replace("class ", MARK + "class ").replace(
+        "return out",
+        """y = torch.empty((4, 100), device=x.device)
+        for row, length in enumerate(n.tolist()):
+            mark[(1,)](y[row], length)
+        return out, y""",
+    )
+    stop = stopped(preparation.prepare(task, Candidate.from_code(code), CASE), Status.UNSUPPORTED)
+    assert "output 1 does not depend on the inputs but by what Python read of them" in stop.reason
+
+
+MARK = """
+@triton.jit
+def mark(y_ptr, length):
+    i = tl.arange(0, 128)
+    tl.store(y_ptr + i, tl.where(i < length, 1.0, 0.0), mask=i < 100)
+"""
 
 
 def test_a_kernel_that_does_not_compile_has_its_line(preparation):

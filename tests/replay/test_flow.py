@@ -59,6 +59,25 @@ def test_a_kernel_that_gathers_itself_or_computes_on_it_has_earned_it():
     assert reach(computed)[OUT.buffer] is Reach.COMPUTED
 
 
+def test_parameters_that_are_worked_on_beside_inputs_that_are_copied_are_earned():
+    buffers = (BUFFERS[0], Buffer(24, "parameter", name="w"), *BUFFERS[2:])
+    weight = replace(PLACES, dtype="float32", shape=(6,))
+    copied, worked = Launch(0, (1, 1, 1), (TABLE, OUT)), Launch(1, (1, 1, 1), (weight, OUT))
+    both = replace(plan(copied, worked), buffers=buffers, inputs=(TABLE,), parameters={"w": weight})
+    assert unearned_output(both) == ""
+    assert "only copied" in unearned_output(replace(both, steps=(copied,)))
+    assert "does not depend" in unearned_output(replace(both, steps=(worked,)))
+
+
+def test_an_output_that_the_reference_only_moves_need_not_be_a_kernels():
+    clone = AtenCall("aten.clone.default", (TABLE,), {}, (ROWS,))
+    both = replace(plan(Launch(1, (1, 1, 1), (TABLE, OUT)), clone), outputs=(OUT, ROWS))
+    assert "output 1" in unearned_output(both)
+    assert unearned_output(both, theirs=(Reach.COMPUTED, Reach.INPUT)) == ""
+    assert "output 0" in unearned_output(replace(both, outputs=(ROWS, OUT)), theirs=(Reach.COMPUTED, Reach.INPUT))
+    assert "output 1" in unearned_output(both, theirs=(Reach.INPUT, Reach.INPUT))
+
+
 def test_what_torch_only_laid_out_may_be_copied():
     clone = AtenCall("aten.clone.default", (TABLE,), {}, (ROWS,))
     assert unearned_output(plan(clone, Launch(0, (1, 1, 1), (ROWS, OUT))), computes=False) == ""

@@ -24,7 +24,7 @@ from tritonrl_core.bench.record.recordings import Recording, Recordings
 from tritonrl_core.bench.record.request import RecordFailure
 from tritonrl_core.bench.rules.answers import computed_in_python, given, with_other_values
 from tritonrl_core.bench.rules.lazy_outputs import left_to_the_reader, reference_outputs
-from tritonrl_core.bench.rules.moved_data import reference_only_moves
+from tritonrl_core.bench.rules.moved_data import Work, reference_work
 from tritonrl_core.bench.rules.sizing import more_than_sizes
 from tritonrl_core.bench.targets import GpuProperties
 from tritonrl_core.types import BenchSpec, Candidate, CaseRequest, InputCase, Limits, Stage, Status, Task, content_key
@@ -72,7 +72,7 @@ class Recorded:
     @property
     def for_one_case(self) -> bool:
         """Whether values were read back: then the plan is for these values and no others."""
-        return any(note.kind == "readback" for note in self.plan.notes)
+        return reads_values(self.plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Ready:
     @property
     def for_one_case(self) -> bool:
         """Whether values were read back: then the plan is for these values and no others."""
-        return any(note.kind == "readback" for note in self.plan.notes)
+        return reads_values(self.plan)
 
 
 class Prepares(Protocol):
@@ -126,7 +126,7 @@ class Preparation:
         )
         self._binaries = Binaries(gpu, spec.cpu_workers, limits, spec.worker_preset, yields=yields)
         self._values = values or self._recordings.values
-        self._moving: dict[str, bool] = {}
+        self._works: dict[str, Work] = {}
         self._draw = random.Random()
         self.spot_checks = SPOT_CHECKS
         self._lock = threading.Lock()
@@ -242,24 +242,30 @@ class Preparation:
         unknown = beyond_following(plan)
         if unknown:
             return Stop(Status.UNSUPPORTED, Stage.RECORD, unknown)
-        only_moves = self._only_moves(task)
-        unearned = unearned_output(plan, computes=not only_moves)
+        work = self._reference_work(task)
+        unearned = unearned_output(plan, computes=not work.only_moves, theirs=work.outputs)
         if not unearned:
-            left = left_to_the_reader(plan, lambda: reference_outputs(task, case), only_moves=only_moves)
+            left = left_to_the_reader(plan, lambda: reference_outputs(task, case), only_moves=work.only_moves)
             return Stop(Status.WRONG, Stage.RECORD, left) if left else None
         if idle and (unearned.endswith(UNTOUCHED) or not plan.launches()):
             return Stop(Status.WRONG, Stage.RECORD, unearned + idle)
+        if unearned.endswith(UNTOUCHED) and reads_values(plan):
+            reason = f"{unearned} but by what Python read of them: whether kernels do the work cannot be told"
+            return Stop(Status.UNSUPPORTED, Stage.RECORD, reason)
         return Stop(Status.CHEATED, Stage.RECORD, unearned)
 
-    def _only_moves(self, task: Task) -> bool:
-        """Whether the reference itself does no arithmetic: then a kernel that moves data does the work."""
+    def _reference_work(self, task: Task) -> Work:
+        """What the reference itself does: where it does no arithmetic, a kernel that moves data does the work."""
         with self._lock:
             key = content_key(task.source)
-            if key not in self._moving:
-                self._moving[key] = reference_only_moves(
-                    task, self._make_cases(task, CaseRequest(count=1, small=True))[0]
-                )
-            return self._moving[key]
+            if key not in self._works:
+                self._works[key] = reference_work(task, self._make_cases(task, CaseRequest(count=1, small=True))[0])
+            return self._works[key]
+
+
+def reads_values(plan: LaunchPlan) -> bool:
+    """Whether the program read values in Python while it was recorded."""
+    return any(note.kind == "readback" for note in plan.notes)
 
 
 def counts(call: AtenCall, plan: LaunchPlan, task: Task) -> bool:

@@ -88,6 +88,11 @@ RANDOM = frozenset(_RANDOM.split()) | {"dropout", "native_dropout"}
 """Operators that draw random numbers."""
 
 
+def asks_for_shape(base: str) -> bool:
+    """Whether an operator asks a tensor for its shape, not for its values: `zeros_like`, `new_empty`."""
+    return base.endswith("_like") or base.startswith("new_")
+
+
 def base_name(name: str) -> str:
     """`aten.add_.Tensor` → `add`: without namespace, overload and the mark of working in place."""
     parts = name.split(".")

@@ -89,8 +89,7 @@ def _aten_access(call: AtenCall) -> Access:
     written = written_by_aten(call)
     base = operators.base_name(call.name)
     reads = {ref.buffer for ref in tensors_in([call.args, call.kwargs])}
-    if base.endswith("_like") or base.startswith("new_"):
-        # These ask a tensor for its shape, not for its values.
+    if operators.asks_for_shape(base):
         reads = set()
     if base in ("zero", "fill", "copy", "uniform", "normal", "random") and call.args:
         # These overwrite what is there; the tensor itself is not read.
@@ -116,11 +115,12 @@ def _launch_access(launch: Launch, flow: KernelFlow) -> Access:
     return Access(outer(flow.reads), writes)
 
 
-def reach(plan: LaunchPlan) -> dict[int, Reach]:
-    """For every buffer how its content, after the last step, has come to depend on the inputs."""
+def reach(plan: LaunchPlan, *, parameters: bool = False) -> dict[int, Reach]:
+    """For every buffer how its content, after the last step, has come to depend on the inputs; or on inputs and
+    parameters alike."""
     reached = dict.fromkeys(range(len(plan.buffers)), Reach.NOTHING)
     delegated: set[int] = set()
-    for ref in plan.inputs:
+    for ref in [*plan.inputs, *(plan.parameters.values() if parameters else ())]:
         reached[ref.buffer] = Reach.INPUT
     for step in [*plan.prologue, *plan.steps]:
         if isinstance(step, Tune):
@@ -171,15 +171,24 @@ def _advance(
                 reached[buffer] = Reach.INPUT
 
 
-def unearned_output(plan: LaunchPlan, *, computes: bool = True) -> str:
-    """Why an output is not the kernels' work; "" where all are. `computes` is False for tasks that only move data."""
+def unearned_output(plan: LaunchPlan, *, computes: bool = True, theirs: Sequence[Reach] = ()) -> str:
+    """Why an output is not the kernels' work; "" where all are. `computes` is False for tasks that only move data.
+
+    `theirs` says how each of the reference's own outputs depends on the inputs: where one of them is computed, another
+    that is only moved, or has nothing to do with the inputs, is nothing that a kernel must work on.
+    """
     if not plan.launches():
         return "no Triton kernel is launched in forward"
-    needed = Reach.COMPUTED if computes else Reach.LAUNCHED
     reached = reach(plan)
     for number, output in enumerate(plan.outputs):
+        needed = Reach.COMPUTED if computes else Reach.LAUNCHED
+        if computes and Reach.COMPUTED in theirs and number < len(theirs):
+            needed = theirs[number]
         if not isinstance(output, TensorRef) or reached[output.buffer] >= needed:
             continue
+        moved = reached[output.buffer] is Reach.LAUNCHED
+        if moved and reach(plan, parameters=True)[output.buffer] is Reach.COMPUTED:
+            continue  # inputs that are moved beside parameters that are worked on
         if not plan.inputs:
             continue
         found = {
