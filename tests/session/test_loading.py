@@ -258,3 +258,14 @@ def test_opening_a_session_imports_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_broken_plugins_words_are_listed_as_they_are(install):
+    from typer.testing import CliRunner
+
+    from tritonrl_core.cli.app import app
+
+    install("acme-mine", "mine", 'raise ImportError("no [/opt/lib] and no [bold]library")')
+    listed = CliRunner().invoke(app, ["plugins", "list"])
+    assert listed.exit_code == 0, listed.exception
+    assert "ImportError: no [/opt/lib] and no [bold]library" in listed.output

@@ -154,7 +154,8 @@ def _run(evaluation: Evaluation) -> tuple[EvalReport, Mapping[str, str]]:
             say_where(where, evaluation.preset.name)
             result = evaluation.run(verifier, partial(_open_policy, evaluation), _Watch(progress))
     except KeyboardInterrupt:
-        stderr().print(f"interrupted; go on with: tritonrl eval --resume {evaluation.folder}", highlight=False)
+        told = f"interrupted; go on with: tritonrl eval --resume {evaluation.folder}"
+        stderr().print(told, highlight=False, markup=False)
         raise
     return result, where
 

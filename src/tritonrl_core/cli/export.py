@@ -71,7 +71,7 @@ def _verified(preset: Preset, pairs: list[tuple[Task, Score]]) -> list[Score]:
         told = f"{now.verdict.status.value} today: {now.verdict.reason}"
         match now.verdict.status:
             case Status.PASSED:
-                stderr().print(f"{now.task_id}: verified again", style="dim", highlight=False)
+                stderr().print(f"{now.task_id}: verified again", style="dim", highlight=False, markup=False)
             case Status.INFRA:
                 raise verifier.broken.get(now.task_key) or InfraError(
                     f"the best kernel for {now.task_id!r} cannot be judged, {told}",

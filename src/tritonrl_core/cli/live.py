@@ -68,7 +68,7 @@ class LiveProgress:
         self._figures, self._left, self._told, self._began = "", 0.0, 0.0, time.monotonic()
         self._counts, self._last = Counter(), ()
         if not self.console.is_terminal:
-            counted = "steps" if stage in OF_STEPS else "completions"
+            counted = ("step" if stage in OF_STEPS else "completion") + "s" * (total != 1)
             self.console.print(f"{stage}: {total:,} {counted}", highlight=False, markup=False)
 
     def update(self, report: StepReport) -> None:

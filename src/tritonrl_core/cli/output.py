@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -88,11 +89,18 @@ def status_bar(counts: Mapping[Status, int], width: int) -> Text:
     return bar
 
 
-def table(*columns: str, title: str = "") -> Table:
+class PlainTable(Table):
+    """A table whose cells mean what they say: paths, reasons and summaries are others' words and no markup."""
+
+    def add_row(self, *cells: RenderableType | None, **how: Any) -> None:
+        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+
+
+def table(*columns: str, title: str = "") -> PlainTable:
     """A table in the house form: no box around it, header underlined."""
-    result = Table(title=title or None, box=None, header_style="bold", pad_edge=False, title_justify="left")
+    result = PlainTable(title=title or None, box=None, header_style="bold", pad_edge=False, title_justify="left")
     for column in columns:
-        result.add_column(column, overflow="fold")
+        result.add_column(Text(column), overflow="fold")
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from tritonrl_core.cli.options import Overrides
 from tritonrl_core.cli.output import stdout, table
@@ -24,9 +25,8 @@ def list_plugins() -> None:
     rows = table("plugin", "distribution", "version", "summary", "state")
     for name, item in sorted(found.items()):
         problem = load_problem(item)
-        rows.add_row(
-            name, item.distribution, item.version, item.summary, f"[red]{problem}[/]" if problem else "[green]loads[/]"
-        )
+        state = Text(problem, style="red") if problem else Text("loads", style="green")
+        rows.add_row(name, item.distribution, item.version, item.summary, state)
     for name in SHIPPED:
         if name not in found:
             rows.add_row(name, "–", "–", "", pip_hint(name))

@@ -47,7 +47,7 @@ def reverify(
         _show(found)
     for name, count in found.gone.items():
         why = not_here(name, tasks)
-        stderr().print(f"{name}: {count} not judged, {why}", style="dim", highlight=False)
+        stderr().print(f"{name}: {count} not judged, {why}", style="dim", highlight=False, markup=False)
     stderr().print(
         f"{found.judged} judged again, {len(found.differences)} differ"
         + (f", {found.infra} could not be judged" if found.infra else ""),

@@ -50,7 +50,12 @@ def verify(
     log.addFilter(lambda entry: task.key not in verifier.broken)  # that is raised below, and said once
     with Verifier(chosen) as verifier:
         say_where(verifier.bench.describe(), chosen.name)
-        scores = verifier.verify_batch([(task, Candidate.from_code(source)) for source in sources])
+        try:
+            scores = verifier.verify_batch([(task, Candidate.from_code(source)) for source in sources])
+        except KeyboardInterrupt:
+            seconds = chosen.verifier.timeout_s
+            stderr().print(f"interrupted; what is under way ends first, {seconds:g} s a stage at most", highlight=False)
+            raise
     if task.key in verifier.broken:
         raise verifier.broken[task.key]
     if as_json:
