@@ -10,7 +10,8 @@ import pytest
 from tritonrl_core.errors import UsageError
 from tritonrl_core.preset import load_preset
 from tritonrl_core.runs import EVAL_FILE, Run
-from tritonrl_core.train.opening import own_preset
+from tritonrl_core.session import Session
+from tritonrl_core.train.opening import collect_tasks, own_preset
 from tritonrl_core.train.progress import Silent
 from tritonrl_core.train.run import train
 
@@ -40,6 +41,17 @@ def test_a_run_that_has_no_tasks_leaves_no_folder(tmp_path: Path, override: str,
     with pytest.raises(UsageError, match=said):
         train(preset, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_level_without_tasks_is_said() -> None:
+    class Heard(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.lines.append(text)
+
+    collect_tasks(Session.open(load_preset("baseline", ["levels={3: 1.0, 4: 0.0}"])), Heard())
+    assert Heard.lines == ["levels: there is no task of level 3; its weight goes to the others"]
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Loads no model and trains nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,7 +113,8 @@ def own_preset(run: Path) -> Preset:
 
 
 def collect_tasks(session: Session, progress: Progress) -> list[Task]:
-    """The tasks to train on: the main process's, on every rank. What is left out (unfit, or tested on) is said.
+    """The tasks to train on: the main process's, on every rank. What is left out (unfit, or tested on) is said, and a
+    level of the preset's mix that has no tasks.
 
     Raises `UsageError` where none is left.
     """
@@ -124,13 +125,18 @@ def collect_tasks(session: Session, progress: Progress) -> list[Task]:
     kept: list[Task] = []
     if PartialState().is_main_process:
         found = session.tasks("train")
-        for line in found.summary:
+        for line in (*found.summary, *_empty_levels(session.preset.levels, found.kept)):
             progress.say(line)
         kept = found.kept
     kept = from_main(kept)
     if not kept:
         raise UsageError("There are no tasks to train on.", remedy="Set tasks.suite or tasks.paths in the preset.")
     return kept
+
+
+def _empty_levels(mix: Mapping[int, float], tasks: Sequence[Task]) -> list[str]:
+    empty = sorted({level for level, weight in mix.items() if weight > 0} - {task.level for task in tasks})
+    return [f"levels: there is no task of level {level}; its weight goes to the others" for level in empty if tasks]
 
 
 def open_run(preset: Preset, session: Session, out: Path | None, resume: Path | None) -> Run:

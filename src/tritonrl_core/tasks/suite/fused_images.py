@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tritonrl_core.tasks.suite.convolution import IMAGE, IMAGE_FULL, IMAGE_SMALL, LINE_FULL, LINE_SMALL
 from tritonrl_core.tasks.suite.template import Dims, Operator
 
-LINE_SMALL: Dims = {"BATCH": (2, 3), "CHANNELS": (5, 8), "OUTPUTS": (7, 4), "LENGTH": (37, 50), "KERNEL": 3}
-LINE_FULL: Dims = {"BATCH": (32, 20), "CHANNELS": (128, 96), "OUTPUTS": (256, 160), "LENGTH": (4096, 3001), "KERNEL": 3}
-IMAGE_SMALL: Dims = {
-    "BATCH": (2, 1), "CHANNELS": (5, 8), "OUTPUTS": (7, 4), "HEIGHT": (9, 12), "WIDTH": (11, 8), "KERNEL": 3,
-}
-IMAGE_FULL: Dims = {
-    "BATCH": (16, 10), "CHANNELS": (64, 48), "OUTPUTS": (128, 80), "HEIGHT": (112, 90), "WIDTH": (112, 75), "KERNEL": 3,
-}
 PLAIN_SMALL: Dims = {"BATCH": (2, 3), "CHANNELS": (6, 9), "HEIGHT": (14, 21), "WIDTH": (11, 8)}
 PLAIN_FULL: Dims = {"BATCH": (32, 20), "CHANNELS": (96, 60), "HEIGHT": (112, 90), "WIDTH": (112, 75)}
-IMAGE = "torch.randn(BATCH, CHANNELS, HEIGHT, WIDTH)"
 CONV = "self.conv = nn.Conv2d(channels, outputs, kernel, padding=1)"
 CONV_ARGUMENTS = {"channels": "CHANNELS", "outputs": "OUTPUTS", "kernel": "KERNEL"}
 FAMILY = "fused_images"
