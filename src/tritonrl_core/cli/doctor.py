@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 import typer
 
@@ -36,11 +36,21 @@ def _packages() -> list[tuple[str, str, str]]:
     rows = []
     for name in PACKAGES:
         try:
-            rows.append((name, version(name), ""))
+            rows.append((name, version(name), does_not_fit(name, version(name))))
         except PackageNotFoundError:
             optional = name in ("peft", "vllm")
             rows.append((name, "–", "optional" if optional else f"pip install {name}"))
     return rows
+
+
+def does_not_fit(name: str, found: str) -> str:
+    """What to do about a version that tritonrl-core is not made for (pip only warns of such); "" where it fits."""
+    from packaging.requirements import Requirement
+
+    for needed in map(Requirement, requires("tritonrl-core") or ()):
+        if needed.name == name and not needed.specifier.contains(found, prereleases=True):
+            return f"{needed.specifier} is needed: pip install '{name}{needed.specifier}'"
+    return ""
 
 
 def _bench() -> list[tuple[str, str, str]]:
