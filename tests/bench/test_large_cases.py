@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from tritonrl_core.bench.large_cases import LARGE, LargeCases
-from tritonrl_core.bench.outputs.allowance import allowance
-from tritonrl_core.bench.outputs.allowance import own_error
+from tritonrl_core.bench.outputs.allowance import allowance, own_error
 from tritonrl_core.bench.outputs.tolerance import compare
 from tritonrl_core.bench.plan.schema import Buffer, LaunchPlan, TensorRef
 
