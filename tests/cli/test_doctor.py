@@ -1,4 +1,4 @@
-"""`tritonrl doctor` says what to do about a package that does not fit: whatever else is said of it later is a riddle."""
+"""`tritonrl doctor` says what to do about a package that does not fit; what is said of it later is a riddle."""
 
 import pytest
 
