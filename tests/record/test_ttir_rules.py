@@ -32,6 +32,7 @@ def text(own: str) -> str:
         "",
         "ttg.barrier local",
         "llvm.intr.assume %c : i1",
+        'tt.call @"candidate.put__Pfp32__(1,)cco"(%x) : (!tt.ptr<f32>) -> ()',
         'tt.print " llvm.x " {hex = false} : %x : !tt.ptr<f32>',
         'tt.assert %c, "not in [0, n) of gpu.x" : tensor<16xi1>',
         '%v = tt.elementwise_inline_asm "cvt.rn.f16.f32 $0, $1;" {constraints = "=h,r", pure = true} %x : f32 -> f16',

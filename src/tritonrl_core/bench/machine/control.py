@@ -12,7 +12,7 @@ import numpy as np
 
 from tritonrl_core.bench.machine.frame import PROGRAM, Frame, merged, taken, updated
 from tritonrl_core.bench.machine.values import Array
-from tritonrl_core.bench.plan.ttir_text import Block, Function, Operation, UnknownTextError
+from tritonrl_core.bench.plan.ttir_text import Block, Function, Operation, UnknownTextError, called
 
 Carry = Callable[[Frame, Operation], tuple[Any, ...]]
 """Carries out one operation that has no control flow of its own."""
@@ -92,7 +92,7 @@ class Control:
         return block
 
     def _call(self, frame: Frame, operation: Operation) -> tuple[Any, ...]:
-        name = operation.text.partition("@")[2].partition("(")[0]
+        name = called(operation)
         callee = self._functions[name]
         inner = Frame(frame.count)
         for slot in PROGRAM:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from tritonrl_core.bench.plan.ttir_parameters import width
-from tritonrl_core.bench.plan.ttir_text import Function, Operation, Type, UnknownTextError, read
+from tritonrl_core.bench.plan.ttir_text import Function, Operation, Type, UnknownTextError, called, read
 from tritonrl_core.bench.plan.ttir_values import values_of
 
-_CALLEE = re.compile(r"tt\.call @([\w$.-]+)\(")
 _CONSTANT = re.compile(r"arith\.constant (?:dense<)?([^>:\s]+)>?")
 
 _MOVES = frozenset("""
@@ -334,8 +333,7 @@ def _call(operation: Operation, control: Slots, sets: _Sets, summary: _Summary, 
 
 
 def _callee(operation: Operation, text: _Text) -> Function:
-    match = _CALLEE.match(operation.text)
-    callee = text.functions.get(match[1]) if match else None
+    callee = text.functions.get(called(operation))
     if callee is None or len(callee.arguments) != len(operation.operands):
         raise _UnclearError("calls a function that its text does not define as it is called")
     return callee

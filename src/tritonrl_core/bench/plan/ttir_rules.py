@@ -23,7 +23,8 @@ _ASSEMBLY = "elementwise_inline_asm"
 
 _TOKEN = re.compile(
     r'"(?P<text>(?:[^"\\\n]|\\.)*)"|(?P<comment>//[^\n]*)|(?P<alias>^[ \t]*[#!][\w$.-]+(?=\s*=))'
-    r"|(?P<name>[%@#!^][\w$.-]*)|(?P<number>\d[\w.+-]*)|(?P<word>[A-Za-z_][\w.]*)|(?P<sign>\S)",
+    r'|(?P<name>@"[^"\\\n]+"|[%@#!^][\w$.-]*)'
+    r"|(?P<number>\d[\w.+-]*)|(?P<word>[A-Za-z_][\w.]*)|(?P<sign>\S)",
     re.MULTILINE,
 )
 """A text in quotation marks, a comment, the definition of an alias, a name, a number, a word, or a sign by itself."""

@@ -15,9 +15,13 @@ from functools import lru_cache
 _RESULTS = re.compile(r"(%[\w$.-]+(?::\d+)?(?:, %[\w$.-]+(?::\d+)?)*) = (.*)", re.S)
 _USE = re.compile(r"%[\w$.-]+(?:#\d+)?")
 _NAME = re.compile(r'"?([a-z_]+\.[\w.]+)"?')
+_SYMBOL = r'@(?:([\w$.-]+)|"([^"\\]+)")\('
+"""A function's name; Triton 3.6 puts those in quotation marks that hold a constant argument."""
 _FUNCTION = re.compile(
-    r"tt\.func (?:public |private )?@([\w$.-]+)\(([^()]*)\)(?: -> (\([^()]*\)|[^ ()]+))?(?: attributes \{.*\})? \{$"
+    r"tt\.func (?:public |private )?" + _SYMBOL
+    + r"([^()]*)\)(?: -> (\([^()]*\)|[^ ()]+))?(?: attributes \{.*\})? \{$"
 )
+_CALL = re.compile(r"tt\.call " + _SYMBOL)
 _BLOCK = re.compile(r"(\^\w+)(?:\((.*)\))?:")
 _BINDING = re.compile(r"(%[\w$.-]+) = (%[\w$.-]+(?:#\d+)?)")
 _TENSOR = re.compile(r"tensor<((?:\d+x)*)(.*)>")
@@ -111,15 +115,24 @@ def _read(ttir: str) -> dict[str, Function]:
         text = line.strip()
         if text.startswith("tt.func"):
             header = _FUNCTION.match(text)
-            if header is None or header[1] in functions or (reader is not None and reader.stack):
+            name = (header[1] or header[2]) if header is not None else ""
+            if header is None or name in functions or (reader is not None and reader.stack):
                 raise UnknownTextError(f"a function {text[:60]!r}")
-            reader = _Reader(header[1], header[2], header[3] or "", types)
-            functions[header[1]] = reader.function
+            reader = _Reader(name, header[3], header[4] or "", types)
+            functions[name] = reader.function
         elif reader is not None and reader.stack:
             reader.line(text)
     if reader is not None and reader.stack:
         raise UnknownTextError("the text ends inside a function")
     return functions
+
+
+def called(operation: Operation) -> str:
+    """The name of the function that a `tt.call` calls. Raises `UnknownTextError`."""
+    match = _CALL.match(operation.text)
+    if match is None:
+        raise UnknownTextError(f"a call {operation.text[:60]!r}")
+    return match[1] or match[2]
 
 
 @lru_cache(maxsize=4096)
@@ -230,7 +243,7 @@ class _Reader:
 
     def _operation(self, line: str) -> None:
         opens = line.endswith("{")
-        text = _STRING.sub('""', line) if '"' in line and not line.startswith(("%", '"tt.')) else line
+        text = _STRING.sub('""', line) if '"' in line and not line.startswith(("%", '"tt.', "tt.call")) else line
         match = _RESULTS.match(text)
         body = match[2] if match else text
         found = _NAME.match(body)
