@@ -59,6 +59,19 @@ def test_few_wrong_elements_are_left_to_the_comparison():
     assert measured([got], sticks((exact, native))) is None
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("there", [math.nan, math.inf, 1e30])
+def test_one_element_that_is_no_number_is_told_without_facts_whatever_the_reference_gives_nearby(value, there):
+    exact, native = outputs(torch.float16, (64, 33))
+    got, near = native.clone(), exact.clone()
+    got[3, 20], near[3, 20] = value, there
+    found = measured([got], sticks((exact, native)), facts=False)
+    full = compare([got], [exact], [native], nearby=lambda: [[near], [exact], [near], [-near]])
+    assert found is not None
+    assert str(found) == str(replace(full, facts={}))
+    assert measured([got], sticks((exact, native))) is None
+
+
 def test_what_two_numbers_an_element_do_not_tell_has_no_yardstick():
     whole = torch.arange(8)
     assert sticks((whole, whole)) == [None]

@@ -55,7 +55,7 @@ class Prepared:
 
     def nearby(self) -> Sequence[Sequence[Tensor]]:
         """The outputs for inputs a little off (`Materials.nearby`); of small ones worked out once, because every
-        candidate whose one number is wrong asks for them, and four runs of the reference take more than all else."""
+        candidate with few wrong elements asks for them, and four runs of the reference take more than all else."""
         if self._nearby is not None:
             return self._nearby
         found = self.materials.nearby()
