@@ -62,6 +62,13 @@ def test_a_plain_exponent_is_a_number(tmp_path):
     assert load_preset(path).train.grpo == {"learning_rate": 1e-6, "name": "1e-6x", "run": 3}
 
 
+def test_of_words_only_true_and_false_are_booleans(tmp_path):
+    said = "{a: no, b: off, c: Yes, d: true, e: False, f: falsehood, g: on}"
+    path = write(tmp_path, "mine.yaml", f"train: {{grpo: {said}}}\n")
+    assert list(load_preset(path).train.grpo.values()) == ["no", "off", "Yes", True, False, "falsehood", "on"]
+    assert load_preset("baseline", ["train.grpo.save_strategy=no"]).train.grpo["save_strategy"] == "no"
+
+
 def test_paths_are_relative_to_the_file_that_says_them(tmp_path, monkeypatch):
     write(tmp_path, "deep/tasks/one.py", "")
     write(tmp_path, "deep/parent.yaml", "tasks: {paths: [tasks, some/hub-name]}\ntrain: {model: ./tasks}\n")

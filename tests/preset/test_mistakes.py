@@ -15,7 +15,7 @@ MISTAKES = {
     "unknown inner key": ("verifier:\n  tmeout_s: 2\n", ":2: verifier.tmeout_s is not a known key", "'timeout_s'"),
     "wrong choice": ("\nverifier: {device: gpu}\n", ":2: verifier.device is 'gpu': must be 'auto', 'cpu' or", ""),
     "wrong type": ("seed: soon\n", ":1: seed is 'soon': must be a valid integer", "presets show baseline"),
-    "true is no number": ("seed: yes\n", ":1: seed is True: must be a number", ""),
+    "true is no number": ("seed: true\n", ":1: seed is True: must be a number", ""),
     "out of range": ("levels: {1: -2}\n", ":1: levels.1 is -2: must be greater than or equal to 0", ""),
     "no level": ("levels: {1: 0}\n", ":1: levels must map levels", "presets show baseline"),
     "not a number": ("reward: {alpha: .nan}\n", ":1: reward.alpha is nan: must be a finite number", ""),
@@ -138,5 +138,5 @@ def test_no_text_gets_anything_but_a_preset_error(tmp_path: Path, text):
 
 
 def test_yaml_words_are_read_as_usual():
-    data, _ = read_yaml("a: yes\nb: null\nc: 010\nd: 2001-01-01\ne: -1.5\nf: .inf\n", "text")
+    data, _ = read_yaml("a: true\nb: null\nc: 010\nd: 2001-01-01\ne: -1.5\nf: .inf\n", "text")
     assert data == {"a": True, "b": None, "c": 8, "d": "2001-01-01", "e": -1.5, "f": float("inf")}

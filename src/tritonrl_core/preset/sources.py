@@ -1,6 +1,7 @@
 """Where presets lie, and how one file is read: plain YAML, with the line of each key. Nothing is merged or checked.
 
-Less than YAML on purpose: no tags, anchors, aliases or dates, a key said twice is an error, and `1e-6` is a number.
+Less than YAML on purpose: no tags, anchors, aliases or dates, a key said twice is an error, `1e-6` is a number, and of
+words only `true` and `false` are booleans (`save_strategy: no` is TRL's word).
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _check_printable(text: str, label: str) -> None:
 
 
 class _PresetLoader(yaml.SafeLoader):
-    """PyYAML's safe loader without aliases, which could make a small file endless, and without dates."""
+    """PyYAML's safe loader without aliases, which could make a small file endless, without dates, yes and no."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -156,11 +157,12 @@ class _PresetLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-_FLOAT, _DATE = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
+_BOOL, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "timestamp"))
 _PresetLoader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag not in (_FLOAT, _DATE)]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in (_BOOL, _FLOAT, _DATE)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_PresetLoader.add_implicit_resolver(_BOOL, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _PresetLoader.add_implicit_resolver(
     _FLOAT,
     re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|[-+]?\.inf$|\.nan$"),
