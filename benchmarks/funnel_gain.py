@@ -210,7 +210,7 @@ def gain_table(batches: Mapping[str, Rounds], name: str, command: str) -> Table:
 
 
 def between(found: Rounds, figure: str = "seconds") -> str:
-    """The interval of a gain, in words; of fewer than six rounds, which are too few for one, the least and the largest."""
+    """The interval of a gain, in words; of fewer than six rounds the least and the largest ratio."""
     words = "{:.3f} to {:.3f}".format(*found.interval(figure))
     return words if len(found.batches) >= 6 else f"rounds: {words}"
 
