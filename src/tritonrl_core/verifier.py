@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from types import TracebackType
@@ -72,6 +72,11 @@ class Verifier:
         self._pool = ThreadPoolExecutor(max_workers=self.at_once, thread_name_prefix="verify")
         for score in known:
             self._remember(score)
+
+    @property
+    def timed_on(self) -> Collection[int]:
+        """GPUs that times are taken on: what else runs there meanwhile disturbs them."""
+        return self.spec.gpus if self.spec.device == "cuda" else ()
 
     def __enter__(self) -> Verifier:
         return self

@@ -14,7 +14,7 @@ import pytest
 from tritonrl_core.errors import UsageError
 from tritonrl_core.evaluate import evaluation as room
 from tritonrl_core.evaluate.evaluation import Evaluation, Question, for_criterion, last_scores
-from tritonrl_core.evaluate.sampling import judge_as_they_come
+from tritonrl_core.evaluate.sampling import BATCH, evaluate_policy, judge_as_they_come
 from tritonrl_core.preset import load_preset
 from tritonrl_core.types import Score, Status
 
@@ -128,6 +128,37 @@ def test_a_batch_is_judged_while_the_next_is_made(kit: Any) -> None:
         yield [(kit.TASKS[1], kit.score().candidate)]
 
     assert len(judge_as_they_come(batches(), Tells(), lambda *_: None)) == 2
+
+
+@pytest.mark.parametrize(("gpu", "timed_on", "apart"), [(1, (1,), True), (0, (1,), False), (None, (0,), False)])
+def test_a_batch_is_not_made_on_the_gpu_that_times_are_taken_on(
+    kit: Any, gpu: int | None, timed_on: tuple[int, ...], apart: bool
+) -> None:
+    made_first, judged = threading.Event(), list[bool]()
+
+    class Timed:
+        def __init__(self) -> None:
+            self.timed_on = timed_on
+
+        def verify_batch(
+            self, jobs: Sequence[Any], on_score: Callable[[int, Score], None] | None = None
+        ) -> list[Score]:
+            judged.append(made_first.wait(0.3 if apart else 20))  # whether the next batch is made meanwhile
+            return [kit.score() for _ in jobs]
+
+    class Model(kit.Scripted):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gpu, self.batches = gpu, 0
+
+        def sample(self, prompts: Sequence[Any], **how: Any) -> list[str]:
+            self.batches += 1
+            if self.batches == 2:
+                made_first.set()
+            return ["no code"] * len(prompts)
+
+    evaluate_policy(Model(), kit.TASKS[:2], Timed(), samples=BATCH)
+    assert judged[0] is not apart
 
 
 def test_a_stop_does_not_wait_for_the_rest_of_a_batch(kit: Any) -> None:

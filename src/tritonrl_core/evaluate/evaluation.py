@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from tritonrl_core.errors import UsageError
 from tritonrl_core.evaluate.completions import are_completions, read_completions
 from tritonrl_core.evaluate.figures import EvalReport, report
-from tritonrl_core.evaluate.sampling import BATCH, Job, Sampler, Scorer, judge_as_they_come
+from tritonrl_core.evaluate.sampling import BATCH, Job, Sampler, Scorer, disturbs, judge_as_they_come
 from tritonrl_core.preset import Preset
 from tritonrl_core.runs import EVAL_FILE, Journal, Run, RunPaths, read_journal, read_run, read_scores
 from tritonrl_core.spans import parse_completion
@@ -79,6 +79,7 @@ class Evaluation:
         self.folder = folder
         self.preset = preset
         self.question = question
+        self._policy: Sampler | None = None
 
     @classmethod
     def create(cls, folder: Path, preset: Preset, question: Question, lock: Mapping[str, Any]) -> Evaluation:
@@ -130,7 +131,7 @@ class Evaluation:
             run.append_score(placed, stage="eval")
             watcher.scored(placed, done, total, time.monotonic() - first)
 
-        judge_as_they_come(batches, scorer, keep)
+        judge_as_they_come(batches, scorer, keep, lambda: disturbs(self._policy, scorer))
 
     def _given(
         self, tasks: Sequence[Task], known: set[Key], watcher: Watcher
@@ -160,11 +161,10 @@ class Evaluation:
         batches = [every[first : first + BATCH] for first in range(0, len(every), BATCH)]
 
         def jobs() -> Iterator[list[Job]]:
-            policy: Sampler | None = None
             for number, batch in enumerate(batches):
                 if any(place.key not in written for place in batch):
-                    policy = policy or open_policy()
-                    self._sample(policy, batch, number * BATCH, written, journal)
+                    self._policy = self._policy or open_policy()
+                    self._sample(self._policy, batch, number * BATCH, written, journal)
                 yield [
                     (place.task, parse_completion(written[place.key])) for place in batch if place.key not in known
                 ]

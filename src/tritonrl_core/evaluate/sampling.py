@@ -1,4 +1,5 @@
-"""Completions sampled and judged at once: while a batch is judged the next one is generated.
+"""Completions sampled and judged at once: while a batch is judged the next one is generated, unless that would run on
+a GPU that judging times on.
 
 Knows no model and no verifier, only what it needs of them.
 """
@@ -7,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol, runtime_checkable
 
 from tritonrl_core.evaluate.figures import EvalReport, report
 from tritonrl_core.spans import parse_completion
@@ -49,6 +50,27 @@ class Scorer(Protocol):
     ) -> list[Score]: ...
 
 
+@runtime_checkable
+class OnGpu(Protocol):
+    """A sampler that says where it generates."""
+
+    @property
+    def gpu(self) -> int | None: ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A scorer that says on which GPUs it takes times."""
+
+    @property
+    def timed_on(self) -> Collection[int]: ...
+
+
+def disturbs(policy: object, scorer: object) -> bool:
+    """Whether generating would run beside what the scorer times: on one GPU."""
+    return isinstance(policy, OnGpu) and isinstance(scorer, Clocked) and policy.gpu in scorer.timed_on
+
+
 def evaluate_policy(
     policy: Sampler,
     tasks: Sequence[Task],
@@ -78,7 +100,7 @@ def evaluate_policy(
 
     repeated = [task for task in tasks for _ in range(samples)]
     batches = _sampled(policy, repeated, temperature, max_new_tokens, seed)
-    scores = judge_as_they_come(batches, scorer, tell)
+    scores = judge_as_they_come(batches, scorer, tell, lambda: disturbs(policy, scorer))
     return report(scores, temperature=temperature, seconds=time.perf_counter() - began)
 
 
@@ -94,10 +116,14 @@ def _sampled(
 
 
 def judge_as_they_come(
-    batches: Iterator[list[Job]], scorer: Scorer, on_score: Callable[[int, int, Score], None]
+    batches: Iterator[list[Job]],
+    scorer: Scorer,
+    on_score: Callable[[int, int, Score], None],
+    one_at_a_time: Callable[[], bool] = lambda: False,
 ) -> list[Score]:
     """Judge batches while the iterator (this thread) makes the next; scores in the order of the jobs.
 
+    Where it is to be `one_at_a_time`, the next is asked for when all so far are judged; asked after each batch.
     `on_score(batch, index, score)` is called from one thread at a time. Where the iterator raises or a person presses
     Ctrl-C, candidates under way are waited for and told, and those that are not begun are dropped.
     """
@@ -117,6 +143,8 @@ def judge_as_they_come(
         try:
             for number, jobs in enumerate(batches):
                 pending.append(judges.submit(judge, number, jobs))
+                if one_at_a_time():
+                    wait(pending)
             return [score for future in pending for score in future.result()]
         finally:
             stopped.set()

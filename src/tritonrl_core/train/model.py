@@ -41,6 +41,12 @@ class Policy:
         """What this model is asked for a task."""
         return chat_messages(task, delegation) if self.chat else compact_prompt(task)
 
+    @property
+    def gpu(self) -> int | None:
+        """The GPU that it is on."""
+        device = self.model.device
+        return (device.index or 0) if device.type == "cuda" else None
+
     def to_device(self) -> None:
         """To the GPU, where there is one; a trainer would do so too."""
         import torch
