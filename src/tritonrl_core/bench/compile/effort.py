@@ -12,7 +12,7 @@ from math import prod
 
 from tritonrl_core.bench.plan.schema import Kernel
 
-_SHAPE = re.compile(r"tensor<((?:\d{1,9}x)+)")
+_SHAPE = re.compile(r"tensor<((?:\d{1,9}x){1,16})")  # bounded: the text is a candidate's
 _WARP = 32
 
 
