@@ -1,6 +1,7 @@
 """A candidate's signatures: made when they are asked for, the next one beside the first where compiling takes long."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -82,3 +83,10 @@ def test_effort_is_what_a_thread_computes_and_products_count_their_terms():
     assert elements_a_thread([kernel(4, "%y = arith.addi %a, %b : i32")]) == 0
     assert elements_a_thread([]) == 0
     assert elements_a_thread([kernel(1)]) >= HEAVY > elements_a_thread([kernel(4)])
+
+
+def test_effort_of_hostile_text_takes_no_time():
+    hostile = kernel(4, f"%y = arith.addi %x, %x : tensor<{'999999999x' * 100_000}f32>")
+    began = time.thread_time()
+    elements_a_thread([hostile])
+    assert time.thread_time() - began < 1.0, "all its dimensions were multiplied"
