@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tritonrl_core.errors import TaskError
-from tritonrl_core.tasks.decontaminate import decontaminate
+from tritonrl_core.tasks.decontaminate import computation_key
 from tritonrl_core.tasks.facts import task_facts
 from tritonrl_core.tasks.graph import graph_key
 from tritonrl_core.tasks.memo import Memo
@@ -69,20 +69,20 @@ def test_shapes_do_not_matter_but_the_number_of_dimensions_does():
     assert graph_key(plain) == graph_key(larger) != graph_key(deeper)
 
 
-def test_decontamination_drops_twins_and_says_how_many():
-    mine = [task("return torch.relu(x) * 2 + y", name="twin"), task("return x - y", name="fine")]
-    result = decontaminate(mine, [task("return y + F.relu(x) * 7", name="tested")])
-    assert [kept.id for kept in result.kept] == ["fine"]
-    assert [(dropped.id, twin) for dropped, twin in result.dropped] == [("twin", "tested")]
-    assert result.summary.startswith("1 of 2 training tasks left out")
+def test_what_computes_the_same_has_one_key(tmp_path):
+    memo = Memo("graphs", tmp_path)
+    twin, fine = task("return torch.relu(x) * 2 + y", name="twin"), task("return x - y", name="fine")
+    tested = computation_key(task("return y + F.relu(x) * 7", name="tested"), memo)
+    assert computation_key(twin, memo) == tested != computation_key(fine, memo)
 
 
-def test_what_cannot_be_traced_is_compared_by_its_text():
-    forward = "return x if float(x.sum()) > 0 else y"
-    untraceable, other = task(forward, name="a"), task(forward + "  # the same", name="b")
+def test_what_cannot_be_traced_is_compared_by_its_text(tmp_path):
+    memo, forward = Memo("graphs", tmp_path), "return x if float(x.sum()) > 0 else y"
+    untraceable, same = task(forward, name="a"), task(forward + "  # the same", name="b")
     with pytest.raises(TaskError):
         graph_key(untraceable)
-    assert [twin for _, twin in decontaminate([untraceable], [other]).dropped] == ["b"]
+    other = task(forward.replace("> 0", "> 1"))
+    assert computation_key(untraceable, memo) == computation_key(same, memo) != computation_key(other, memo)
 
 
 def test_facts_of_a_product_and_of_a_fusion():
