@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tritonrl_core.bench.outputs.allowance import MOST, allowance
-from tritonrl_core.bench.outputs.tolerance import compare
-from tritonrl_core.types import Task
+from tritonrl_core.bench.outputs.tolerance import compare, underflows
+from tritonrl_core.bench.outputs.yardstick import measured, yardstick
+from tritonrl_core.types import InputCase, Task
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 TASK = Task(id="t", level=1, source="")
@@ -365,6 +366,22 @@ def test_a_result_that_underflows_may_be_zero_and_one_that_does_not_may_not(dtyp
     assert compare([zeros], [below], [below.to(dtype)]).ok
     above = torch.full((4, 32), least * 64, dtype=torch.float64)
     assert not compare([zeros], [above], [above.to(dtype)]).ok
+
+
+def test_where_all_underflows_zeros_pass_but_not_on_the_references_own_values() -> None:
+    """Seen: a sigmoid on a constant input, as 1/(1 + ∞) in torch's float32 too; the exact result is 5.8·10⁻⁴³."""
+    x = torch.full((64, 16), -97.25)
+    exact, native = torch.sigmoid(x.double()), torch.sigmoid(x)
+    usual = 1 / (1 + torch.exp(-x))
+    assert not usual.any()
+    for distribution, passes in (("constant", True), ("normal", False)):
+        case = InputCase("it", 0, distribution=distribution)
+        stick = yardstick(exact, native, None, "ieee", underflows(case))
+        assert compare([usual], [exact], [native], case=case).ok is passes
+        assert measured([usual], [stick]).ok is passes
+        assert not compare([torch.full_like(x, 1e-30)], [exact], [native], case=case).ok
+        small = torch.full_like(x, 1e-6)
+        assert not compare([usual.half()], [small.double()], [small.half()], case=case).ok
 
 
 @pytest.mark.parametrize(

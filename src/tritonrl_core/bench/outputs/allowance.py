@@ -29,7 +29,9 @@ without them refused 59 of 5,315 runs of right kernels (docs/log.md).
 
 No allowance exceeds a quarter of the largest `|e|` of the output, so zeros fail wherever anything but zeros is
 expected; none is below half the dtype's smallest positive number, because a result that underflows is rounded to zero
-by everyone.
+by everyone. On values that are not the reference's own (`flushed`) none is below the smallest normal number of float32
+and bfloat16, 1.2·10⁻³⁸: there a sigmoid may be 1/(1 + ∞) throughout, and a GPU flushes what is smaller. On its own
+values a task of such outputs is unfit, so they are held to more.
 
 Where the reference has no double-precision form (`e` comes in the working dtype), its own error is not known and `r·s`
 alone stands for another order of summation. Of a case that is too large to be worked out in double precision each time
@@ -67,12 +69,15 @@ SHORT_ROW = 16
 QUIET_ROW = 2.0**-10
 MOST = 0.25
 
+FLUSHED = (torch.float32, torch.bfloat16)
+"""Dtypes whose subnormal numbers are given as zeros: those of half precision everyone keeps."""
+
 OwnError = tuple[float, float]
 """Mean (root mean square) and largest error of a reference in its working dtype, by the scale of its output."""
 
 
 def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, precision: str = "ieee",
-              elsewhere: OwnError | None = None) -> Tensor:  # fmt: skip
+              elsewhere: OwnError | None = None, flushed: bool = False) -> Tensor:  # fmt: skip
     """How far each element may be from `exact`, by the default criterion. Non-finite elements count as 0.
 
     `exact` must have elements, and is float64 unless the reference has only one precision.
@@ -98,7 +103,9 @@ def allowance(exact: Tensor, native: Tensor, tolerance: float | None = None, pre
         summation = torch.minimum(summation, SUMMATION * ELSEWHERE * mean * whole)
         noise = torch.maximum(noise, WORST_ERROR * most * whole)
     allowed = r * e.abs() + ZERO * eps * scale + torch.maximum(summation, noise)
-    return torch.minimum(allowed, MOST * e.abs().max()).clamp(min=_half_step(native.dtype))
+    normal = float(torch.finfo(native.dtype).smallest_normal)
+    least = normal if flushed and native.dtype in FLUSHED else _half_step(native.dtype)
+    return torch.minimum(allowed, MOST * e.abs().max()).clamp(min=least)
 
 
 def _half_step(dtype: torch.dtype) -> float:

@@ -37,8 +37,12 @@ class Yardstick:
         return self.expected.nbytes + self.allowed.nbytes
 
 
-def yardstick(exact: Tensor, native: Tensor, tolerance: float | None, precision: str) -> Yardstick | None:
+def yardstick(
+    exact: Tensor, native: Tensor, tolerance: float | None, precision: str, flushed: bool = False
+) -> Yardstick | None:
     """For an output as the reference gives it in double and in working precision, by the default criterion.
+
+    `flushed` as for `allowance`.
 
     None where an output is not told from two numbers an element: integers, and what is infinite or NaN somewhere.
     """
@@ -49,7 +53,7 @@ def yardstick(exact: Tensor, native: Tensor, tolerance: float | None, precision:
     forms = (native.to(torch.float64), expected, expected.to(native.dtype).to(torch.float64))
     if not all(bool(torch.isfinite(values).all()) for values in forms):
         return None
-    return Yardstick(expected.numpy(), allowance(exact, native, tolerance, precision).numpy())
+    return Yardstick(expected.numpy(), allowance(exact, native, tolerance, precision, flushed=flushed).numpy())
 
 
 def measured(got: Sequence[Tensor], sticks: Sequence[Yardstick | None], *, facts: bool = True) -> Comparison | None:

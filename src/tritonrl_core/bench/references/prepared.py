@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tritonrl_core.bench.outputs.tolerance import underflows
 from tritonrl_core.bench.outputs.yardstick import Yardstick, yardstick
 from tritonrl_core.bench.references.ambient import exclusive, own_default_dtype, seeded
 from tritonrl_core.bench.references.reference import Materials, Reference
@@ -48,9 +49,9 @@ class Prepared:
     def yardsticks(self, precision: str) -> Sequence[Yardstick | None]:
         """What each output may be off by, at one of `verifier.precision`'s values."""
         if precision not in self._sticks:
-            tolerance = self.materials.task.tolerance
+            tolerance, flushed = self.materials.task.tolerance, underflows(self.materials.case)
             pairs = zip(self.exact, self.native, strict=True)
-            self._sticks[precision] = [yardstick(exact, native, tolerance, precision) for exact, native in pairs]
+            self._sticks[precision] = [yardstick(*pair, tolerance, precision, flushed) for pair in pairs]
         return self._sticks[precision]
 
     def nearby(self) -> Sequence[Sequence[Tensor]]:
