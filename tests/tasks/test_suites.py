@@ -70,6 +70,9 @@ def test_what_a_preset_names_and_is_not_there_is_said_with_its_key(override: str
     assert raised.value.remedy
 
 
-def test_a_data_set_to_train_on_is_not_asked_for_beforehand(tmp_path: Path) -> None:
+def test_a_data_set_to_train_on_is_not_asked_for_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "relu.py").write_text("")
+    asked: list[str] = []
+    monkeypatch.setattr("tritonrl_core.tasks.loaders.fetched", asked.append)
     check_suites(load_preset("baseline", [f"tasks.paths=[{tmp_path}, {tmp_path / 'relu.py'}, somebody/kernels]"]))
+    assert not asked

@@ -18,6 +18,9 @@ from tritonrl_core.bench.plan.schema import AtenCall, Launch, LaunchPlan, Tensor
 from tritonrl_core.bench.references.prepared import named_inputs
 from tritonrl_core.bench.references.reference import Materials
 
+REFUSALS = (RuntimeError, ValueError, TypeError, IndexError)
+"""What PyTorch raises for arguments that an operator does not take, and where it has no such form."""
+
 
 class CallError(RuntimeError):
     """An ATen call of a plan that PyTorch refuses, in PyTorch's words; `where` is the call's line and name."""
@@ -118,7 +121,7 @@ class Walk(ABC):
             if self._says_less(call, args, words):
                 raise CallError(call, RuntimeError("it makes more than the launch plan says")) from error
             raise
-        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        except REFUSALS as error:
             if "CUDA error" in str(error):
                 raise
             raise CallError(call, error) from error
@@ -148,7 +151,7 @@ class Walk(ABC):
             made = operators.operator(call.name)(
                 *map(shape_only, args), **{word: shape_only(part) for word, part in words.items()}
             )
-        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
+        except REFUSALS:
             return False  # no form without memory: nobody can tell
         results = made if isinstance(made, list | tuple) else [made]
         said = sum(self.plan.buffers[ref.buffer].nbytes for ref in call.outputs if ref is not None)

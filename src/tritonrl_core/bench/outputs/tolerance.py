@@ -75,6 +75,8 @@ def compare(
     `expected64` may hold outputs in the working dtype, where the reference has no other; `elsewhere` is what its error
     was on other cases, by output.
 
+    `case` tells whether the values are those that the reference itself draws (`underflows`); without it they are.
+
     `nearby` gives the reference's outputs in double precision for inputs that are a little off (above); it is called
     where it can matter. `inputs` are the tensors that indices may point into, as they were before the run.
 
